@@ -1,0 +1,37 @@
+//! What every context of POSX shares, and nothing that has a business name of its own: typed ids, money, token
+//! amounts, rates, time and randomness as ports, the scope of a site, the open transaction, errors and pages.
+//!
+//! Invariants:
+//! * A [`Money`] is integer minor units of one currency; two currencies never mix, nothing is lost in silence.
+//! * A [`SiteScope`] is made by two callers only: the request's verified caller and the runner of a claimed job.
+//! * Time, ids and randomness come through [`Clock`], [`Ids`] and [`Randomness`], so that a run can be repeated.
+
+pub mod clock;
+pub mod currency;
+pub mod error;
+pub mod event;
+pub mod idempotency;
+pub mod ids;
+pub mod money;
+pub mod page;
+pub mod rate;
+pub mod scope;
+pub mod token;
+pub mod transaction;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use currency::Currency;
+pub use error::{Kind, Refusal, Severity, StoreError, StoreFault};
+pub use event::{Event, Outbox};
+pub use idempotency::{Claim, Idempotency, IdempotentCall, StoredAnswer};
+pub use ids::{
+    AllocationId, BatchId, ChainAssetId, CommissionId, EntryId, EventId, IdError, IdentityId, Ids, JobKey, LineId,
+    MovementId, OrderId, PartyId, PaymentAttemptId, PlanId, Randomness, RefundId, SeededIds, SiteId, SystemIds,
+    SystemRandomness, TierId, WebhookId,
+};
+pub use money::{Money, MoneyError};
+pub use page::{Cursor, CursorError, Page, PageRequest};
+pub use rate::{Rate, RateError};
+pub use scope::SiteScope;
+pub use token::{TokenAmount, TokenError};
+pub use transaction::{Begin, Transaction};
