@@ -1,1 +1,2 @@
 //! Allocations.
+pub mod custody;

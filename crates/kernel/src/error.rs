@@ -16,6 +16,8 @@ pub enum Severity {
 /// What sort of "no" it is. The edge turns it into a status; nothing else does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// 400: the request itself is not well-formed.
+    Malformed,
     /// 404, also for what belongs to another site.
     NotFound,
     /// 422: the input is well-formed and cannot be accepted.
@@ -38,7 +40,7 @@ pub trait Refusal: StdError + Send + Sync + 'static {
     /// Stable, snake case, unique in the product: `tier_sold_out`.
     fn code(&self) -> &'static str;
     fn kind(&self) -> Kind;
-    fn field(&self) -> Option<&str> {
+    fn field(&self) -> Option<std::borrow::Cow<'static, str>> {
         None
     }
     fn severity(&self) -> Severity {
@@ -73,6 +75,9 @@ pub struct StoreError {
 }
 
 impl StoreError {
+    /// The code of a failure after which the whole use case may be tried again.
+    pub const BUSY: &str = "store_busy";
+
     pub fn new(fault: StoreFault, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { fault, constraint: None, source: Some(source.into()) }
     }
@@ -99,7 +104,7 @@ impl StoreError {
 impl Refusal for StoreError {
     fn code(&self) -> &'static str {
         match self.fault {
-            StoreFault::Retry => "store_busy",
+            StoreFault::Retry => Self::BUSY,
             StoreFault::Unavailable => "store_unavailable",
             StoreFault::Constraint | StoreFault::Broken => "internal",
         }

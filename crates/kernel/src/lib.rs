@@ -34,4 +34,4 @@ pub use page::{Cursor, CursorError, Page, PageRequest};
 pub use rate::{Rate, RateError};
 pub use scope::SiteScope;
 pub use token::{TokenAmount, TokenError};
-pub use transaction::{Begin, Transaction};
+pub use transaction::{Begin, Transaction, retry_busy};

@@ -17,3 +17,24 @@ pub trait Transaction: Send {
 pub trait Begin<Tx: ?Sized>: Send + Sync {
     async fn begin(&self, scope: &SiteScope) -> Result<Box<Tx>, StoreError>;
 }
+
+/// How often a use case is begun again after a serialization failure or a deadlock.
+const TRIES: u8 = 4;
+
+/// Runs a whole use case, again from its start when the database asks for that (40001, 40P01): the one place that does.
+/// Anything else, and the last failure, is handed on. A use case that calls an outside system between two transactions is
+/// not wrapped as a whole: each of its transactions is.
+pub async fn retry_busy<T, E, F, Fut>(mut use_case: F) -> Result<T, E>
+where
+    E: crate::Refusal,
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    for _ in 1..TRIES {
+        match use_case().await {
+            Err(error) if error.code() == StoreError::BUSY => {}
+            outcome => return outcome,
+        }
+    }
+    use_case().await
+}

@@ -1,0 +1,300 @@
+//! The envelope of a classic ("snapshot") event, <https://docs.stripe.com/api/events/object>, and what we take from it.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// Longest id or type that is stored.
+const TEXT_BYTES_MAX: usize = 255;
+
+/// One event. Its order among others is not guaranteed and it may come twice, so it names what changed and leaves the
+/// new state to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripeEvent {
+    /// `evt_…`: the key that makes a second delivery have no effect.
+    pub id: String,
+    /// Stripe's `type`, as it came: `payment_intent.succeeded`.
+    pub kind: String,
+    pub created: DateTime<Utc>,
+    /// Must agree with the environment; a test event in production is not ours to apply.
+    pub livemode: bool,
+    /// The connected account, if the event is of one. It decides whose event this is; metadata never does.
+    pub account: Option<String>,
+    /// An event of a version other than the pinned one is parked.
+    pub api_version: Option<String>,
+    pub object: EventObject,
+}
+
+/// What `data.object` is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventObject {
+    /// Some objects have none, a balance for one.
+    pub id: Option<String>,
+    /// Stripe's `object`: `payment_intent`, `charge`, …
+    pub kind: String,
+}
+
+/// A PaymentIntent changed: fetch it and compare amount, currency and order before anything is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaymentIntentNotice<'a> {
+    pub intent_id: &'a str,
+    pub change: PaymentIntentChange,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentIntentChange {
+    Created,
+    Processing,
+    RequiresAction,
+    AmountCapturableUpdated,
+    PartiallyFunded,
+    Succeeded,
+    /// One attempt failed; the intent is open for another.
+    PaymentFailed,
+    Canceled,
+    /// A type that this version does not know: the intent is still worth fetching.
+    Other,
+}
+
+/// A signed body that is not a classic event. An unknown *type* is none of these: it parses.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    #[error("the event is not JSON of the expected shape")]
+    Shape(#[source] serde_json::Error),
+    #[error("a thin event (v2) came to the endpoint for classic events")]
+    Thin,
+    #[error("the event's `{0}` cannot be used")]
+    Field(&'static str),
+}
+
+impl StripeEvent {
+    /// Reads a body that has been verified, now or before it was stored.
+    pub fn parse(body: &[u8]) -> Result<Self, EventError> {
+        let Kind { object } = serde_json::from_slice(body).map_err(EventError::Shape)?;
+        match object.as_str() {
+            "event" => {}
+            "v2.core.event" => return Err(EventError::Thin),
+            _ => return Err(EventError::Field("object")),
+        }
+        let envelope: Envelope = serde_json::from_slice(body).map_err(EventError::Shape)?;
+        Ok(Self {
+            id: usable(envelope.id, "id")?,
+            kind: usable(envelope.kind, "type")?,
+            created: DateTime::from_timestamp(envelope.created, 0).ok_or(EventError::Field("created"))?,
+            livemode: envelope.livemode,
+            account: envelope.account.map(|id| usable(id, "account")).transpose()?,
+            api_version: envelope
+                .api_version
+                .map(|version| usable(version, "api_version"))
+                .transpose()?,
+            object: EventObject {
+                id: envelope
+                    .data
+                    .object
+                    .id
+                    .map(|id| usable(id, "data.object.id"))
+                    .transpose()?,
+                kind: usable(envelope.data.object.object, "data.object.object")?,
+            },
+        })
+    }
+
+    /// `None` if the event is about something else.
+    pub fn payment_intent(&self) -> Option<PaymentIntentNotice<'_>> {
+        let change = self
+            .kind
+            .strip_prefix("payment_intent.")
+            .map(PaymentIntentChange::of)?;
+        if self.object.kind != "payment_intent" {
+            return None;
+        }
+        Some(PaymentIntentNotice {
+            intent_id: self.object.id.as_deref()?,
+            change,
+        })
+    }
+}
+
+impl PaymentIntentChange {
+    fn of(suffix: &str) -> Self {
+        match suffix {
+            "created" => Self::Created,
+            "processing" => Self::Processing,
+            "requires_action" => Self::RequiresAction,
+            "amount_capturable_updated" => Self::AmountCapturableUpdated,
+            "partially_funded" => Self::PartiallyFunded,
+            "succeeded" => Self::Succeeded,
+            "payment_failed" => Self::PaymentFailed,
+            "canceled" => Self::Canceled,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Ids and types go into keys and logs: visible ASCII, and not without end.
+fn usable(text: String, field: &'static str) -> Result<String, EventError> {
+    let fits = (1..=TEXT_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        Ok(text)
+    } else {
+        Err(EventError::Field(field))
+    }
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    object: String,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    created: i64,
+    livemode: bool,
+    account: Option<String>,
+    api_version: Option<String>,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    object: Object,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    id: Option<String>,
+    object: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn succeeded() -> Value {
+        json!({
+            "id": "evt_1", "object": "event", "type": "payment_intent.succeeded", "created": 1_767_225_600,
+            "livemode": false, "api_version": "2026-04-22.dahlia", "request": {"id": null},
+            "data": {"object": {"id": "pi_1", "object": "payment_intent", "metadata": {"order": "ord_of_somebody"}}},
+        })
+    }
+
+    fn with(path: &str, value: Value) -> Result<StripeEvent, EventError> {
+        let mut event = succeeded();
+        match path.rsplit_once('/') {
+            Some((parent, name)) => event.pointer_mut(parent).unwrap()[name] = value,
+            None => event = value,
+        }
+        StripeEvent::parse(event.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_payment_intent_event_names_the_intent_and_the_change() {
+        let event = with("/account", json!("acct_1")).unwrap();
+        assert_eq!(event.account.as_deref(), Some("acct_1"));
+        assert_eq!(event.created.timestamp(), 1_767_225_600);
+        let notice = event.payment_intent().unwrap();
+        assert_eq!(
+            notice,
+            PaymentIntentNotice {
+                intent_id: "pi_1",
+                change: PaymentIntentChange::Succeeded
+            }
+        );
+    }
+
+    #[test]
+    fn s23_metadata_is_not_part_of_an_event() {
+        let other = with("/data/object/metadata", json!({"site": "ASIA"})).unwrap();
+        assert_eq!(
+            other,
+            StripeEvent::parse(succeeded().to_string().as_bytes()).unwrap()
+        );
+    }
+
+    #[test]
+    fn s31_an_unknown_type_parses() {
+        let event = with("/type", json!("treasury.rocket_launched")).unwrap();
+        assert_eq!(
+            (event.kind.as_str(), event.payment_intent()),
+            ("treasury.rocket_launched", None)
+        );
+        let event = with("/type", json!("payment_intent.teleported")).unwrap();
+        assert_eq!(event.payment_intent().unwrap().change, PaymentIntentChange::Other);
+    }
+
+    #[test]
+    fn s31_an_object_without_an_id_parses() {
+        let event = with("/data/object", json!({"object": "balance"})).unwrap();
+        assert_eq!(
+            event.object,
+            EventObject {
+                id: None,
+                kind: "balance".into()
+            }
+        );
+    }
+
+    #[test]
+    fn an_intent_event_about_another_object_is_no_notice() {
+        assert_eq!(
+            with("/data/object/object", json!("charge"))
+                .unwrap()
+                .payment_intent(),
+            None
+        );
+        assert_eq!(
+            with("/data/object/id", json!(null)).unwrap().payment_intent(),
+            None
+        );
+    }
+
+    #[test]
+    fn s30_a_thin_event_is_told_apart() {
+        let thin =
+            json!({"id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found"});
+        assert!(matches!(
+            StripeEvent::parse(thin.to_string().as_bytes()),
+            Err(EventError::Thin)
+        ));
+    }
+
+    #[test]
+    fn an_id_that_could_not_be_a_key_is_refused() {
+        for id in ["", "evt 1", "evt_\u{0}", "évt_1", &"e".repeat(256)] {
+            assert!(
+                matches!(with("/id", json!(id)), Err(EventError::Field("id"))),
+                "{id:?}"
+            );
+        }
+        assert!(matches!(
+            with("/object", json!("charge")),
+            Err(EventError::Field("object"))
+        ));
+        assert!(matches!(
+            with("/created", json!(i64::MAX)),
+            Err(EventError::Field("created"))
+        ));
+        assert!(matches!(
+            with("/livemode", json!("yes")),
+            Err(EventError::Shape(_))
+        ));
+    }
+
+    #[test]
+    fn a_name_that_is_given_twice_is_refused() {
+        let body = br#"{"object":"event","id":"evt_1","id":"evt_2","type":"x","created":1,"livemode":false,"data":{"object":{"object":"x"}}}"#;
+        assert!(matches!(StripeEvent::parse(body), Err(EventError::Shape(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_get_an_answer(body in prop::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(StripeEvent::parse(&body).is_err());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Entries.
+
+use std::collections::BTreeMap;
+
+use posx_kernel::{ChainAssetId, EntryId, Money, Timestamp, TokenAmount};
+use uuid::Uuid;
+
+use crate::{Account, Unit};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Debit,
+    Credit,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posting {
+    pub account: Account,
+    pub unit: Unit,
+    pub side: Side,
+    /// Minor or base units, never zero.
+    pub amount: u128,
+}
+
+/// The facts that are booked. The name is stored, and with the cause it makes an entry unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A tier's supply is created or corrected.
+    TokensIssued,
+    TokensReserved,
+    TokensReleased,
+    TokensSold,
+    TokensUnsold,
+    TokensDelivered,
+    PaymentCaptured,
+    /// Money that arrived and cannot be kept: it is owed back.
+    RefundOwed,
+    RefundPaid,
+    CommissionAccrued,
+}
+
+impl EntryKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TokensIssued => "tokens.issued",
+            Self::TokensReserved => "tokens.reserved",
+            Self::TokensReleased => "tokens.released",
+            Self::TokensSold => "tokens.sold",
+            Self::TokensUnsold => "tokens.unsold",
+            Self::TokensDelivered => "tokens.delivered",
+            Self::PaymentCaptured => "payment.captured",
+            Self::RefundOwed => "refund.owed",
+            Self::RefundPaid => "refund.paid",
+            Self::CommissionAccrued => "commission.accrued",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an entry's debits and credits differ in {unit}")]
+pub struct Unbalanced {
+    pub unit: String,
+}
+
+/// A balanced entry. Its maker nets nothing: postings of zero are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    id: EntryId,
+    kind: EntryKind,
+    cause: Uuid,
+    part: String,
+    postings: Vec<Posting>,
+    at: Timestamp,
+}
+
+impl Entry {
+    /// Fails when debits and credits differ in any unit.
+    pub fn new(id: EntryId, kind: EntryKind, cause: Uuid, at: Timestamp, postings: Vec<Posting>) -> Result<Self, Unbalanced> {
+        let mut sums: BTreeMap<Unit, (u128, u128)> = BTreeMap::new();
+        let postings: Vec<_> = postings.into_iter().filter(|posting| posting.amount > 0).collect();
+        for posting in &postings {
+            let (debit, credit) = sums.entry(posting.unit).or_default();
+            let side = if posting.side == Side::Debit { debit } else { credit };
+            *side = side.checked_add(posting.amount).ok_or_else(|| Unbalanced { unit: posting.unit.to_string() })?;
+        }
+        match sums.into_iter().find(|(_, (debit, credit))| debit != credit) {
+            Some((unit, _)) => Err(Unbalanced { unit: unit.to_string() }),
+            None => Ok(Self { id, kind, cause, part: String::new(), postings, at }),
+        }
+    }
+
+    /// Money moves from `credit` to `debit`. A negative amount moves the other way.
+    pub fn of_money(
+        id: EntryId, kind: EntryKind, cause: Uuid, at: Timestamp, amount: Money, debit: Account, credit: Account,
+    ) -> Self {
+        let (debit, credit) = if amount.is_negative() { (credit, debit) } else { (debit, credit) };
+        Self::pair(id, kind, cause, at, Unit::Currency(amount.currency()), u128::from(amount.minor().unsigned_abs()), debit, credit)
+    }
+
+    /// Tokens move from `credit` to `debit`.
+    #[expect(clippy::too_many_arguments, reason = "an entry is exactly these facts")]
+    pub fn of_tokens(
+        id: EntryId, kind: EntryKind, cause: Uuid, at: Timestamp, asset: ChainAssetId, amount: TokenAmount, debit: Account,
+        credit: Account,
+    ) -> Self {
+        Self::pair(id, kind, cause, at, Unit::Asset(asset), amount.base_units(), debit, credit)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an entry is exactly these facts")]
+    fn pair(
+        id: EntryId, kind: EntryKind, cause: Uuid, at: Timestamp, unit: Unit, amount: u128, debit: Account, credit: Account,
+    ) -> Self {
+        let posting = |account, side| Posting { account, unit, side, amount };
+        let postings = if amount == 0 { Vec::new() } else { vec![posting(debit, Side::Debit), posting(credit, Side::Credit)] };
+        Self { id, kind, cause, part: String::new(), postings, at }
+    }
+
+    /// Tells two entries of one kind and cause apart: an order with two lines, a batch with many agents.
+    #[must_use]
+    pub fn with_part(mut self, part: impl Into<String>) -> Self {
+        self.part = part.into();
+        self
+    }
+
+    pub const fn id(&self) -> EntryId {
+        self.id
+    }
+
+    pub const fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
+    pub const fn cause(&self) -> Uuid {
+        self.cause
+    }
+
+    pub fn part(&self) -> &str {
+        &self.part
+    }
+
+    /// None for a fact of zero, which is not posted.
+    pub fn postings(&self) -> &[Posting] {
+        &self.postings
+    }
+
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+}

@@ -1,0 +1,156 @@
+//! Closing a placed order: by its buyer, or because its time is up. The provider's intent is cancelled first; only then is
+//! the stock free.
+
+use posx_kernel::{OrderId, PartyId, SiteScope, retry_busy};
+use posx_ledger::{Account, EntryKind};
+use posx_tiers::StockChange;
+use serde_json::json;
+
+use crate::checkout::unavailable;
+use crate::gateway::{CancelOutcome, IntentState};
+use crate::service::happened;
+use crate::{Attempt, AttemptState, Lifecycle, OrderError, Orders, WrongMove};
+
+/// What became of a wish to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    Now,
+    /// It was closed this way before.
+    Already,
+    /// Money was faster: the order is paid.
+    Paid,
+    /// The provider is still processing a payment: nothing was closed.
+    PaymentUnderWay,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Expired,
+    Cancelled,
+}
+
+impl Orders {
+    /// Cancels a placed order. `buyer` restricts to that buyer's own.
+    pub async fn cancel(&self, scope: &SiteScope, id: OrderId, buyer: Option<PartyId>) -> Result<Closed, OrderError> {
+        match self.close(scope, id, buyer, Why::Cancelled).await? {
+            Closed::PaymentUnderWay => Err(OrderError::PaymentUnderWay),
+            Closed::Paid => Err(OrderError::NotPlaced(Lifecycle::Confirmed)),
+            closed => Ok(closed),
+        }
+    }
+
+    /// Expires a placed order whose time is up; one that is not due yet is left alone.
+    pub async fn expire(&self, scope: &SiteScope, id: OrderId) -> Result<Closed, OrderError> {
+        self.close(scope, id, None, Why::Expired).await
+    }
+
+    /// Orders whose time is up, oldest first.
+    pub async fn due_for_expiry(&self, scope: &SiteScope, limit: u16) -> Result<Vec<OrderId>, OrderError> {
+        let mut tx = self.begin(scope).await?;
+        Ok(tx.orders().due(self.clock.now(), limit).await?)
+    }
+
+    async fn close(
+        &self, scope: &SiteScope, id: OrderId, buyer: Option<PartyId>, why: Why,
+    ) -> Result<Closed, OrderError> {
+        let open = match self.open_for_closing(scope, id, buyer, why).await? {
+            Ok(open) => open,
+            Err(closed) => return Ok(closed),
+        };
+        if let Some(attempt) = &open
+            && let Some(closed) = self.stop_payment(scope, attempt).await?
+        {
+            return Ok(closed);
+        }
+        retry_busy(|| self.close_once(scope, id, why, open.as_ref())).await
+    }
+
+    /// The open attempt, if the order can be closed; else why not.
+    async fn open_for_closing(
+        &self, scope: &SiteScope, id: OrderId, buyer: Option<PartyId>, why: Why,
+    ) -> Result<Result<Option<Attempt>, Closed>, OrderError> {
+        let mut tx = self.begin(scope).await?;
+        let order = tx.orders().for_update(id).await?.ok_or(OrderError::NotFound)?;
+        if buyer.is_some_and(|buyer| buyer != order.buyer) {
+            return Err(OrderError::NotFound);
+        }
+        match (order.lifecycle, why) {
+            (Lifecycle::Placed, _) => {}
+            (Lifecycle::Expired, Why::Expired) | (Lifecycle::Cancelled, Why::Cancelled) => return Ok(Err(Closed::Already)),
+            (Lifecycle::Confirmed | Lifecycle::Fulfilled, Why::Expired) => return Ok(Err(Closed::Paid)),
+            (other, _) => return Err(OrderError::NotPlaced(other)),
+        }
+        if why == Why::Expired && order.expires_at > self.clock.now() {
+            return Err(WrongMove { from: Lifecycle::Placed, to: Lifecycle::Expired }.into());
+        }
+        Ok(Ok(tx.attempts().open_of(id).await?))
+    }
+
+    /// No money can arrive after this, or the reason why the order stays open.
+    async fn stop_payment(&self, scope: &SiteScope, attempt: &Attempt) -> Result<Option<Closed>, OrderError> {
+        let site = scope.site();
+        let intent = match &attempt.intent {
+            Some(intent) => Some(intent.clone()),
+            // An answer was lost: the provider may hold an intent of which we never heard.
+            None => self.gateway.intent_of_attempt(site, attempt.id).await.map_err(unavailable)?.map(|intent| intent.id),
+        };
+        let Some(intent) = intent else { return Ok(None) };
+        match self.gateway.cancel_intent(site, &intent).await.map_err(unavailable)? {
+            CancelOutcome::Cancelled => Ok(None),
+            CancelOutcome::NotCancellable(found) => {
+                if attempt.intent.is_none() {
+                    self.resolve_attempt(scope, attempt.id).await?;
+                } else {
+                    self.apply(scope, &found).await?;
+                }
+                let paid = matches!(found.state, IntentState::Succeeded { .. });
+                Ok(Some(if paid { Closed::Paid } else { Closed::PaymentUnderWay }))
+            }
+        }
+    }
+
+    async fn close_once(
+        &self, scope: &SiteScope, id: OrderId, why: Why, stopped: Option<&Attempt>,
+    ) -> Result<Closed, OrderError> {
+        let now = self.clock.now();
+        let mut tx = self.begin(scope).await?;
+        let mut order = tx.orders().for_update(id).await?.ok_or(OrderError::NotFound)?;
+        match order.lifecycle {
+            Lifecycle::Placed => {}
+            Lifecycle::Confirmed | Lifecycle::Fulfilled => return Ok(Closed::Paid),
+            Lifecycle::Cancelled | Lifecycle::Expired => return Ok(Closed::Already),
+        }
+        if let Some(mut attempt) = tx.attempts().open_of(id).await? {
+            if stopped.is_none_or(|stopped| stopped.id != attempt.id) {
+                // A payment was opened while we asked the provider: the next round stops that one.
+                return Ok(Closed::PaymentUnderWay);
+            }
+            attempt.state = AttemptState::Cancelled;
+            attempt.outcome_unknown = false;
+            attempt.updated_at = now;
+            tx.attempts().save(&attempt).await?;
+        }
+        let kind = match why {
+            Why::Expired => {
+                order.expire(now)?;
+                "order.expired"
+            }
+            Why::Cancelled => {
+                order.cancel(now)?;
+                "order.cancelled"
+            }
+        };
+        tx.orders().save(&order).await?;
+        let (free, reserved) = (Account::TokensFree, Account::TokensReserved);
+        for entry in self.token_entries(&order, EntryKind::TokensReleased, &free, &reserved, now) {
+            tx.ledger().post(&entry).await?;
+        }
+        tx.outbox().append(happened(kind, &order, json!({}), now)).await?;
+        self.uncount_buyer_in_tx(tx.as_mut(), &order).await?;
+        if self.move_stock_in_tx(tx.as_mut(), &order, &StockChange::Release, now).await?.is_err() {
+            return Err(posx_kernel::StoreError::broken("a placed order's reservation is missing").into());
+        }
+        tx.commit().await?;
+        Ok(Closed::Now)
+    }
+}

@@ -1,0 +1,161 @@
+//! Refusals of this context.
+
+use std::borrow::Cow;
+
+use posx_kernel::{Kind, Money, Refusal, StoreError};
+
+use crate::gateway::GatewayError;
+use crate::{Lifecycle, WalletError, WrongMove};
+
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    #[error("there is no such order")]
+    NotFound,
+    #[error("an order has at least one line")]
+    NoLines,
+    #[error("an order has at most 20 lines")]
+    TooManyLines,
+    #[error("there is no such tier")]
+    UnknownTier { line: usize },
+    #[error("the tier is not on sale")]
+    InactiveTier { line: usize },
+    #[error("a tier stands in one line only: add the quantities")]
+    TierTwice { line: usize },
+    #[error("an order delivers to one chain: place one order for each")]
+    TwoChains { line: usize },
+    #[error("the quantity is a whole number from 1 to {max}")]
+    Quantity { line: usize, max: u32 },
+    #[error("an order takes at most {max} units of this tier")]
+    OverOrderLimit { line: usize, max: u32 },
+    #[error("a buyer may hold no more of this tier")]
+    OverBuyerLimit { line: usize },
+    #[error("not enough is left: {available} units")]
+    SoldOut { line: usize, available: i64 },
+    #[error("prices on this site are in {0}")]
+    Currency(&'static str),
+    #[error("a card is charged at least {0}")]
+    BelowMinimumCharge(Money),
+    #[error("give a wallet address or bind one first")]
+    WalletMissing,
+    #[error("the wallet address is not usable")]
+    Wallet(#[source] WalletError),
+    #[error("another buyer has bound this wallet address")]
+    WalletTaken,
+    #[error("the order is {}", .0.as_str())]
+    NotPlaced(Lifecycle),
+    #[error("the order has expired")]
+    Expired,
+    #[error("the payment is being processed: the order cannot be cancelled now")]
+    PaymentUnderWay,
+    #[error("the payment provider refused")]
+    PaymentRefused(#[source] GatewayError),
+    #[error("the payment provider cannot be reached: try again with the same Idempotency-Key")]
+    PaymentUnavailable(#[source] GatewayError),
+    #[error("the payment provider does not know the intent")]
+    UnknownIntent,
+    #[error("the intent does not belong to an order of this site yet")]
+    UnattachedIntent,
+    #[error("the payment provider reports a state that this version does not know: {0}")]
+    UnknownIntentState(String),
+    #[error("the refund is not through yet")]
+    RefundPending,
+    #[error("the Idempotency-Key was used for another request")]
+    KeyReused,
+    #[error("the first request with this Idempotency-Key is still running")]
+    KeyInProgress,
+    #[error(transparent)]
+    WrongMove(#[from] WrongMove),
+    #[error("an amount is out of range")]
+    Amount(#[from] posx_kernel::MoneyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl OrderError {
+    fn line(&self) -> Option<usize> {
+        match self {
+            Self::UnknownTier { line }
+            | Self::InactiveTier { line }
+            | Self::TierTwice { line }
+            | Self::TwoChains { line }
+            | Self::Quantity { line, .. }
+            | Self::OverOrderLimit { line, .. }
+            | Self::OverBuyerLimit { line }
+            | Self::SoldOut { line, .. } => Some(*line),
+            _ => None,
+        }
+    }
+}
+
+impl Refusal for OrderError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "order_not_found",
+            Self::NoLines => "order_lines_missing",
+            Self::TooManyLines => "order_lines_too_many",
+            Self::UnknownTier { .. } => "tier_not_found",
+            Self::InactiveTier { .. } => "tier_inactive",
+            Self::TierTwice { .. } => "tier_repeated",
+            Self::TwoChains { .. } => "order_chains_mixed",
+            Self::Quantity { .. } => "quantity_invalid",
+            Self::OverOrderLimit { .. } => "order_limit_exceeded",
+            Self::OverBuyerLimit { .. } => "buyer_limit_exceeded",
+            Self::SoldOut { .. } => "tier_sold_out",
+            Self::Currency(_) => "currency_mismatch",
+            Self::BelowMinimumCharge(_) => "order_below_minimum_charge",
+            Self::WalletMissing => "wallet_missing",
+            Self::Wallet(WalletError::Checksum) => "wallet_checksum_invalid",
+            Self::Wallet(WalletError::WrongChain) => "wallet_chain_mismatch",
+            Self::Wallet(WalletError::Form) => "wallet_address_invalid",
+            Self::Wallet(WalletError::Burn) => "wallet_address_burns",
+            Self::WalletTaken => "wallet_taken",
+            Self::NotPlaced(_) | Self::WrongMove(_) => "order_not_placed",
+            Self::Expired => "order_expired",
+            Self::PaymentUnderWay => "payment_under_way",
+            Self::PaymentRefused(_) => "payment_refused",
+            Self::PaymentUnavailable(_) => "payment_unavailable",
+            Self::UnknownIntent | Self::UnattachedIntent => "payment_intent_unknown",
+            Self::UnknownIntentState(_) => "payment_state_unknown",
+            Self::RefundPending => "refund_pending",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::KeyInProgress => "idempotency_key_in_progress",
+            Self::Amount(_) => "amount_out_of_range",
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound => Kind::NotFound,
+            Self::SoldOut { .. }
+            | Self::OverBuyerLimit { .. }
+            | Self::WalletTaken
+            | Self::NotPlaced(_)
+            | Self::WrongMove(_)
+            | Self::Expired
+            | Self::PaymentUnderWay
+            | Self::KeyInProgress => Kind::Conflict,
+            Self::PaymentUnavailable(_)
+            | Self::UnknownIntent
+            | Self::UnattachedIntent
+            | Self::UnknownIntentState(_)
+            | Self::RefundPending => Kind::Unavailable,
+            Self::Store(error) => error.kind(),
+            _ => Kind::Invalid,
+        }
+    }
+
+    fn field(&self) -> Option<Cow<'static, str>> {
+        let part = match self {
+            Self::UnknownTier { .. } | Self::InactiveTier { .. } | Self::TierTwice { .. } | Self::TwoChains { .. } => "tier_id",
+            Self::Quantity { .. } | Self::OverOrderLimit { .. } | Self::OverBuyerLimit { .. } | Self::SoldOut { .. } => {
+                "quantity"
+            }
+            Self::NoLines | Self::TooManyLines => return Some("lines".into()),
+            Self::Currency(_) => return Some("currency".into()),
+            Self::WalletMissing | Self::Wallet(_) | Self::WalletTaken => return Some("wallet_address".into()),
+            _ => return None,
+        };
+        self.line().map(|line| format!("lines/{line}/{part}").into())
+    }
+}

@@ -1,0 +1,127 @@
+//! What this context asks of storage.
+
+use async_trait::async_trait;
+use posx_kernel::{
+    Claim, Event, Idempotency, IdempotentCall, OrderId, Page, PageRequest, PartyId, PaymentAttemptId, RefundId, SiteScope,
+    StoreError, StoredAnswer, TierId, Timestamp,
+};
+use posx_ledger::Entry;
+use posx_tiers::{ChainAsset, ChainFamily, Tier, TiersTx};
+
+use crate::gateway::IntentId;
+use crate::{Attempt, Lifecycle, Order, OrderSummary, OrderView, PaymentStatus, Refund, WalletAddress};
+
+/// A tier as an order needs it: `available` is a first look, without a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TierFacts {
+    pub tier: Tier,
+    pub asset: ChainAsset,
+    pub available: i64,
+}
+
+/// What placing reads, in one round trip.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacingFacts {
+    pub tiers: Vec<TierFacts>,
+    /// The buyer's bound wallets, at most one for each family.
+    pub wallets: Vec<WalletAddress>,
+    /// The active commission plan as it is frozen on the order: `commissions::PlanSnapshot` as JSON.
+    pub plan_snapshot: Option<serde_json::Value>,
+}
+
+/// An order that is placed, with everything that is written in the same statement.
+#[derive(Debug)]
+pub struct NewOrder<'a> {
+    pub order: &'a Order,
+    pub entries: &'a [Entry],
+    pub events: &'a [Event],
+    pub answer: Option<(&'a IdempotentCall, &'a StoredAnswer)>,
+}
+
+#[async_trait]
+pub trait OrderRepository: Send {
+    /// Claims the call's key (see [`Idempotency::claim`]) and reads what placing needs, in one round trip. Tiers that are
+    /// not there are left out.
+    async fn begin_placing(
+        &mut self, call: Option<&IdempotentCall>, buyer: PartyId, tiers: &[TierId],
+    ) -> Result<(Claim, PlacingFacts), StoreError>;
+    async fn insert(&mut self, new: NewOrder<'_>) -> Result<(), StoreError>;
+    /// With its lines; locks the order's row until the transaction ends. Always the first lock of a use case that changes
+    /// an order.
+    async fn for_update(&mut self, id: OrderId) -> Result<Option<Order>, StoreError>;
+    /// Stores everything but the lines, which never change.
+    async fn save(&mut self, order: &Order) -> Result<(), StoreError>;
+    /// Placed orders whose time is up, oldest first.
+    async fn due(&mut self, now: Timestamp, limit: u16) -> Result<Vec<OrderId>, StoreError>;
+}
+
+#[async_trait]
+pub trait AttemptRepository: Send {
+    async fn open_of(&mut self, order: OrderId) -> Result<Option<Attempt>, StoreError>;
+    async fn find(&mut self, id: PaymentAttemptId) -> Result<Option<Attempt>, StoreError>;
+    async fn by_intent(&mut self, provider: &str, intent: &IntentId) -> Result<Option<Attempt>, StoreError>;
+    /// False: the order has an open attempt already; nothing is stored.
+    async fn insert(&mut self, attempt: &Attempt) -> Result<bool, StoreError>;
+    async fn save(&mut self, attempt: &Attempt) -> Result<(), StoreError>;
+    /// Attempts that are unknown, in action or processing and were last touched before `before`, oldest first.
+    async fn unsettled(&mut self, before: Timestamp, limit: u16) -> Result<Vec<Attempt>, StoreError>;
+    /// Tells the inbox that this object of the provider belongs to the open transaction's site. False: it is another's.
+    async fn claim_external_id(&mut self, provider: &str, external_id: &str) -> Result<bool, StoreError>;
+}
+
+#[async_trait]
+pub trait RefundRepository: Send {
+    /// False: this attempt was refunded for this reason before; nothing is stored.
+    async fn insert(&mut self, refund: &Refund) -> Result<bool, StoreError>;
+    async fn find(&mut self, id: RefundId) -> Result<Option<Refund>, StoreError>;
+    async fn save(&mut self, refund: &Refund) -> Result<(), StoreError>;
+}
+
+/// A wallet that a buyer bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wallet {
+    pub address: WalletAddress,
+    pub bound_at: Timestamp,
+}
+
+#[async_trait]
+pub trait WalletRepository: Send {
+    /// Binds or replaces the party's address of the family. False: another party of the site holds it.
+    async fn bind(&mut self, party: PartyId, address: &WalletAddress, at: Timestamp) -> Result<bool, StoreError>;
+    async fn of_party(&mut self, party: PartyId) -> Result<Vec<Wallet>, StoreError>;
+}
+
+/// A transaction in which orders, their payments and the tiers' stock can be changed.
+pub trait OrdersTx: TiersTx {
+    fn orders(&mut self) -> &mut dyn OrderRepository;
+    fn attempts(&mut self) -> &mut dyn AttemptRepository;
+    fn refunds(&mut self) -> &mut dyn RefundRepository;
+    fn wallets(&mut self) -> &mut dyn WalletRepository;
+    fn idempotency(&mut self) -> &mut dyn Idempotency;
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OrderFilter {
+    /// Only this buyer's: what a buyer may see.
+    pub buyer: Option<PartyId>,
+    pub lifecycle: Option<Lifecycle>,
+    pub payment: Option<PaymentStatus>,
+    /// Only orders that a person should look at.
+    pub attention: bool,
+}
+
+#[async_trait]
+pub trait OrderQueries: Send + Sync {
+    /// Newest first.
+    async fn list(&self, scope: &SiteScope, filter: OrderFilter, page: PageRequest) -> Result<Page<OrderSummary>, StoreError>;
+    /// With lines and history; `buyer` restricts to that buyer's own.
+    async fn get(&self, scope: &SiteScope, id: OrderId, buyer: Option<PartyId>) -> Result<Option<OrderView>, StoreError>;
+    /// What a preview needs: the same facts as placing, read only.
+    async fn facts(&self, scope: &SiteScope, buyer: PartyId, tiers: &[TierId]) -> Result<PlacingFacts, StoreError>;
+    async fn wallets(&self, scope: &SiteScope, party: PartyId) -> Result<Vec<Wallet>, StoreError>;
+}
+
+/// The address of the family, if there is one.
+pub(crate) fn wallet_of(wallets: &[WalletAddress], family: ChainFamily) -> Option<WalletAddress> {
+    wallets.iter().find(|wallet| wallet.family() == family).cloned()
+}

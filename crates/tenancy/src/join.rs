@@ -1,0 +1,98 @@
+//! Joining a site, as a buyer does on first sight.
+
+use std::sync::Arc;
+
+use posx_kernel::{Begin, Clock, Event, IdentityId, Ids, PartyId, Randomness, SiteScope};
+use serde::Serialize;
+
+use crate::{JoinError, Member, NewMember, ReferralCode, Role, Site, TenancyTx};
+
+const CODE_TRIES: u8 = 10;
+
+/// Use cases of this context inside one site.
+#[derive(Clone)]
+pub struct Tenancy {
+    db: Arc<dyn Begin<dyn TenancyTx>>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    randomness: Arc<dyn Randomness>,
+}
+
+impl std::fmt::Debug for Tenancy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tenancy").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Join<'a> {
+    pub site: &'a Site,
+    pub identity: IdentityId,
+    /// As typed. One that is unknown or of another site does not block joining; the answer says so.
+    pub referral_code: Option<&'a str>,
+}
+
+/// What became of the referral code that a joiner typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferralClaim {
+    NotGiven,
+    /// It binds at the first paid order.
+    Accepted,
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    pub member: Member,
+    pub referral: ReferralClaim,
+    /// False: the identity was a member before, and nothing changed.
+    pub new: bool,
+}
+
+impl Tenancy {
+    pub fn new(
+        db: Arc<dyn Begin<dyn TenancyTx>>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, randomness: Arc<dyn Randomness>,
+    ) -> Self {
+        Self { db, clock, ids, randomness }
+    }
+
+    /// Makes the identity a member of the site with the role of a buyer. Joining again changes nothing.
+    pub async fn join(&self, scope: &SiteScope, join: Join<'_>) -> Result<Joined, JoinError> {
+        for _ in 0..CODE_TRIES {
+            let mut tx = self.db.begin(scope).await?;
+            if let Some(member) = tx.members().find(join.identity).await? {
+                return Ok(Joined { member, referral: ReferralClaim::NotGiven, new: false });
+            }
+            let (referral, claimed_referrer) = claim(tx.as_mut(), &join).await?;
+            let at = self.clock.now();
+            let new = NewMember {
+                identity: join.identity,
+                party: PartyId::from_uuid(self.ids.uuid(at)),
+                role: Role::Member,
+                referral_code: ReferralCode::random(&join.site.code, self.randomness.as_ref()),
+                claimed_referrer,
+                at,
+            };
+            if !tx.members().insert(&new).await? {
+                continue;
+            }
+            let payload = serde_json::json!({ "referrer": claimed_referrer });
+            tx.outbox().append(Event { kind: "member.joined", subject: new.party.as_uuid(), payload, at }).await?;
+            tx.commit().await?;
+            let member =
+                Member { identity: new.identity, party: new.party, role: new.role, referral_code: new.referral_code };
+            return Ok(Joined { member, referral, new: true });
+        }
+        Err(JoinError::NoFreeCode)
+    }
+}
+
+async fn claim(tx: &mut dyn TenancyTx, join: &Join<'_>) -> Result<(ReferralClaim, Option<PartyId>), JoinError> {
+    let Some(typed) = join.referral_code else { return Ok((ReferralClaim::NotGiven, None)) };
+    let Ok(code) = ReferralCode::parse(typed, &join.site.code) else { return Ok((ReferralClaim::Unknown, None)) };
+    Ok(match tx.members().party_by_code(&code).await? {
+        Some(referrer) => (ReferralClaim::Accepted, Some(referrer)),
+        None => (ReferralClaim::Unknown, None),
+    })
+}
