@@ -18,7 +18,10 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
     fn now(&self) -> Timestamp {
         Utc::now().trunc_subsecs(6)
     }
@@ -38,19 +41,28 @@ enum State {
 
 impl Default for State {
     fn default() -> Self {
-        State::Running { ahead: Duration::zero() }
+        State::Running {
+            ahead: Duration::zero(),
+        }
     }
 }
 
 impl ManualClock {
     /// Stands still at `at` until it is moved.
     pub fn stopped_at(at: Timestamp) -> Self {
-        Self { state: Mutex::new(State::Stopped { at: at.trunc_subsecs(6) }) }
+        Self {
+            state: Mutex::new(State::Stopped {
+                at: at.trunc_subsecs(6),
+            }),
+        }
     }
 
     /// Moves the clock ahead by `by`; a negative duration moves it back.
     pub fn advance(&self, by: Duration) {
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match &mut *state {
             State::Running { ahead } => *ahead += by,
             State::Stopped { at } => *at += by,
@@ -60,7 +72,11 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        match *self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        match *self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
             State::Running { ahead } => SystemClock.now() + ahead,
             State::Stopped { at } => at,
         }

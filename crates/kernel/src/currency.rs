@@ -15,7 +15,12 @@ struct Row {
 }
 
 const fn row(code: &'static str, exponent: u8, charge_step: i64, minimum_charge: i64) -> Row {
-    Row { code, exponent, charge_step, minimum_charge }
+    Row {
+        code,
+        exponent,
+        charge_step,
+        minimum_charge,
+    }
 }
 
 /// Exponents by ISO 4217. Charge steps and minimum charges by the card provider's currency page: three-decimal
@@ -60,7 +65,10 @@ static TABLE: &[Row] = &[
 impl Currency {
     /// `None` for a code that is not in the table, also in lower case.
     pub fn from_code(code: &str) -> Option<Self> {
-        TABLE.binary_search_by(|row| row.code.cmp(code)).ok().map(|at| Self(&TABLE[at]))
+        TABLE
+            .binary_search_by(|row| row.code.cmp(code))
+            .ok()
+            .map(|at| Self(&TABLE[at]))
     }
 
     /// Every currency, in order of its code.
@@ -141,7 +149,11 @@ mod tests {
     #[test]
     fn a_minimum_charge_is_a_multiple_of_the_step() {
         for currency in Currency::all() {
-            assert_eq!(currency.minimum_charge() % currency.charge_step(), 0, "{currency}");
+            assert_eq!(
+                currency.minimum_charge() % currency.charge_step(),
+                0,
+                "{currency}"
+            );
         }
     }
 }

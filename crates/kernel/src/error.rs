@@ -79,17 +79,29 @@ impl StoreError {
     pub const BUSY: &str = "store_busy";
 
     pub fn new(fault: StoreFault, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { fault, constraint: None, source: Some(source.into()) }
+        Self {
+            fault,
+            constraint: None,
+            source: Some(source.into()),
+        }
     }
 
     /// A named constraint said no; adapters map the ones a domain knows to that domain's refusal.
     pub fn constraint(name: impl Into<String>, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { fault: StoreFault::Constraint, constraint: Some(name.into()), source: Some(source.into()) }
+        Self {
+            fault: StoreFault::Constraint,
+            constraint: Some(name.into()),
+            source: Some(source.into()),
+        }
     }
 
     /// A row that cannot be what our own code wrote.
     pub fn broken(what: &'static str) -> Self {
-        Self { fault: StoreFault::Broken, constraint: None, source: Some(what.into()) }
+        Self {
+            fault: StoreFault::Broken,
+            constraint: None,
+            source: Some(what.into()),
+        }
     }
 
     pub const fn fault(&self) -> StoreFault {

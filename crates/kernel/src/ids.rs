@@ -117,7 +117,9 @@ fn parse(prefix: &'static str, text: &str) -> Result<Uuid, IdError> {
         .strip_prefix(prefix)
         .and_then(|rest| rest.strip_prefix('_'))
         .ok_or(IdError::Prefix { expected: prefix })?;
-    let lower = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let lower = digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if digits.len() != 32 || !lower {
         return Err(IdError::Digits);
     }
@@ -166,12 +168,17 @@ pub struct SeededIds {
 
 impl SeededIds {
     pub const fn new(seed: u64) -> Self {
-        Self { state: Mutex::new(seed) }
+        Self {
+            state: Mutex::new(seed),
+        }
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014): small, and good enough for what no one must be unable to guess.
     fn next(&self) -> u64 {
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = *state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -218,9 +225,18 @@ mod tests {
     fn an_id_reads_back_as_itself_and_as_no_other_kind() {
         let id = OrderId::from_uuid(SeededIds::new(7).uuid(crate::Clock::now(&crate::SystemClock)));
         assert_eq!(id.to_string().parse::<OrderId>(), Ok(id));
-        assert_eq!(id.to_string().parse::<TierId>(), Err(IdError::Prefix { expected: "tier" }));
+        assert_eq!(
+            id.to_string().parse::<TierId>(),
+            Err(IdError::Prefix { expected: "tier" })
+        );
         assert_eq!("ord_01".parse::<OrderId>(), Err(IdError::Digits));
-        assert_eq!(id.to_string().to_uppercase().replace("ORD", "ord").parse::<OrderId>(), Err(IdError::Digits));
+        assert_eq!(
+            id.to_string()
+                .to_uppercase()
+                .replace("ORD", "ord")
+                .parse::<OrderId>(),
+            Err(IdError::Digits)
+        );
     }
 
     #[test]

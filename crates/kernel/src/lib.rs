@@ -25,9 +25,9 @@ pub use error::{Kind, Refusal, Severity, StoreError, StoreFault};
 pub use event::{Event, Outbox};
 pub use idempotency::{Claim, Idempotency, IdempotentCall, StoredAnswer};
 pub use ids::{
-    AllocationId, BatchId, ChainAssetId, CommissionId, EntryId, EventId, IdError, IdentityId, Ids, JobKey, LineId,
-    MovementId, OrderId, PartyId, PaymentAttemptId, PlanId, Randomness, RefundId, SeededIds, SiteId, SystemIds,
-    SystemRandomness, TierId, WebhookId,
+    AllocationId, BatchId, ChainAssetId, CommissionId, EntryId, EventId, IdError, IdentityId, Ids, JobKey,
+    LineId, MovementId, OrderId, PartyId, PaymentAttemptId, PlanId, Randomness, RefundId, SeededIds, SiteId,
+    SystemIds, SystemRandomness, TierId, WebhookId,
 };
 pub use money::{Money, MoneyError};
 pub use page::{Cursor, CursorError, Page, PageRequest};

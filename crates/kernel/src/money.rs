@@ -42,16 +42,26 @@ impl Money {
 
     /// From decimal text in the currency's unit. More decimals than the currency has are refused unless they are zeros.
     pub fn parse(amount: &str, currency: Currency) -> Result<Self, MoneyError> {
-        let plain = amount.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
+        let plain = amount
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
         if amount.len() > 32 || !plain {
             return Err(MoneyError::NotDecimal);
         }
         let value = Decimal::from_str_exact(amount).map_err(|_| MoneyError::NotDecimal)?;
-        let scaled = value.checked_mul(power_of_ten(currency)).ok_or(MoneyError::OutOfRange)?;
+        let scaled = value
+            .checked_mul(power_of_ten(currency))
+            .ok_or(MoneyError::OutOfRange)?;
         if !scaled.fract().is_zero() {
-            return Err(MoneyError::TooFine { currency, exponent: currency.exponent() });
+            return Err(MoneyError::TooFine {
+                currency,
+                exponent: currency.exponent(),
+            });
         }
-        Ok(Self { minor: i64::try_from(scaled).map_err(|_| MoneyError::OutOfRange)?, currency })
+        Ok(Self {
+            minor: i64::try_from(scaled).map_err(|_| MoneyError::OutOfRange)?,
+            currency,
+        })
     }
 
     pub const fn minor(self) -> i64 {
@@ -76,23 +86,35 @@ impl Money {
 
     pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::OutOfRange)?;
+        let minor = self
+            .minor
+            .checked_add(other.minor)
+            .ok_or(MoneyError::OutOfRange)?;
         Ok(Self { minor, ..self })
     }
 
     pub fn checked_sub(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let minor = self.minor.checked_sub(other.minor).ok_or(MoneyError::OutOfRange)?;
+        let minor = self
+            .minor
+            .checked_sub(other.minor)
+            .ok_or(MoneyError::OutOfRange)?;
         Ok(Self { minor, ..self })
     }
 
     pub fn checked_mul(self, by: u32) -> Result<Self, MoneyError> {
-        let minor = self.minor.checked_mul(i64::from(by)).ok_or(MoneyError::OutOfRange)?;
+        let minor = self
+            .minor
+            .checked_mul(i64::from(by))
+            .ok_or(MoneyError::OutOfRange)?;
         Ok(Self { minor, ..self })
     }
 
     pub fn checked_neg(self) -> Result<Self, MoneyError> {
-        Ok(Self { minor: self.minor.checked_neg().ok_or(MoneyError::OutOfRange)?, ..self })
+        Ok(Self {
+            minor: self.minor.checked_neg().ok_or(MoneyError::OutOfRange)?,
+            ..self
+        })
     }
 
     /// This much of it, rounded half-even to the minor unit: the one rounding of a share.
@@ -124,14 +146,26 @@ impl Money {
             .collect();
         let given: u128 = parts.iter().map(|part| part.1).sum();
         let left = usize::try_from(whole - given).expect("what is left is less than one unit a part");
-        parts.sort_by(|a, b| b.2.cmp(&a.2).then(weights[b.0].cmp(&weights[a.0])).then(a.0.cmp(&b.0)));
+        parts.sort_by(|a, b| {
+            b.2.cmp(&a.2)
+                .then(weights[b.0].cmp(&weights[a.0]))
+                .then(a.0.cmp(&b.0))
+        });
         for part in parts.iter_mut().take(left) {
             part.1 += 1;
         }
         parts.sort_by_key(|part| part.0);
         let sign = self.minor.signum();
         let part = |units: u128| i64::try_from(units).expect("a part is at most the whole") * sign;
-        Some(parts.into_iter().map(|(_, units, _)| Self { minor: part(units), ..self }).collect())
+        Some(
+            parts
+                .into_iter()
+                .map(|(_, units, _)| Self {
+                    minor: part(units),
+                    ..self
+                })
+                .collect(),
+        )
     }
 
     fn same_currency(self, other: Self) -> Result<(), MoneyError> {
@@ -224,7 +258,10 @@ impl utoipa::PartialSchema for Money {
             .schema_type(Type::Object)
             .property(
                 "amount",
-                ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^-?[0-9]+(\.[0-9]+)?$")).examples(["12.50"]),
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .pattern(Some(r"^-?[0-9]+(\.[0-9]+)?$"))
+                    .examples(["12.50"]),
             )
             .required("amount")
             .property("currency", Currency::schema())
@@ -252,12 +289,23 @@ mod tests {
 
     #[test]
     fn a_currency_keeps_its_own_decimals() {
-        for (text, code, minor) in [("12.500", "KWD", 12_500), ("12.5", "USD", 1250), ("12", "JPY", 12), ("-0.01", "EUR", -1)] {
+        for (text, code, minor) in [
+            ("12.500", "KWD", 12_500),
+            ("12.5", "USD", 1250),
+            ("12", "JPY", 12),
+            ("-0.01", "EUR", -1),
+        ] {
             let money = Money::parse(text, currency(code)).expect(text);
             assert_eq!(money.minor(), minor);
         }
-        assert!(matches!(Money::parse("0.001", currency("USD")), Err(MoneyError::TooFine { exponent: 2, .. })));
-        assert_eq!(Money::parse("99999999999999999999", currency("USD")), Err(MoneyError::OutOfRange));
+        assert!(matches!(
+            Money::parse("0.001", currency("USD")),
+            Err(MoneyError::TooFine { exponent: 2, .. })
+        ));
+        assert_eq!(
+            Money::parse("99999999999999999999", currency("USD")),
+            Err(MoneyError::OutOfRange)
+        );
         assert_eq!(Money::parse("1e3", currency("USD")), Err(MoneyError::NotDecimal));
     }
 
@@ -280,14 +328,21 @@ mod tests {
     #[test]
     fn two_currencies_never_add() {
         let sum = Money::from_minor(1, currency("USD")).checked_add(Money::from_minor(1, currency("KWD")));
-        assert_eq!(sum, Err(MoneyError::CurrencyMismatch(currency("USD"), currency("KWD"))));
+        assert_eq!(
+            sum,
+            Err(MoneyError::CurrencyMismatch(currency("USD"), currency("KWD")))
+        );
     }
 
     #[test]
     fn a_share_is_rounded_half_even_once() {
         let half: Rate = "0.5".parse().expect("a rate");
         for (minor, share) in [(1, 0), (3, 2), (5, 2), (-1, 0), (-3, -2)] {
-            assert_eq!(Money::from_minor(minor, currency("USD")).share(half).minor(), share, "{minor}");
+            assert_eq!(
+                Money::from_minor(minor, currency("USD")).share(half).minor(),
+                share,
+                "{minor}"
+            );
         }
     }
 

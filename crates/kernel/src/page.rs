@@ -32,7 +32,10 @@ impl std::str::FromStr for Cursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
-        let digits = text.strip_prefix("c1").filter(|digits| digits.len() == 32).ok_or(CursorError)?;
+        let digits = text
+            .strip_prefix("c1")
+            .filter(|digits| digits.len() == 32)
+            .ok_or(CursorError)?;
         Uuid::try_parse(digits).map(Self).map_err(|_| CursorError)
     }
 }
@@ -63,7 +66,10 @@ impl PageRequest {
 
     /// `limit` is brought into 1..=100.
     pub fn new(limit: Option<u16>, after: Option<Cursor>) -> Self {
-        Self { limit: limit.unwrap_or(Self::LIMIT_DEFAULT).clamp(1, Self::LIMIT_MAX), after }
+        Self {
+            limit: limit.unwrap_or(Self::LIMIT_DEFAULT).clamp(1, Self::LIMIT_MAX),
+            after,
+        }
     }
 
     pub const fn limit(self) -> u16 {
@@ -89,7 +95,11 @@ impl<T> Page<T> {
         let limit = usize::from(request.limit());
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = if more { rows.last().map(|row| Cursor::after(id(row))) } else { None };
+        let next = if more {
+            rows.last().map(|row| Cursor::after(id(row)))
+        } else {
+            None
+        };
         Self { items: rows, next }
     }
 }

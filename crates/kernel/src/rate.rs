@@ -86,7 +86,10 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_fraction_with_at_most_six_decimals() {
-        assert_eq!("0.120".parse::<Rate>().map(|r| r.to_string()), Ok("0.12".to_owned()));
+        assert_eq!(
+            "0.120".parse::<Rate>().map(|r| r.to_string()),
+            Ok("0.12".to_owned())
+        );
         assert_eq!("1.000001".parse::<Rate>(), Err(RateError::OutOfRange));
         assert_eq!("-0.1".parse::<Rate>(), Err(RateError::OutOfRange));
         assert_eq!("0.0000001".parse::<Rate>(), Err(RateError::TooFine));

@@ -56,19 +56,32 @@ impl TokenAmount {
         let digits = format!("{:0>width$}", self.0, width = decimals + 1);
         let (whole, fraction) = digits.split_at(digits.len() - decimals);
         let fraction = fraction.trim_end_matches('0');
-        if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
+        if fraction.is_empty() {
+            whole.to_owned()
+        } else {
+            format!("{whole}.{fraction}")
+        }
     }
 
     pub fn checked_add(self, other: Self) -> Result<Self, TokenError> {
-        self.0.checked_add(other.0).map(Self).ok_or(TokenError::OutOfRange)
+        self.0
+            .checked_add(other.0)
+            .map(Self)
+            .ok_or(TokenError::OutOfRange)
     }
 
     pub fn checked_sub(self, other: Self) -> Result<Self, TokenError> {
-        self.0.checked_sub(other.0).map(Self).ok_or(TokenError::OutOfRange)
+        self.0
+            .checked_sub(other.0)
+            .map(Self)
+            .ok_or(TokenError::OutOfRange)
     }
 
     pub fn checked_mul(self, by: u32) -> Result<Self, TokenError> {
-        self.0.checked_mul(u128::from(by)).map(Self).ok_or(TokenError::OutOfRange)
+        self.0
+            .checked_mul(u128::from(by))
+            .map(Self)
+            .ok_or(TokenError::OutOfRange)
     }
 }
 
@@ -148,16 +161,25 @@ mod tests {
     #[test]
     fn p28_the_greatest_amount_round_trips() {
         for decimals in 0..=TokenAmount::DECIMALS_MAX {
-            assert_eq!(TokenAmount::parse(&TokenAmount::MAX.in_tokens(decimals), decimals), Ok(TokenAmount::MAX));
+            assert_eq!(
+                TokenAmount::parse(&TokenAmount::MAX.in_tokens(decimals), decimals),
+                Ok(TokenAmount::MAX)
+            );
         }
     }
 
     #[test]
     fn more_decimals_than_the_asset_has_are_refused() {
         assert_eq!(TokenAmount::parse("1.5", 0), Err(TokenError::TooFine(0)));
-        assert_eq!(TokenAmount::parse("1.500", 1), Ok(TokenAmount::from_base_units(15)));
+        assert_eq!(
+            TokenAmount::parse("1.500", 1),
+            Ok(TokenAmount::from_base_units(15))
+        );
         assert_eq!(TokenAmount::parse("1.", 1), Err(TokenError::NotDecimal));
         assert_eq!(TokenAmount::parse(".5", 1), Err(TokenError::NotDecimal));
-        assert_eq!(TokenAmount::parse("340282366920938463463374607431768211456", 0), Err(TokenError::OutOfRange));
+        assert_eq!(
+            TokenAmount::parse("340282366920938463463374607431768211456", 0),
+            Err(TokenError::OutOfRange)
+        );
     }
 }

@@ -133,13 +133,22 @@ impl Cache {
 
     /// A fetch counts from its beginning and has failed until it succeeds.
     pub(crate) fn begin_fetch(&mut self, now: Timestamp) {
-        self.attempt = Some(Attempt { at: now, succeeded: false });
+        self.attempt = Some(Attempt {
+            at: now,
+            succeeded: false,
+        });
     }
 
     /// `begun_at`: the document may be as old as the beginning of its fetch.
     pub(crate) fn finish_fetch(&mut self, keys: Vec<VerifyingKey>, begun_at: Timestamp) {
-        self.snapshot = Some(Snapshot { keys: keys.into_iter().map(Arc::new).collect(), fetched_at: begun_at });
-        self.attempt = Some(Attempt { at: begun_at, succeeded: true });
+        self.snapshot = Some(Snapshot {
+            keys: keys.into_iter().map(Arc::new).collect(),
+            fetched_at: begun_at,
+        });
+        self.attempt = Some(Attempt {
+            at: begun_at,
+            succeeded: true,
+        });
     }
 
     pub(crate) fn age(&self, now: Timestamp) -> Option<TimeDelta> {

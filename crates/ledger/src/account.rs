@@ -95,9 +95,11 @@ impl Account {
             Self::RefundsPayable | Self::CommissionPayable(_) => AccountClass::Liability,
             Self::Sales => AccountClass::Income,
             Self::CommissionExpense => AccountClass::Expense,
-            Self::TokensIssued | Self::TokensFree | Self::TokensReserved | Self::TokensSold | Self::TokensDelivered => {
-                AccountClass::Tokens
-            }
+            Self::TokensIssued
+            | Self::TokensFree
+            | Self::TokensReserved
+            | Self::TokensSold
+            | Self::TokensDelivered => AccountClass::Tokens,
         }
     }
 

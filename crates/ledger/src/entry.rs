@@ -75,44 +75,125 @@ pub struct Entry {
 
 impl Entry {
     /// Fails when debits and credits differ in any unit.
-    pub fn new(id: EntryId, kind: EntryKind, cause: Uuid, at: Timestamp, postings: Vec<Posting>) -> Result<Self, Unbalanced> {
+    pub fn new(
+        id: EntryId,
+        kind: EntryKind,
+        cause: Uuid,
+        at: Timestamp,
+        postings: Vec<Posting>,
+    ) -> Result<Self, Unbalanced> {
         let mut sums: BTreeMap<Unit, (u128, u128)> = BTreeMap::new();
-        let postings: Vec<_> = postings.into_iter().filter(|posting| posting.amount > 0).collect();
+        let postings: Vec<_> = postings
+            .into_iter()
+            .filter(|posting| posting.amount > 0)
+            .collect();
         for posting in &postings {
             let (debit, credit) = sums.entry(posting.unit).or_default();
-            let side = if posting.side == Side::Debit { debit } else { credit };
-            *side = side.checked_add(posting.amount).ok_or_else(|| Unbalanced { unit: posting.unit.to_string() })?;
+            let side = if posting.side == Side::Debit {
+                debit
+            } else {
+                credit
+            };
+            *side = side.checked_add(posting.amount).ok_or_else(|| Unbalanced {
+                unit: posting.unit.to_string(),
+            })?;
         }
         match sums.into_iter().find(|(_, (debit, credit))| debit != credit) {
-            Some((unit, _)) => Err(Unbalanced { unit: unit.to_string() }),
-            None => Ok(Self { id, kind, cause, part: String::new(), postings, at }),
+            Some((unit, _)) => Err(Unbalanced {
+                unit: unit.to_string(),
+            }),
+            None => Ok(Self {
+                id,
+                kind,
+                cause,
+                part: String::new(),
+                postings,
+                at,
+            }),
         }
     }
 
     /// Money moves from `credit` to `debit`. A negative amount moves the other way.
     pub fn of_money(
-        id: EntryId, kind: EntryKind, cause: Uuid, at: Timestamp, amount: Money, debit: Account, credit: Account,
+        id: EntryId,
+        kind: EntryKind,
+        cause: Uuid,
+        at: Timestamp,
+        amount: Money,
+        debit: Account,
+        credit: Account,
     ) -> Self {
-        let (debit, credit) = if amount.is_negative() { (credit, debit) } else { (debit, credit) };
-        Self::pair(id, kind, cause, at, Unit::Currency(amount.currency()), u128::from(amount.minor().unsigned_abs()), debit, credit)
+        let (debit, credit) = if amount.is_negative() {
+            (credit, debit)
+        } else {
+            (debit, credit)
+        };
+        Self::pair(
+            id,
+            kind,
+            cause,
+            at,
+            Unit::Currency(amount.currency()),
+            u128::from(amount.minor().unsigned_abs()),
+            debit,
+            credit,
+        )
     }
 
     /// Tokens move from `credit` to `debit`.
     #[expect(clippy::too_many_arguments, reason = "an entry is exactly these facts")]
     pub fn of_tokens(
-        id: EntryId, kind: EntryKind, cause: Uuid, at: Timestamp, asset: ChainAssetId, amount: TokenAmount, debit: Account,
+        id: EntryId,
+        kind: EntryKind,
+        cause: Uuid,
+        at: Timestamp,
+        asset: ChainAssetId,
+        amount: TokenAmount,
+        debit: Account,
         credit: Account,
     ) -> Self {
-        Self::pair(id, kind, cause, at, Unit::Asset(asset), amount.base_units(), debit, credit)
+        Self::pair(
+            id,
+            kind,
+            cause,
+            at,
+            Unit::Asset(asset),
+            amount.base_units(),
+            debit,
+            credit,
+        )
     }
 
     #[expect(clippy::too_many_arguments, reason = "an entry is exactly these facts")]
     fn pair(
-        id: EntryId, kind: EntryKind, cause: Uuid, at: Timestamp, unit: Unit, amount: u128, debit: Account, credit: Account,
+        id: EntryId,
+        kind: EntryKind,
+        cause: Uuid,
+        at: Timestamp,
+        unit: Unit,
+        amount: u128,
+        debit: Account,
+        credit: Account,
     ) -> Self {
-        let posting = |account, side| Posting { account, unit, side, amount };
-        let postings = if amount == 0 { Vec::new() } else { vec![posting(debit, Side::Debit), posting(credit, Side::Credit)] };
-        Self { id, kind, cause, part: String::new(), postings, at }
+        let posting = |account, side| Posting {
+            account,
+            unit,
+            side,
+            amount,
+        };
+        let postings = if amount == 0 {
+            Vec::new()
+        } else {
+            vec![posting(debit, Side::Debit), posting(credit, Side::Credit)]
+        };
+        Self {
+            id,
+            kind,
+            cause,
+            part: String::new(),
+            postings,
+            at,
+        }
     }
 
     /// Tells two entries of one kind and cause apart: an order with two lines, a batch with many agents.

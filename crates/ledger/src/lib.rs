@@ -14,5 +14,6 @@ mod ports;
 pub use account::{Account, AccountClass, Unit, UnitError};
 pub use entry::{Entry, EntryKind, Posting, Side, Unbalanced};
 pub use ports::{
-    AccountView, EntryFilter, EntryView, LedgerQueries, LedgerRepository, LedgerTx, Posted, PostingView, TrialBalanceRow,
+    AccountView, EntryFilter, EntryView, LedgerQueries, LedgerRepository, LedgerTx, Posted, PostingView,
+    TrialBalanceRow,
 };

@@ -74,7 +74,12 @@ pub struct TrialBalanceRow {
 /// Reads for screens: one short read-only transaction each.
 #[async_trait]
 pub trait LedgerQueries: Send + Sync {
-    async fn entries(&self, scope: &SiteScope, filter: &EntryFilter, page: PageRequest) -> Result<Page<EntryView>, StoreError>;
+    async fn entries(
+        &self,
+        scope: &SiteScope,
+        filter: &EntryFilter,
+        page: PageRequest,
+    ) -> Result<Page<EntryView>, StoreError>;
     async fn accounts(&self, scope: &SiteScope) -> Result<Vec<AccountView>, StoreError>;
     async fn trial_balance(&self, scope: &SiteScope) -> Result<Vec<TrialBalanceRow>, StoreError>;
 }

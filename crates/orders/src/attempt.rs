@@ -15,8 +15,13 @@ pub enum AttemptState {
 }
 
 impl AttemptState {
-    pub const ALL: &'static [Self] =
-        &[Self::Created, Self::RequiresAction, Self::Processing, Self::Succeeded, Self::Cancelled];
+    pub const ALL: &'static [Self] = &[
+        Self::Created,
+        Self::RequiresAction,
+        Self::Processing,
+        Self::Succeeded,
+        Self::Cancelled,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -67,7 +72,9 @@ impl Attempt {
     /// Takes over what the provider says, unless it would go back from a terminal state. True when something changed.
     pub fn observe(&mut self, state: &IntentState, now: Timestamp) -> bool {
         let (next, decline) = match state {
-            IntentState::RequiresPaymentMethod { last_decline } => (AttemptState::Created, last_decline.clone()),
+            IntentState::RequiresPaymentMethod { last_decline } => {
+                (AttemptState::Created, last_decline.clone())
+            }
             IntentState::RequiresAction => (AttemptState::RequiresAction, None),
             IntentState::Processing => (AttemptState::Processing, None),
             IntentState::Succeeded { received } => {

@@ -1,7 +1,8 @@
 //! Opening the payment of a placed order: transaction (attempt) → provider → transaction (attach the intent).
 
 use posx_kernel::{
-    Claim, IdempotentCall, Money, OrderId, PartyId, PaymentAttemptId, SiteScope, StoreError, StoredAnswer, retry_busy,
+    Claim, IdempotentCall, Money, OrderId, PartyId, PaymentAttemptId, SiteScope, StoreError, StoredAnswer,
+    retry_busy,
 };
 use serde_json::json;
 
@@ -20,7 +21,10 @@ pub struct Checkout {
 
 impl std::fmt::Debug for Checkout {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Checkout").field("attempt", &self.attempt).field("intent", &self.intent).finish_non_exhaustive()
+        f.debug_struct("Checkout")
+            .field("attempt", &self.attempt)
+            .field("intent", &self.intent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -30,11 +34,20 @@ impl Orders {
     /// When the provider's answer is lost the refusal is [`OrderError::PaymentUnavailable`]; calling again asks the provider
     /// under the same key, and a job does so anyway.
     pub async fn checkout(
-        &self, scope: &SiteScope, buyer: PartyId, order: OrderId, call: &IdempotentCall,
+        &self,
+        scope: &SiteScope,
+        buyer: PartyId,
+        order: OrderId,
+        call: &IdempotentCall,
     ) -> Result<Checkout, OrderError> {
         let attempt = retry_busy(|| self.open_attempt(scope, buyer, order, call)).await?;
         let intent = match &attempt.intent {
-            Some(id) => self.gateway.intent(scope.site(), id).await.map_err(unavailable)?.ok_or(OrderError::UnknownIntent)?,
+            Some(id) => self
+                .gateway
+                .intent(scope.site(), id)
+                .await
+                .map_err(unavailable)?
+                .ok_or(OrderError::UnknownIntent)?,
             None => self.create_intent(scope, &attempt).await?,
         };
         Ok(Checkout {
@@ -47,7 +60,11 @@ impl Orders {
 
     /// The first transaction: the attempt, and with it the provider's idempotency key, is committed before any call.
     async fn open_attempt(
-        &self, scope: &SiteScope, buyer: PartyId, id: OrderId, call: &IdempotentCall,
+        &self,
+        scope: &SiteScope,
+        buyer: PartyId,
+        id: OrderId,
+        call: &IdempotentCall,
     ) -> Result<Attempt, OrderError> {
         let now = self.clock.now();
         let mut tx = self.begin(scope).await?;
@@ -60,26 +77,43 @@ impl Orders {
                 return tx.attempts().find(attempt).await?.ok_or(OrderError::NotFound);
             }
         }
-        let order = tx.orders().for_update(id).await?.filter(|order| order.buyer == buyer).ok_or(OrderError::NotFound)?;
+        let order = tx
+            .orders()
+            .for_update(id)
+            .await?
+            .filter(|order| order.buyer == buyer)
+            .ok_or(OrderError::NotFound)?;
         if order.lifecycle != Lifecycle::Placed {
             return Err(OrderError::NotPlaced(order.lifecycle));
         }
         if order.expires_at <= now {
             return Err(OrderError::Expired);
         }
-        let attempt = match tx.attempts().open_of(id).await? {
-            Some(open) => open,
-            None => {
-                let attempt = self.new_attempt(&order);
-                if !tx.attempts().insert(&attempt).await? {
-                    return Err(StoreError::broken("two open attempts under one order's lock").into());
-                }
-                let opened = happened("checkout.opened", &order, json!({ "attempt": attempt.id.as_uuid() }), now);
-                tx.outbox().append(opened).await?;
-                attempt
+        let attempt = if let Some(open) = tx.attempts().open_of(id).await? {
+            open
+        } else {
+            let attempt = self.new_attempt(&order);
+            if !tx.attempts().insert(&attempt).await? {
+                return Err(StoreError::broken("two open attempts under one order's lock").into());
             }
+            let opened = happened(
+                "checkout.opened",
+                &order,
+                json!({ "attempt": attempt.id.as_uuid() }),
+                now,
+            );
+            tx.outbox().append(opened).await?;
+            attempt
         };
-        tx.idempotency().store(call, &StoredAnswer { status: 200, body: attempt.id.to_string().into_bytes() }).await?;
+        tx.idempotency()
+            .store(
+                call,
+                &StoredAnswer {
+                    status: 200,
+                    body: attempt.id.to_string().into_bytes(),
+                },
+            )
+            .await?;
         tx.commit().await?;
         Ok(attempt)
     }
@@ -103,14 +137,20 @@ impl Orders {
 
     /// The provider is asked with the attempt's own key, so asking again makes no second intent.
     async fn create_intent(&self, scope: &SiteScope, attempt: &Attempt) -> Result<Intent, OrderError> {
-        let request =
-            CreateIntent { site: scope.site(), order: attempt.order, attempt: attempt.id, amount: attempt.amount };
+        let request = CreateIntent {
+            site: scope.site(),
+            order: attempt.order,
+            attempt: attempt.id,
+            amount: attempt.amount,
+        };
         let intent = match self.gateway.create_intent(&request).await {
             Ok(intent) => intent,
-            Err(unknown @ GatewayError::Unknown(_)) => match self.gateway.intent_of_attempt(scope.site(), attempt.id).await {
-                Ok(Some(intent)) => intent,
-                Ok(None) | Err(_) => return Err(OrderError::PaymentUnavailable(unknown)),
-            },
+            Err(unknown @ GatewayError::Unknown(_)) => {
+                match self.gateway.intent_of_attempt(scope.site(), attempt.id).await {
+                    Ok(Some(intent)) => intent,
+                    Ok(None) | Err(_) => return Err(OrderError::PaymentUnavailable(unknown)),
+                }
+            }
             Err(refused) => {
                 retry_busy(|| self.drop_attempt(scope, attempt)).await?;
                 return Err(OrderError::PaymentRefused(refused));
@@ -120,19 +160,31 @@ impl Orders {
             return Ok(intent);
         }
         // The order lapsed while we asked: nobody may pay this intent any more.
-        self.gateway.cancel_intent(scope.site(), &intent.id).await.map_err(unavailable)?;
+        self.gateway
+            .cancel_intent(scope.site(), &intent.id)
+            .await
+            .map_err(unavailable)?;
         Err(OrderError::Expired)
     }
 
     /// The second transaction. False: the attempt was closed meanwhile; the intent is stored all the same, so that money
     /// which still arrives finds its order.
-    async fn attach(&self, scope: &SiteScope, id: PaymentAttemptId, intent: &Intent) -> Result<bool, OrderError> {
+    async fn attach(
+        &self,
+        scope: &SiteScope,
+        id: PaymentAttemptId,
+        intent: &Intent,
+    ) -> Result<bool, OrderError> {
         let now = self.clock.now();
         let mut tx = self.begin(scope).await?;
         let order = tx.attempts().find(id).await?.ok_or(OrderError::NotFound)?.order;
         tx.orders().for_update(order).await?.ok_or(OrderError::NotFound)?;
         let mut attempt = tx.attempts().find(id).await?.ok_or(OrderError::NotFound)?;
-        if !tx.attempts().claim_external_id(attempt.provider, &intent.id.0).await? {
+        if !tx
+            .attempts()
+            .claim_external_id(attempt.provider, &intent.id.0)
+            .await?
+        {
             return Err(OrderError::UnknownIntent);
         }
         attempt.intent = Some(intent.id.clone());
@@ -145,8 +197,13 @@ impl Orders {
 
     async fn drop_attempt(&self, scope: &SiteScope, attempt: &Attempt) -> Result<(), OrderError> {
         let mut tx = self.begin(scope).await?;
-        tx.orders().for_update(attempt.order).await?.ok_or(OrderError::NotFound)?;
-        let Some(mut stored) = tx.attempts().find(attempt.id).await? else { return Ok(()) };
+        tx.orders()
+            .for_update(attempt.order)
+            .await?
+            .ok_or(OrderError::NotFound)?;
+        let Some(mut stored) = tx.attempts().find(attempt.id).await? else {
+            return Ok(());
+        };
         if stored.state.is_open() && stored.intent.is_none() {
             stored.state = AttemptState::Cancelled;
             stored.outcome_unknown = false;
@@ -166,10 +223,17 @@ impl Orders {
         if attempt.intent.is_some() {
             return Ok(true);
         }
-        let found = self.gateway.intent_of_attempt(scope.site(), id).await.map_err(unavailable)?;
+        let found = self
+            .gateway
+            .intent_of_attempt(scope.site(), id)
+            .await
+            .map_err(unavailable)?;
         let Some(intent) = found else { return Ok(false) };
         if !retry_busy(|| self.attach(scope, id, &intent)).await? {
-            self.gateway.cancel_intent(scope.site(), &intent.id).await.map_err(unavailable)?;
+            self.gateway
+                .cancel_intent(scope.site(), &intent.id)
+                .await
+                .map_err(unavailable)?;
         }
         self.apply_intent(scope, &intent.id).await?;
         Ok(true)
@@ -178,7 +242,8 @@ impl Orders {
 
 fn attempt_of(answer: &StoredAnswer) -> Result<PaymentAttemptId, StoreError> {
     let text = std::str::from_utf8(&answer.body).ok();
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| StoreError::broken("a stored checkout names no attempt"))
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| StoreError::broken("a stored checkout names no attempt"))
 }
 
 pub(crate) fn unavailable(error: GatewayError) -> OrderError {

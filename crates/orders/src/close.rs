@@ -31,7 +31,12 @@ enum Why {
 
 impl Orders {
     /// Cancels a placed order. `buyer` restricts to that buyer's own.
-    pub async fn cancel(&self, scope: &SiteScope, id: OrderId, buyer: Option<PartyId>) -> Result<Closed, OrderError> {
+    pub async fn cancel(
+        &self,
+        scope: &SiteScope,
+        id: OrderId,
+        buyer: Option<PartyId>,
+    ) -> Result<Closed, OrderError> {
         match self.close(scope, id, buyer, Why::Cancelled).await? {
             Closed::PaymentUnderWay => Err(OrderError::PaymentUnderWay),
             Closed::Paid => Err(OrderError::NotPlaced(Lifecycle::Confirmed)),
@@ -51,7 +56,11 @@ impl Orders {
     }
 
     async fn close(
-        &self, scope: &SiteScope, id: OrderId, buyer: Option<PartyId>, why: Why,
+        &self,
+        scope: &SiteScope,
+        id: OrderId,
+        buyer: Option<PartyId>,
+        why: Why,
     ) -> Result<Closed, OrderError> {
         let open = match self.open_for_closing(scope, id, buyer, why).await? {
             Ok(open) => open,
@@ -67,7 +76,11 @@ impl Orders {
 
     /// The open attempt, if the order can be closed; else why not.
     async fn open_for_closing(
-        &self, scope: &SiteScope, id: OrderId, buyer: Option<PartyId>, why: Why,
+        &self,
+        scope: &SiteScope,
+        id: OrderId,
+        buyer: Option<PartyId>,
+        why: Why,
     ) -> Result<Result<Option<Attempt>, Closed>, OrderError> {
         let mut tx = self.begin(scope).await?;
         let order = tx.orders().for_update(id).await?.ok_or(OrderError::NotFound)?;
@@ -76,12 +89,18 @@ impl Orders {
         }
         match (order.lifecycle, why) {
             (Lifecycle::Placed, _) => {}
-            (Lifecycle::Expired, Why::Expired) | (Lifecycle::Cancelled, Why::Cancelled) => return Ok(Err(Closed::Already)),
+            (Lifecycle::Expired, Why::Expired) | (Lifecycle::Cancelled, Why::Cancelled) => {
+                return Ok(Err(Closed::Already));
+            }
             (Lifecycle::Confirmed | Lifecycle::Fulfilled, Why::Expired) => return Ok(Err(Closed::Paid)),
             (other, _) => return Err(OrderError::NotPlaced(other)),
         }
         if why == Why::Expired && order.expires_at > self.clock.now() {
-            return Err(WrongMove { from: Lifecycle::Placed, to: Lifecycle::Expired }.into());
+            return Err(WrongMove {
+                from: Lifecycle::Placed,
+                to: Lifecycle::Expired,
+            }
+            .into());
         }
         Ok(Ok(tx.attempts().open_of(id).await?))
     }
@@ -92,10 +111,20 @@ impl Orders {
         let intent = match &attempt.intent {
             Some(intent) => Some(intent.clone()),
             // An answer was lost: the provider may hold an intent of which we never heard.
-            None => self.gateway.intent_of_attempt(site, attempt.id).await.map_err(unavailable)?.map(|intent| intent.id),
+            None => self
+                .gateway
+                .intent_of_attempt(site, attempt.id)
+                .await
+                .map_err(unavailable)?
+                .map(|intent| intent.id),
         };
         let Some(intent) = intent else { return Ok(None) };
-        match self.gateway.cancel_intent(site, &intent).await.map_err(unavailable)? {
+        match self
+            .gateway
+            .cancel_intent(site, &intent)
+            .await
+            .map_err(unavailable)?
+        {
             CancelOutcome::Cancelled => Ok(None),
             CancelOutcome::NotCancellable(found) => {
                 if attempt.intent.is_none() {
@@ -104,13 +133,21 @@ impl Orders {
                     self.apply(scope, &found).await?;
                 }
                 let paid = matches!(found.state, IntentState::Succeeded { .. });
-                Ok(Some(if paid { Closed::Paid } else { Closed::PaymentUnderWay }))
+                Ok(Some(if paid {
+                    Closed::Paid
+                } else {
+                    Closed::PaymentUnderWay
+                }))
             }
         }
     }
 
     async fn close_once(
-        &self, scope: &SiteScope, id: OrderId, why: Why, stopped: Option<&Attempt>,
+        &self,
+        scope: &SiteScope,
+        id: OrderId,
+        why: Why,
+        stopped: Option<&Attempt>,
     ) -> Result<Closed, OrderError> {
         let now = self.clock.now();
         let mut tx = self.begin(scope).await?;
@@ -147,7 +184,11 @@ impl Orders {
         }
         tx.outbox().append(happened(kind, &order, json!({}), now)).await?;
         self.uncount_buyer_in_tx(tx.as_mut(), &order).await?;
-        if self.move_stock_in_tx(tx.as_mut(), &order, &StockChange::Release, now).await?.is_err() {
+        if self
+            .move_stock_in_tx(tx.as_mut(), &order, &StockChange::Release, now)
+            .await?
+            .is_err()
+        {
             return Err(posx_kernel::StoreError::broken("a placed order's reservation is missing").into());
         }
         tx.commit().await?;

@@ -147,13 +147,19 @@ impl Refusal for OrderError {
 
     fn field(&self) -> Option<Cow<'static, str>> {
         let part = match self {
-            Self::UnknownTier { .. } | Self::InactiveTier { .. } | Self::TierTwice { .. } | Self::TwoChains { .. } => "tier_id",
-            Self::Quantity { .. } | Self::OverOrderLimit { .. } | Self::OverBuyerLimit { .. } | Self::SoldOut { .. } => {
-                "quantity"
-            }
+            Self::UnknownTier { .. }
+            | Self::InactiveTier { .. }
+            | Self::TierTwice { .. }
+            | Self::TwoChains { .. } => "tier_id",
+            Self::Quantity { .. }
+            | Self::OverOrderLimit { .. }
+            | Self::OverBuyerLimit { .. }
+            | Self::SoldOut { .. } => "quantity",
             Self::NoLines | Self::TooManyLines => return Some("lines".into()),
             Self::Currency(_) => return Some("currency".into()),
-            Self::WalletMissing | Self::Wallet(_) | Self::WalletTaken => return Some("wallet_address".into()),
+            Self::WalletMissing | Self::Wallet(_) | Self::WalletTaken => {
+                return Some("wallet_address".into());
+            }
             _ => return None,
         };
         self.line().map(|line| format!("lines/{line}/{part}").into())

@@ -35,15 +35,21 @@ pub struct CreateIntent {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum IntentState {
     /// Waits for a card, for the first time or after a decline: a declined try is not a failed order.
-    RequiresPaymentMethod { last_decline: Option<String> },
+    RequiresPaymentMethod {
+        last_decline: Option<String>,
+    },
     /// The buyer must do something (3-D Secure).
     RequiresAction,
     /// May last days with bank debits: nothing is delivered yet.
     Processing,
-    Succeeded { received: Money },
+    Succeeded {
+        received: Money,
+    },
     Cancelled,
     /// A state that this version does not know: parked, never guessed.
-    Other { name: String },
+    Other {
+        name: String,
+    },
 }
 
 /// An intent as the provider holds it now.
@@ -124,9 +130,18 @@ pub trait PaymentGateway: Send + Sync + std::fmt::Debug {
     /// `None` when the provider does not know it.
     async fn intent(&self, site: SiteId, id: &IntentId) -> Result<Option<Intent>, GatewayError>;
     /// Settles an unknown [`create_intent`](Self::create_intent): looks the intent up by our attempt.
-    async fn intent_of_attempt(&self, site: SiteId, attempt: PaymentAttemptId) -> Result<Option<Intent>, GatewayError>;
+    async fn intent_of_attempt(
+        &self,
+        site: SiteId,
+        attempt: PaymentAttemptId,
+    ) -> Result<Option<Intent>, GatewayError>;
     async fn cancel_intent(&self, site: SiteId, id: &IntentId) -> Result<CancelOutcome, GatewayError>;
     async fn create_refund(&self, request: &CreateRefund) -> Result<ProviderRefund, GatewayError>;
     /// Settles an unknown [`create_refund`](Self::create_refund).
-    async fn refund(&self, site: SiteId, intent: &IntentId, refund: RefundId) -> Result<Option<ProviderRefund>, GatewayError>;
+    async fn refund(
+        &self,
+        site: SiteId,
+        intent: &IntentId,
+        refund: RefundId,
+    ) -> Result<Option<ProviderRefund>, GatewayError>;
 }

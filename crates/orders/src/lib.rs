@@ -23,6 +23,10 @@ mod ports;
 mod pricing;
 mod refund;
 mod service;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 mod view;
 mod wallet;
 
@@ -30,12 +34,15 @@ pub use attempt::{Attempt, AttemptState};
 pub use checkout::Checkout;
 pub use close::Closed;
 pub use error::OrderError;
-pub use order::{Approval, Delivery, Lifecycle, Line, Order, OrderKind, OrderNumber, PaymentStatus, RefundReason, WrongMove};
+pub use order::{
+    Approval, Delivery, Lifecycle, Line, Order, OrderKind, OrderNumber, PaymentStatus, RefundReason,
+    WrongMove,
+};
 pub use payment::PaymentApplied;
 pub use place::{PlaceOrder, Placed, RenderAnswer};
 pub use ports::{
-    AttemptRepository, NewOrder, OrderFilter, OrderQueries, OrderRepository, OrdersTx, PlacingFacts, RefundRepository, TierFacts,
-    Wallet, WalletRepository,
+    AttemptRepository, NewOrder, OrderFilter, OrderQueries, OrderRepository, OrdersTx, PlacingFacts,
+    RefundRepository, TierFacts, Wallet, WalletRepository,
 };
 pub use pricing::{Quote, QuoteLine, WishedLine};
 pub use refund::Refund;

@@ -237,7 +237,10 @@ impl Order {
 
     fn become_(&mut self, next: Lifecycle) -> Result<(), WrongMove> {
         if !self.lifecycle.may_become(next, self.kind) {
-            return Err(WrongMove { from: self.lifecycle, to: next });
+            return Err(WrongMove {
+                from: self.lifecycle,
+                to: next,
+            });
         }
         self.lifecycle = next;
         Ok(())
@@ -300,7 +303,11 @@ mod tests {
         for kind in OrderKind::ALL {
             for from in Lifecycle::ALL {
                 for to in Lifecycle::ALL {
-                    assert_eq!(from.may_become(*to, *kind), listed.contains(&(*from, *to)), "{from:?} → {to:?} for {kind:?}");
+                    assert_eq!(
+                        from.may_become(*to, *kind),
+                        listed.contains(&(*from, *to)),
+                        "{from:?} → {to:?} for {kind:?}"
+                    );
                 }
             }
         }

@@ -29,12 +29,20 @@ pub enum PaymentApplied {
 impl Orders {
     /// Asks the provider about the intent and applies what it says.
     pub async fn apply_intent(&self, scope: &SiteScope, id: &IntentId) -> Result<PaymentApplied, OrderError> {
-        let intent =
-            self.gateway.intent(scope.site(), id).await.map_err(unavailable)?.ok_or(OrderError::UnknownIntent)?;
+        let intent = self
+            .gateway
+            .intent(scope.site(), id)
+            .await
+            .map_err(unavailable)?
+            .ok_or(OrderError::UnknownIntent)?;
         self.apply(scope, &intent).await
     }
 
-    pub(crate) async fn apply(&self, scope: &SiteScope, intent: &Intent) -> Result<PaymentApplied, OrderError> {
+    pub(crate) async fn apply(
+        &self,
+        scope: &SiteScope,
+        intent: &Intent,
+    ) -> Result<PaymentApplied, OrderError> {
         if let IntentState::Other { name } = &intent.state {
             return Err(OrderError::UnknownIntentState(name.clone()));
         }
@@ -48,13 +56,24 @@ impl Orders {
     }
 
     async fn apply_once(
-        &self, scope: &SiteScope, intent: &Intent, take_stock_again: bool,
+        &self,
+        scope: &SiteScope,
+        intent: &Intent,
+        take_stock_again: bool,
     ) -> Result<PaymentApplied, OrderError> {
         let now = self.clock.now();
         let provider = self.gateway.provider();
         let mut tx = self.begin(scope).await?;
-        let known = tx.attempts().by_intent(provider, &intent.id).await?.ok_or(OrderError::UnattachedIntent)?;
-        let order = tx.orders().for_update(known.order).await?.ok_or(OrderError::NotFound)?;
+        let known = tx
+            .attempts()
+            .by_intent(provider, &intent.id)
+            .await?
+            .ok_or(OrderError::UnattachedIntent)?;
+        let order = tx
+            .orders()
+            .for_update(known.order)
+            .await?
+            .ok_or(OrderError::NotFound)?;
         // Read again under the order's lock: another delivery may have been faster.
         let mut attempt = tx.attempts().find(known.id).await?.ok_or(OrderError::NotFound)?;
         let declined_before = attempt.last_decline.clone();
@@ -66,7 +85,12 @@ impl Orders {
         }
         tx.attempts().save(&attempt).await?;
         if attempt.last_decline.is_some() && attempt.last_decline != declined_before {
-            let declined = happened("payment.declined", &order, json!({ "reason": attempt.last_decline }), now);
+            let declined = happened(
+                "payment.declined",
+                &order,
+                json!({ "reason": attempt.last_decline }),
+                now,
+            );
             tx.outbox().append(declined).await?;
         }
         tx.commit().await?;
@@ -74,7 +98,12 @@ impl Orders {
     }
 
     async fn succeed(
-        &self, mut tx: Box<dyn OrdersTx>, mut order: Order, mut attempt: Attempt, take_stock_again: bool, now: Timestamp,
+        &self,
+        mut tx: Box<dyn OrdersTx>,
+        mut order: Order,
+        mut attempt: Attempt,
+        take_stock_again: bool,
+        now: Timestamp,
     ) -> Result<PaymentApplied, OrderError> {
         let received = attempt.received;
         if received != attempt.amount {
@@ -85,10 +114,14 @@ impl Orders {
             Lifecycle::Placed => StockChange::Sell,
             Lifecycle::Expired | Lifecycle::Cancelled if take_stock_again => StockChange::SellFree,
             Lifecycle::Expired | Lifecycle::Cancelled => {
-                return self.owe_back(tx, order, attempt, RefundReason::PaidTooLate, now).await;
+                return self
+                    .owe_back(tx, order, attempt, RefundReason::PaidTooLate, now)
+                    .await;
             }
             Lifecycle::Confirmed | Lifecycle::Fulfilled => {
-                return self.owe_back(tx, order, attempt, RefundReason::PaidTwice, now).await;
+                return self
+                    .owe_back(tx, order, attempt, RefundReason::PaidTwice, now)
+                    .await;
             }
         };
         let late = change == StockChange::SellFree;
@@ -99,26 +132,54 @@ impl Orders {
         }
         tx.attempts().save(&attempt).await?;
         tx.orders().save(&order).await?;
-        let source = if late { Account::TokensFree } else { Account::TokensReserved };
-        let mut entries = self.token_entries(&order, EntryKind::TokensSold, &Account::TokensSold, &source, now);
+        let source = if late {
+            Account::TokensFree
+        } else {
+            Account::TokensReserved
+        };
+        let mut entries =
+            self.token_entries(&order, EntryKind::TokensSold, &Account::TokensSold, &source, now);
         entries.push(self.captured(&attempt, EntryKind::PaymentCaptured, Account::Sales, now));
         for entry in &entries {
             tx.ledger().post(entry).await?;
         }
-        tx.outbox().append(happened("order.paid", &order, json!({ "total": order.total, "late": late }), now)).await?;
+        tx.outbox()
+            .append(happened(
+                "order.paid",
+                &order,
+                json!({ "total": order.total, "late": late }),
+                now,
+            ))
+            .await?;
         match self.move_stock_in_tx(tx.as_mut(), &order, &change, now).await? {
             Ok(()) => {}
-            Err((line, StockRefusal::NotEnough { available })) => return Err(OrderError::SoldOut { line, available }),
-            Err(_) => return Err(posx_kernel::StoreError::broken("a placed order's stock is missing").into()),
+            Err((line, StockRefusal::NotEnough { available })) => {
+                return Err(OrderError::SoldOut { line, available });
+            }
+            Err(_) => {
+                return Err(posx_kernel::StoreError::broken("a placed order's stock is missing").into());
+            }
         }
         tx.commit().await?;
         Ok(PaymentApplied::Paid)
     }
 
     async fn count_buyer_again(&self, tx: &mut dyn OrdersTx, order: &Order) -> Result<(), OrderError> {
-        for (line, sold) in order.lines.iter().enumerate().filter(|(_, line)| line.counted_per_buyer) {
-            let limit = tx.tiers().find(sold.tier).await?.and_then(|tier| tier.max_per_buyer);
-            let counted = tx.stock().count_for_buyer(sold.tier, order.buyer, i64::from(sold.quantity), limit).await?;
+        for (line, sold) in order
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.counted_per_buyer)
+        {
+            let limit = tx
+                .tiers()
+                .find(sold.tier)
+                .await?
+                .and_then(|tier| tier.max_per_buyer);
+            let counted = tx
+                .stock()
+                .count_for_buyer(sold.tier, order.buyer, i64::from(sold.quantity), limit)
+                .await?;
             counted.map_err(|_| OrderError::OverBuyerLimit { line })?;
         }
         Ok(())
@@ -126,19 +187,34 @@ impl Orders {
 
     /// An amount that is not ours is a matter for a person: the event is not lost, and nothing is delivered.
     async fn hold(
-        mut tx: Box<dyn OrdersTx>, mut order: Order, received: Money, now: Timestamp,
+        mut tx: Box<dyn OrdersTx>,
+        mut order: Order,
+        received: Money,
+        now: Timestamp,
     ) -> Result<PaymentApplied, OrderError> {
         if order.attention.as_deref() != Some("payment_mismatch") {
             order.attention = Some("payment_mismatch".to_owned());
             tx.orders().save(&order).await?;
-            tx.outbox().append(happened("order.payment_mismatch", &order, json!({ "received": received }), now)).await?;
+            tx.outbox()
+                .append(happened(
+                    "order.payment_mismatch",
+                    &order,
+                    json!({ "received": received }),
+                    now,
+                ))
+                .await?;
             tx.commit().await?;
         }
         Ok(PaymentApplied::Mismatch)
     }
 
     async fn owe_back(
-        &self, mut tx: Box<dyn OrdersTx>, mut order: Order, attempt: Attempt, reason: RefundReason, now: Timestamp,
+        &self,
+        mut tx: Box<dyn OrdersTx>,
+        mut order: Order,
+        attempt: Attempt,
+        reason: RefundReason,
+        now: Timestamp,
     ) -> Result<PaymentApplied, OrderError> {
         let received = attempt.received;
         let refund = Refund {
@@ -156,9 +232,13 @@ impl Orders {
         tx.attempts().save(&attempt).await?;
         tx.orders().save(&order).await?;
         if tx.refunds().insert(&refund).await? {
-            tx.ledger().post(&self.captured(&attempt, EntryKind::RefundOwed, Account::RefundsPayable, now)).await?;
+            tx.ledger()
+                .post(&self.captured(&attempt, EntryKind::RefundOwed, Account::RefundsPayable, now))
+                .await?;
             let payload = json!({ "refund": refund.id.as_uuid(), "amount": received, "reason": reason });
-            tx.outbox().append(happened("refund.requested", &order, payload, now)).await?;
+            tx.outbox()
+                .append(happened("refund.requested", &order, payload, now))
+                .await?;
         }
         tx.commit().await?;
         Ok(PaymentApplied::RefundOwed(reason))
@@ -166,12 +246,24 @@ impl Orders {
 
     fn captured(&self, attempt: &Attempt, kind: EntryKind, credit: Account, now: Timestamp) -> Entry {
         let id = EntryId::from_uuid(self.id(now));
-        Entry::of_money(id, kind, attempt.id.as_uuid(), now, attempt.received, Account::ProviderClearing, credit)
+        Entry::of_money(
+            id,
+            kind,
+            attempt.id.as_uuid(),
+            now,
+            attempt.received,
+            Account::ProviderClearing,
+            credit,
+        )
     }
 
     /// Asks the provider about attempts that have been open for long without a word: a webhook that never came, a crash
     /// between two transactions. Returns how many it asked about; one that fails does not stop the others.
-    pub async fn reconcile_attempts(&self, scope: &SiteScope, older_than: Timestamp) -> Result<usize, OrderError> {
+    pub async fn reconcile_attempts(
+        &self,
+        scope: &SiteScope,
+        older_than: Timestamp,
+    ) -> Result<usize, OrderError> {
         let mut tx = self.begin(scope).await?;
         let unsettled = tx.attempts().unsettled(older_than, 100).await?;
         drop(tx);

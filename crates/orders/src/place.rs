@@ -13,8 +13,8 @@ use crate::ports::wallet_of;
 use crate::pricing::{Quote, WishedLine, quote};
 use crate::service::{happened, refused_line};
 use crate::{
-    Approval, Delivery, Lifecycle, Line, NewOrder, Order, OrderError, OrderKind, OrderNumber, Orders, PlacingFacts, Wallet,
-    WalletAddress,
+    Approval, Delivery, Lifecycle, Line, NewOrder, Order, OrderError, OrderKind, OrderNumber, Orders,
+    PlacingFacts, Wallet, WalletAddress,
 };
 
 #[derive(Debug, Clone)]
@@ -34,7 +34,10 @@ pub type RenderAnswer<'a> = &'a (dyn Fn(&Order) -> StoredAnswer + Send + Sync);
 
 #[derive(Debug)]
 pub enum Placed {
-    New { order: Box<Order>, answer: StoredAnswer },
+    New {
+        order: Box<Order>,
+        answer: StoredAnswer,
+    },
     /// The same request was answered before; nothing happened now.
     Replayed(StoredAnswer),
 }
@@ -42,7 +45,11 @@ pub enum Placed {
 impl Orders {
     /// What the lines cost now; reserves nothing.
     pub async fn preview(
-        &self, scope: &SiteScope, site: &Site, buyer: PartyId, lines: &[WishedLine],
+        &self,
+        scope: &SiteScope,
+        site: &Site,
+        buyer: PartyId,
+        lines: &[WishedLine],
     ) -> Result<Quote, OrderError> {
         let tiers: Vec<_> = lines.iter().map(|line| line.tier).collect();
         let facts = self.queries.facts(scope, buyer, &tiers).await?;
@@ -52,18 +59,27 @@ impl Orders {
     /// Reserves the stock and stores the order, its answer and its first event: all or nothing. An order of nothing to pay
     /// is confirmed at once.
     pub async fn place(
-        &self, scope: &SiteScope, wish: &PlaceOrder<'_>, render: RenderAnswer<'_>,
+        &self,
+        scope: &SiteScope,
+        wish: &PlaceOrder<'_>,
+        render: RenderAnswer<'_>,
     ) -> Result<Placed, OrderError> {
         retry_busy(|| self.place_once(scope, wish, render)).await
     }
 
     async fn place_once(
-        &self, scope: &SiteScope, wish: &PlaceOrder<'_>, render: RenderAnswer<'_>,
+        &self,
+        scope: &SiteScope,
+        wish: &PlaceOrder<'_>,
+        render: RenderAnswer<'_>,
     ) -> Result<Placed, OrderError> {
         let now = self.clock.now();
         let tiers: Vec<_> = wish.lines.iter().map(|line| line.tier).collect();
         let mut tx = self.begin(scope).await?;
-        let (claim, facts) = tx.orders().begin_placing(wish.call.as_ref(), wish.buyer, &tiers).await?;
+        let (claim, facts) = tx
+            .orders()
+            .begin_placing(wish.call.as_ref(), wish.buyer, &tiers)
+            .await?;
         match claim {
             Claim::New => {}
             Claim::Replay(answer) => return Ok(Placed::Replayed(answer)),
@@ -75,28 +91,66 @@ impl Orders {
         let free = order.lifecycle == Lifecycle::Confirmed;
         let answer = render(&order);
 
-        let mut events = vec![happened("order.placed", &order, json!({ "total": order.total }), now)];
+        let mut events = vec![happened(
+            "order.placed",
+            &order,
+            json!({ "total": order.total }),
+            now,
+        )];
         let (kind, target, change) = if free {
-            events.push(happened("order.paid", &order, json!({ "total": order.total }), now));
+            events.push(happened(
+                "order.paid",
+                &order,
+                json!({ "total": order.total }),
+                now,
+            ));
             (EntryKind::TokensSold, Account::TokensSold, StockChange::SellFree)
         } else {
-            (EntryKind::TokensReserved, Account::TokensReserved, StockChange::Reserve)
+            (
+                EntryKind::TokensReserved,
+                Account::TokensReserved,
+                StockChange::Reserve,
+            )
         };
         let entries = self.token_entries(&order, kind, &target, &Account::TokensFree, now);
         let stored = wish.call.as_ref().map(|call| (call, &answer));
-        tx.orders().insert(NewOrder { order: &order, entries: &entries, events: &events, answer: stored }).await?;
-        for (at, line) in order.lines.iter().enumerate().filter(|(_, line)| line.counted_per_buyer) {
+        tx.orders()
+            .insert(NewOrder {
+                order: &order,
+                entries: &entries,
+                events: &events,
+                answer: stored,
+            })
+            .await?;
+        for (at, line) in order
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.counted_per_buyer)
+        {
             let limit = quote.lines[at].tier.max_per_buyer;
-            let counted = tx.stock().count_for_buyer(line.tier, order.buyer, i64::from(line.quantity), limit).await?;
+            let counted = tx
+                .stock()
+                .count_for_buyer(line.tier, order.buyer, i64::from(line.quantity), limit)
+                .await?;
             counted.map_err(|refusal| refused_line(at, refusal))?;
         }
         let moved = self.move_stock_in_tx(tx.as_mut(), &order, &change, now).await?;
         moved.map_err(|(at, refusal)| refused_line(at, refusal))?;
         tx.commit().await?;
-        Ok(Placed::New { order: Box::new(order), answer })
+        Ok(Placed::New {
+            order: Box::new(order),
+            answer,
+        })
     }
 
-    fn draft(&self, wish: &PlaceOrder<'_>, quote: &Quote, facts: PlacingFacts, now: Timestamp) -> Result<Order, OrderError> {
+    fn draft(
+        &self,
+        wish: &PlaceOrder<'_>,
+        quote: &Quote,
+        facts: PlacingFacts,
+        now: Timestamp,
+    ) -> Result<Order, OrderError> {
         let wallet = Self::wallet_for(wish, quote.chain, &facts)?;
         let zero = Money::zero(quote.total.currency());
         let line = |line: &crate::QuoteLine| Line {
@@ -117,7 +171,11 @@ impl Orders {
             kind: OrderKind::Token,
             buyer: wish.buyer,
             lines: quote.lines.iter().map(line).collect(),
-            lifecycle: if free { Lifecycle::Confirmed } else { Lifecycle::Placed },
+            lifecycle: if free {
+                Lifecycle::Confirmed
+            } else {
+                Lifecycle::Placed
+            },
             delivery: Delivery::None,
             approval: Approval::NotNeeded,
             disputed: false,
@@ -140,7 +198,11 @@ impl Orders {
         })
     }
 
-    fn wallet_for(wish: &PlaceOrder<'_>, chain: Chain, facts: &PlacingFacts) -> Result<WalletAddress, OrderError> {
+    fn wallet_for(
+        wish: &PlaceOrder<'_>,
+        chain: Chain,
+        facts: &PlacingFacts,
+    ) -> Result<WalletAddress, OrderError> {
         match &wish.wallet_address {
             Some(typed) => WalletAddress::parse(typed, chain.family()).map_err(OrderError::Wallet),
             None => wallet_of(&facts.wallets, chain.family()).ok_or(OrderError::WalletMissing),
@@ -150,7 +212,11 @@ impl Orders {
     /// Binds the address to the buyer, in the place of an earlier one of the same family of chains. Orders that were placed
     /// keep the address they were placed with.
     pub async fn bind_wallet(
-        &self, scope: &SiteScope, buyer: PartyId, family: ChainFamily, typed: &str,
+        &self,
+        scope: &SiteScope,
+        buyer: PartyId,
+        family: ChainFamily,
+        typed: &str,
     ) -> Result<Wallet, OrderError> {
         let address = WalletAddress::parse(typed, family).map_err(OrderError::Wallet)?;
         let at = self.clock.now();
@@ -159,8 +225,18 @@ impl Orders {
             return Err(OrderError::WalletTaken);
         }
         let payload = json!({ "family": family });
-        tx.outbox().append(posx_kernel::Event { kind: "wallet.bound", subject: buyer.as_uuid(), payload, at }).await?;
+        tx.outbox()
+            .append(posx_kernel::Event {
+                kind: "wallet.bound",
+                subject: buyer.as_uuid(),
+                payload,
+                at,
+            })
+            .await?;
         tx.commit().await?;
-        Ok(Wallet { address, bound_at: at })
+        Ok(Wallet {
+            address,
+            bound_at: at,
+        })
     }
 }

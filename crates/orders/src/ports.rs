@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Claim, Event, Idempotency, IdempotentCall, OrderId, Page, PageRequest, PartyId, PaymentAttemptId, RefundId, SiteScope,
-    StoreError, StoredAnswer, TierId, Timestamp,
+    Claim, Event, Idempotency, IdempotentCall, OrderId, Page, PageRequest, PartyId, PaymentAttemptId,
+    RefundId, SiteScope, StoreError, StoredAnswer, TierId, Timestamp,
 };
 use posx_ledger::Entry;
 use posx_tiers::{ChainAsset, ChainFamily, Tier, TiersTx};
@@ -43,7 +43,10 @@ pub trait OrderRepository: Send {
     /// Claims the call's key (see [`Idempotency::claim`]) and reads what placing needs, in one round trip. Tiers that are
     /// not there are left out.
     async fn begin_placing(
-        &mut self, call: Option<&IdempotentCall>, buyer: PartyId, tiers: &[TierId],
+        &mut self,
+        call: Option<&IdempotentCall>,
+        buyer: PartyId,
+        tiers: &[TierId],
     ) -> Result<(Claim, PlacingFacts), StoreError>;
     async fn insert(&mut self, new: NewOrder<'_>) -> Result<(), StoreError>;
     /// With its lines; locks the order's row until the transaction ends. Always the first lock of a use case that changes
@@ -87,7 +90,12 @@ pub struct Wallet {
 #[async_trait]
 pub trait WalletRepository: Send {
     /// Binds or replaces the party's address of the family. False: another party of the site holds it.
-    async fn bind(&mut self, party: PartyId, address: &WalletAddress, at: Timestamp) -> Result<bool, StoreError>;
+    async fn bind(
+        &mut self,
+        party: PartyId,
+        address: &WalletAddress,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
     async fn of_party(&mut self, party: PartyId) -> Result<Vec<Wallet>, StoreError>;
 }
 
@@ -113,11 +121,26 @@ pub struct OrderFilter {
 #[async_trait]
 pub trait OrderQueries: Send + Sync {
     /// Newest first.
-    async fn list(&self, scope: &SiteScope, filter: OrderFilter, page: PageRequest) -> Result<Page<OrderSummary>, StoreError>;
+    async fn list(
+        &self,
+        scope: &SiteScope,
+        filter: OrderFilter,
+        page: PageRequest,
+    ) -> Result<Page<OrderSummary>, StoreError>;
     /// With lines and history; `buyer` restricts to that buyer's own.
-    async fn get(&self, scope: &SiteScope, id: OrderId, buyer: Option<PartyId>) -> Result<Option<OrderView>, StoreError>;
+    async fn get(
+        &self,
+        scope: &SiteScope,
+        id: OrderId,
+        buyer: Option<PartyId>,
+    ) -> Result<Option<OrderView>, StoreError>;
     /// What a preview needs: the same facts as placing, read only.
-    async fn facts(&self, scope: &SiteScope, buyer: PartyId, tiers: &[TierId]) -> Result<PlacingFacts, StoreError>;
+    async fn facts(
+        &self,
+        scope: &SiteScope,
+        buyer: PartyId,
+        tiers: &[TierId],
+    ) -> Result<PlacingFacts, StoreError>;
     async fn wallets(&self, scope: &SiteScope, party: PartyId) -> Result<Vec<Wallet>, StoreError>;
 }
 

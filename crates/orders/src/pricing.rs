@@ -37,7 +37,12 @@ pub struct Quote {
 
 /// Prices the lines as of `now`. Tells what is wrong with which line; availability is only a first look, the counter itself
 /// decides when the order is placed.
-pub fn quote(wished: &[WishedLine], tiers: &[TierFacts], currency: Currency, now: Timestamp) -> Result<Quote, OrderError> {
+pub fn quote(
+    wished: &[WishedLine],
+    tiers: &[TierFacts],
+    currency: Currency,
+    now: Timestamp,
+) -> Result<Quote, OrderError> {
     if wished.is_empty() {
         return Err(OrderError::NoLines);
     }
@@ -51,43 +56,78 @@ pub fn quote(wished: &[WishedLine], tiers: &[TierFacts], currency: Currency, now
         if wished[..at].iter().any(|earlier| earlier.tier == wish.tier) {
             return Err(OrderError::TierTwice { line: at });
         }
-        let facts =
-            tiers.iter().find(|facts| facts.tier.id == wish.tier).ok_or(OrderError::UnknownTier { line: at })?;
+        let facts = tiers
+            .iter()
+            .find(|facts| facts.tier.id == wish.tier)
+            .ok_or(OrderError::UnknownTier { line: at })?;
         let line = quote_line(at, wish, facts, now)?;
         if *chain.get_or_insert(facts.asset.chain) != facts.asset.chain {
             return Err(OrderError::TwoChains { line: at });
         }
-        subtotal = subtotal.checked_add(line.amount).map_err(|_| OrderError::Quantity { line: at, max: 1 })?;
+        subtotal = subtotal
+            .checked_add(line.amount)
+            .map_err(|_| OrderError::Quantity { line: at, max: 1 })?;
         lines.push(line);
     }
     let chain = chain.ok_or(OrderError::NoLines)?;
     let zero = Money::zero(currency);
-    let quote = Quote { lines, chain, subtotal, discount: zero, tax: zero, shipping: zero, total: subtotal };
+    let quote = Quote {
+        lines,
+        chain,
+        subtotal,
+        discount: zero,
+        tax: zero,
+        shipping: zero,
+        total: subtotal,
+    };
     if quote.total.is_positive() && quote.total.minor() < currency.minimum_charge() {
-        return Err(OrderError::BelowMinimumCharge(Money::from_minor(currency.minimum_charge(), currency)));
+        return Err(OrderError::BelowMinimumCharge(Money::from_minor(
+            currency.minimum_charge(),
+            currency,
+        )));
     }
     Ok(quote)
 }
 
-fn quote_line(at: usize, wish: &WishedLine, facts: &TierFacts, now: Timestamp) -> Result<QuoteLine, OrderError> {
+fn quote_line(
+    at: usize,
+    wish: &WishedLine,
+    facts: &TierFacts,
+    now: Timestamp,
+) -> Result<QuoteLine, OrderError> {
     let tier = &facts.tier;
     if !tier.active || !facts.asset.active {
         return Err(OrderError::InactiveTier { line: at });
     }
     if wish.quantity == 0 {
-        return Err(OrderError::Quantity { line: at, max: tier.max_per_order });
+        return Err(OrderError::Quantity {
+            line: at,
+            max: tier.max_per_order,
+        });
     }
     if wish.quantity > tier.max_per_order {
-        return Err(OrderError::OverOrderLimit { line: at, max: tier.max_per_order });
+        return Err(OrderError::OverOrderLimit {
+            line: at,
+            max: tier.max_per_order,
+        });
     }
     if facts.available < i64::from(wish.quantity) {
-        return Err(OrderError::SoldOut { line: at, available: facts.available.max(0) });
+        return Err(OrderError::SoldOut {
+            line: at,
+            available: facts.available.max(0),
+        });
     }
-    let wrong = |_| OrderError::Quantity { line: at, max: tier.max_per_order };
+    let wrong = |_| OrderError::Quantity {
+        line: at,
+        max: tier.max_per_order,
+    };
     let unit_price = tier.price_at(now);
     Ok(QuoteLine {
         amount: unit_price.checked_mul(wish.quantity).map_err(wrong)?,
-        tokens: tier.tokens_for(wish.quantity).map_err(|_| OrderError::Quantity { line: at, max: tier.max_per_order })?,
+        tokens: tier.tokens_for(wish.quantity).map_err(|_| OrderError::Quantity {
+            line: at,
+            max: tier.max_per_order,
+        })?,
         tier: tier.clone(),
         quantity: wish.quantity,
         unit_price,

@@ -5,7 +5,7 @@ use posx_ledger::{Account, Entry, EntryKind};
 use serde_json::json;
 
 use crate::checkout::unavailable;
-use crate::gateway::{CreateRefund, GatewayError, ProviderRefund, RefundState};
+use crate::gateway::{CreateRefund, GatewayError, IntentId, ProviderRefund, RefundState};
 use crate::service::happened;
 use crate::{OrderError, Orders, RefundReason};
 
@@ -28,32 +28,65 @@ impl Orders {
     pub async fn send_refund(&self, scope: &SiteScope, id: RefundId) -> Result<(), OrderError> {
         let mut tx = self.begin(scope).await?;
         let refund = tx.refunds().find(id).await?.ok_or(OrderError::NotFound)?;
-        let attempt = tx.attempts().find(refund.attempt).await?.ok_or(OrderError::NotFound)?;
+        let attempt = tx
+            .attempts()
+            .find(refund.attempt)
+            .await?
+            .ok_or(OrderError::NotFound)?;
         drop(tx);
         if refund.state != RefundState::Pending {
             return Ok(());
         }
         let site = scope.site();
         let intent = attempt.intent.ok_or(OrderError::UnattachedIntent)?;
-        let known = self.gateway.refund(site, &intent, id).await.map_err(unavailable)?;
-        let answer = match known {
-            Some(known) => known,
-            None => {
-                let request = CreateRefund { site, intent, refund: id, amount: refund.amount };
-                match self.gateway.create_refund(&request).await {
-                    Ok(made) => made,
-                    Err(GatewayError::Refused { code }) => {
-                        tracing::error!(refund = %id, code, "the provider refused a refund that is owed");
-                        ProviderRefund { id: String::new(), refund: Some(id), amount: refund.amount, state: RefundState::Failed }
-                    }
-                    Err(unknown) => return Err(unavailable(unknown)),
-                }
-            }
+        let known = self
+            .gateway
+            .refund(site, &intent, id)
+            .await
+            .map_err(unavailable)?;
+        let answer = if let Some(known) = known {
+            known
+        } else {
+            self.request_refund(scope, intent, &refund).await?
         };
         retry_busy(|| self.settle_refund(scope, id, &answer)).await
     }
 
-    async fn settle_refund(&self, scope: &SiteScope, id: RefundId, answer: &ProviderRefund) -> Result<(), OrderError> {
+    async fn request_refund(
+        &self,
+        scope: &SiteScope,
+        intent: IntentId,
+        refund: &Refund,
+    ) -> Result<ProviderRefund, OrderError> {
+        let id = refund.id;
+        let request = CreateRefund {
+            site: scope.site(),
+            intent,
+            refund: id,
+            amount: refund.amount,
+        };
+        match self.gateway.create_refund(&request).await {
+            Ok(made) => Ok(made),
+            Err(GatewayError::Refused { code }) => {
+                tracing::error!(refund = %id, code, "the provider refused a refund that is owed");
+                let state = RefundState::Failed;
+                Ok(ProviderRefund {
+                    id: String::new(),
+                    refund: Some(id),
+                    amount: refund.amount,
+                    state,
+                })
+            }
+            Err(unknown) => Err(unavailable(unknown)),
+        }
+    }
+
+    async fn settle_refund(
+        &self,
+        scope: &SiteScope,
+        id: RefundId,
+        answer: &ProviderRefund,
+    ) -> Result<(), OrderError> {
         let now = self.clock.now();
         let mut tx = self.begin(scope).await?;
         let order = tx.refunds().find(id).await?.ok_or(OrderError::NotFound)?.order;
@@ -78,14 +111,26 @@ impl Orders {
                 order.refund(refund.amount)?;
                 let entry = EntryId::from_uuid(self.id(now));
                 let (debit, credit) = (Account::RefundsPayable, Account::ProviderClearing);
-                let paid = Entry::of_money(entry, EntryKind::RefundPaid, id.as_uuid(), now, refund.amount, debit, credit);
+                let paid = Entry::of_money(
+                    entry,
+                    EntryKind::RefundPaid,
+                    id.as_uuid(),
+                    now,
+                    refund.amount,
+                    debit,
+                    credit,
+                );
                 tx.ledger().post(&paid).await?;
-                tx.outbox().append(happened("refund.succeeded", &order, payload, now)).await?;
+                tx.outbox()
+                    .append(happened("refund.succeeded", &order, payload, now))
+                    .await?;
             }
             // The money is still owed: a person decides how the buyer gets it.
             RefundState::Failed | RefundState::Cancelled => {
                 order.attention = Some("refund_failed".to_owned());
-                tx.outbox().append(happened("refund.failed", &order, payload, now)).await?;
+                tx.outbox()
+                    .append(happened("refund.failed", &order, payload, now))
+                    .await?;
             }
         }
         tx.orders().save(&order).await?;

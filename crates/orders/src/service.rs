@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use posx_kernel::{Begin, Clock, EntryId, Event, Ids, MovementId, Randomness, SiteScope, StoreError, Timestamp, TokenAmount};
+use posx_kernel::{
+    Begin, Clock, EntryId, Event, Ids, MovementId, Randomness, SiteScope, StoreError, Timestamp, TokenAmount,
+};
 use posx_ledger::{Account, Entry, EntryKind};
 use posx_tiers::{StockChange, StockMove, StockRefusal};
 use uuid::Uuid;
@@ -23,16 +25,29 @@ pub struct Orders {
 
 impl std::fmt::Debug for Orders {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Orders").field("gateway", &self.gateway).finish_non_exhaustive()
+        f.debug_struct("Orders")
+            .field("gateway", &self.gateway)
+            .finish_non_exhaustive()
     }
 }
 
 impl Orders {
     pub fn new(
-        db: Arc<dyn Begin<dyn OrdersTx>>, queries: Arc<dyn OrderQueries>, gateway: Arc<dyn PaymentGateway>,
-        clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, randomness: Arc<dyn Randomness>,
+        db: Arc<dyn Begin<dyn OrdersTx>>,
+        queries: Arc<dyn OrderQueries>,
+        gateway: Arc<dyn PaymentGateway>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        randomness: Arc<dyn Randomness>,
     ) -> Self {
-        Self { db, queries, gateway, clock, ids, randomness }
+        Self {
+            db,
+            queries,
+            gateway,
+            clock,
+            ids,
+            randomness,
+        }
     }
 
     pub(crate) fn id(&self, now: Timestamp) -> Uuid {
@@ -45,11 +60,25 @@ impl Orders {
 
     /// Tokens change hands on the books, one entry per line.
     pub(crate) fn token_entries(
-        &self, order: &Order, kind: EntryKind, debit: &Account, credit: &Account, now: Timestamp,
+        &self,
+        order: &Order,
+        kind: EntryKind,
+        debit: &Account,
+        credit: &Account,
+        now: Timestamp,
     ) -> Vec<Entry> {
         let entry = |(line, tokens): (&Line, TokenAmount)| {
             let id = EntryId::from_uuid(self.id(now));
-            Entry::of_tokens(id, kind, line.id.as_uuid(), now, line.asset, tokens, debit.clone(), credit.clone())
+            Entry::of_tokens(
+                id,
+                kind,
+                line.id.as_uuid(),
+                now,
+                line.asset,
+                tokens,
+                debit.clone(),
+                credit.clone(),
+            )
         };
         order.line_tokens().map(entry).collect()
     }
@@ -57,7 +86,11 @@ impl Orders {
     /// Moves the stock of every line by the same change, in the order of the tiers' ids, so that two orders never wait for
     /// each other in a circle. Call it last before the commit.
     pub(crate) async fn move_stock_in_tx(
-        &self, tx: &mut dyn OrdersTx, order: &Order, change: &StockChange, now: Timestamp,
+        &self,
+        tx: &mut dyn OrdersTx,
+        order: &Order,
+        change: &StockChange,
+        now: Timestamp,
     ) -> Result<Result<(), (usize, StockRefusal)>, StoreError> {
         let mut lines: Vec<_> = order.lines.iter().enumerate().collect();
         lines.sort_by_key(|(_, line)| line.tier);
@@ -77,10 +110,19 @@ impl Orders {
     }
 
     /// Gives back what limited tiers counted for the buyer.
-    pub(crate) async fn uncount_buyer_in_tx(&self, tx: &mut dyn OrdersTx, order: &Order) -> Result<(), StoreError> {
+    pub(crate) async fn uncount_buyer_in_tx(
+        &self,
+        tx: &mut dyn OrdersTx,
+        order: &Order,
+    ) -> Result<(), StoreError> {
         for line in order.lines.iter().filter(|line| line.counted_per_buyer) {
             let fewer = -i64::from(line.quantity);
-            if tx.stock().count_for_buyer(line.tier, order.buyer, fewer, None).await?.is_err() {
+            if tx
+                .stock()
+                .count_for_buyer(line.tier, order.buyer, fewer, None)
+                .await?
+                .is_err()
+            {
                 return Err(StoreError::broken("a line's count for its buyer is missing"));
             }
         }
@@ -88,9 +130,18 @@ impl Orders {
     }
 }
 
-
-pub(crate) fn happened(kind: &'static str, order: &Order, payload: serde_json::Value, at: Timestamp) -> Event {
-    Event { kind, subject: order.id.as_uuid(), payload, at }
+pub(crate) fn happened(
+    kind: &'static str,
+    order: &Order,
+    payload: serde_json::Value,
+    at: Timestamp,
+) -> Event {
+    Event {
+        kind,
+        subject: order.id.as_uuid(),
+        payload,
+        at,
+    }
 }
 
 pub(crate) const fn refused_line(line: usize, refusal: StockRefusal) -> OrderError {

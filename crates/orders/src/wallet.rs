@@ -61,12 +61,16 @@ impl std::fmt::Display for WalletAddress {
 }
 
 fn evm(text: &str) -> Result<String, WalletError> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).ok_or(WalletError::Form)?;
+    let digits = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))
+        .ok_or(WalletError::Form)?;
     if digits.len() != 40 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(WalletError::Form);
     }
     let canonical = eip55(&digits.to_ascii_lowercase());
-    let one_case = !digits.bytes().any(|b| b.is_ascii_uppercase()) || !digits.bytes().any(|b| b.is_ascii_lowercase());
+    let one_case =
+        !digits.bytes().any(|b| b.is_ascii_uppercase()) || !digits.bytes().any(|b| b.is_ascii_lowercase());
     if !one_case && canonical[2..] != *digits {
         return Err(WalletError::Checksum);
     }
@@ -84,7 +88,11 @@ fn eip55(lower: &str) -> String {
     for (at, digit) in lower.chars().enumerate() {
         let byte = hash[at / 2];
         let nibble = if at % 2 == 0 { byte >> 4 } else { byte & 0x0f };
-        text.push(if nibble >= 8 { digit.to_ascii_uppercase() } else { digit });
+        text.push(if nibble >= 8 {
+            digit.to_ascii_uppercase()
+        } else {
+            digit
+        });
     }
     text
 }
@@ -93,10 +101,13 @@ fn tron(text: &str) -> Result<String, WalletError> {
     if text.len() != 34 || !text.starts_with('T') {
         return Err(WalletError::Form);
     }
-    let bytes = bs58::decode(text).with_check(Some(TRON_VERSION)).into_vec().map_err(|error| match error {
-        bs58::decode::Error::InvalidChecksum { .. } => WalletError::Checksum,
-        _ => WalletError::Form,
-    })?;
+    let bytes = bs58::decode(text)
+        .with_check(Some(TRON_VERSION))
+        .into_vec()
+        .map_err(|error| match error {
+            bs58::decode::Error::InvalidChecksum { .. } => WalletError::Checksum,
+            _ => WalletError::Form,
+        })?;
     if bytes.len() != 21 {
         return Err(WalletError::Form);
     }
@@ -126,7 +137,11 @@ mod tests {
     #[test]
     fn an_evm_address_is_stored_in_its_eip_55_form() {
         for canonical in EIP55 {
-            for typed in [(*canonical).to_owned(), canonical.to_lowercase(), format!(" {canonical} ")] {
+            for typed in [
+                (*canonical).to_owned(),
+                canonical.to_lowercase(),
+                format!(" {canonical} "),
+            ] {
                 let parsed = WalletAddress::parse(&typed, ChainFamily::Evm).expect(&typed);
                 assert_eq!(parsed.as_str(), *canonical);
             }
@@ -139,16 +154,31 @@ mod tests {
             WalletAddress::parse("0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed", ChainFamily::Evm),
             Err(WalletError::Checksum)
         );
-        assert_eq!(WalletAddress::parse("0x5aAe", ChainFamily::Evm), Err(WalletError::Form));
-        assert_eq!(WalletAddress::parse(&format!("0x{}", "0".repeat(40)), ChainFamily::Evm), Err(WalletError::Burn));
+        assert_eq!(
+            WalletAddress::parse("0x5aAe", ChainFamily::Evm),
+            Err(WalletError::Form)
+        );
+        assert_eq!(
+            WalletAddress::parse(&format!("0x{}", "0".repeat(40)), ChainFamily::Evm),
+            Err(WalletError::Burn)
+        );
         let wrong = USDT_ON_TRON.replace("6t", "6u");
-        assert_eq!(WalletAddress::parse(&wrong, ChainFamily::Tron), Err(WalletError::Checksum));
+        assert_eq!(
+            WalletAddress::parse(&wrong, ChainFamily::Tron),
+            Err(WalletError::Checksum)
+        );
     }
 
     #[test]
     fn an_address_of_another_chain_is_told_apart_from_a_mistyped_one() {
-        assert_eq!(WalletAddress::parse(USDT_ON_TRON, ChainFamily::Evm), Err(WalletError::WrongChain));
-        assert_eq!(WalletAddress::parse(EIP55[0], ChainFamily::Tron), Err(WalletError::WrongChain));
+        assert_eq!(
+            WalletAddress::parse(USDT_ON_TRON, ChainFamily::Evm),
+            Err(WalletError::WrongChain)
+        );
+        assert_eq!(
+            WalletAddress::parse(EIP55[0], ChainFamily::Tron),
+            Err(WalletError::WrongChain)
+        );
         assert!(WalletAddress::parse(USDT_ON_TRON, ChainFamily::Tron).is_ok());
     }
 

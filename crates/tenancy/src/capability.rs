@@ -67,8 +67,15 @@ pub enum Role {
 }
 
 impl Role {
-    pub const ALL: &'static [Self] =
-        &[Self::Owner, Self::Admin, Self::Manager, Self::Member, Self::Cashier, Self::Agent, Self::Viewer];
+    pub const ALL: &'static [Self] = &[
+        Self::Owner,
+        Self::Admin,
+        Self::Manager,
+        Self::Member,
+        Self::Cashier,
+        Self::Agent,
+        Self::Viewer,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -88,13 +95,21 @@ impl Role {
 
     pub const fn capabilities(self) -> &'static [Capability] {
         use Capability::{
-            AllocationsRead, Buy, CommissionsRead, JobsRead, LedgerRead, OrdersManage, OrdersRead, TiersManage,
+            AllocationsRead, Buy, CommissionsRead, JobsRead, LedgerRead, OrdersManage, OrdersRead,
+            TiersManage,
         };
         match self {
             Self::Owner | Self::Admin => Capability::ALL,
-            Self::Manager => {
-                &[Buy, TiersManage, OrdersRead, OrdersManage, CommissionsRead, AllocationsRead, LedgerRead, JobsRead]
-            }
+            Self::Manager => &[
+                Buy,
+                TiersManage,
+                OrdersRead,
+                OrdersManage,
+                CommissionsRead,
+                AllocationsRead,
+                LedgerRead,
+                JobsRead,
+            ],
             Self::Viewer => &[OrdersRead, CommissionsRead, AllocationsRead, LedgerRead],
             Self::Member | Self::Agent => &[Buy],
             Self::Cashier => &[],

@@ -52,9 +52,17 @@ pub struct Joined {
 
 impl Tenancy {
     pub fn new(
-        db: Arc<dyn Begin<dyn TenancyTx>>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, randomness: Arc<dyn Randomness>,
+        db: Arc<dyn Begin<dyn TenancyTx>>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        randomness: Arc<dyn Randomness>,
     ) -> Self {
-        Self { db, clock, ids, randomness }
+        Self {
+            db,
+            clock,
+            ids,
+            randomness,
+        }
     }
 
     /// Makes the identity a member of the site with the role of a buyer. Joining again changes nothing.
@@ -62,7 +70,11 @@ impl Tenancy {
         for _ in 0..CODE_TRIES {
             let mut tx = self.db.begin(scope).await?;
             if let Some(member) = tx.members().find(join.identity).await? {
-                return Ok(Joined { member, referral: ReferralClaim::NotGiven, new: false });
+                return Ok(Joined {
+                    member,
+                    referral: ReferralClaim::NotGiven,
+                    new: false,
+                });
             }
             let (referral, claimed_referrer) = claim(tx.as_mut(), &join).await?;
             let at = self.clock.now();
@@ -78,19 +90,41 @@ impl Tenancy {
                 continue;
             }
             let payload = serde_json::json!({ "referrer": claimed_referrer });
-            tx.outbox().append(Event { kind: "member.joined", subject: new.party.as_uuid(), payload, at }).await?;
+            tx.outbox()
+                .append(Event {
+                    kind: "member.joined",
+                    subject: new.party.as_uuid(),
+                    payload,
+                    at,
+                })
+                .await?;
             tx.commit().await?;
-            let member =
-                Member { identity: new.identity, party: new.party, role: new.role, referral_code: new.referral_code };
-            return Ok(Joined { member, referral, new: true });
+            let member = Member {
+                identity: new.identity,
+                party: new.party,
+                role: new.role,
+                referral_code: new.referral_code,
+            };
+            return Ok(Joined {
+                member,
+                referral,
+                new: true,
+            });
         }
         Err(JoinError::NoFreeCode)
     }
 }
 
-async fn claim(tx: &mut dyn TenancyTx, join: &Join<'_>) -> Result<(ReferralClaim, Option<PartyId>), JoinError> {
-    let Some(typed) = join.referral_code else { return Ok((ReferralClaim::NotGiven, None)) };
-    let Ok(code) = ReferralCode::parse(typed, &join.site.code) else { return Ok((ReferralClaim::Unknown, None)) };
+async fn claim(
+    tx: &mut dyn TenancyTx,
+    join: &Join<'_>,
+) -> Result<(ReferralClaim, Option<PartyId>), JoinError> {
+    let Some(typed) = join.referral_code else {
+        return Ok((ReferralClaim::NotGiven, None));
+    };
+    let Ok(code) = ReferralCode::parse(typed, &join.site.code) else {
+        return Ok((ReferralClaim::Unknown, None));
+    };
     Ok(match tx.members().party_by_code(&code).await? {
         Some(referrer) => (ReferralClaim::Accepted, Some(referrer)),
         None => (ReferralClaim::Unknown, None),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use posx_kernel::{Clock, Currency, IdentityId, Ids, PartyId, Randomness, SiteId};
 
-use crate::{Module, NewMember, PlatformDirectory, PlatformError, ReferralCode, Role, Site, SiteCode, SiteState};
+use crate::{
+    Module, NewMember, PlatformDirectory, PlatformError, ReferralCode, Role, Site, SiteCode, SiteState,
+};
 
 #[derive(Clone)]
 pub struct Platform {
@@ -32,9 +34,17 @@ pub struct CreateSite {
 
 impl Platform {
     pub fn new(
-        directory: Arc<dyn PlatformDirectory>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, randomness: Arc<dyn Randomness>,
+        directory: Arc<dyn PlatformDirectory>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        randomness: Arc<dyn Randomness>,
     ) -> Self {
-        Self { directory, clock, ids, randomness }
+        Self {
+            directory,
+            clock,
+            ids,
+            randomness,
+        }
     }
 
     pub async fn create(&self, wish: CreateSite) -> Result<Site, PlatformError> {
@@ -48,7 +58,11 @@ impl Platform {
             id: SiteId::from_uuid(self.ids.uuid(created_at)),
             code,
             name,
-            host_names: wish.host_names.iter().map(|host| host.trim().to_ascii_lowercase()).collect(),
+            host_names: wish
+                .host_names
+                .iter()
+                .map(|host| host.trim().to_ascii_lowercase())
+                .collect(),
             currency: wish.currency,
             time_zone: wish.time_zone,
             state: SiteState::Active,
@@ -61,7 +75,13 @@ impl Platform {
     }
 
     /// Gives (issuer, subject) a role in the site; the way in for the people who come before there is anyone to invite.
-    pub async fn appoint(&self, site: &Site, issuer: &str, subject: &str, role: Role) -> Result<IdentityId, PlatformError> {
+    pub async fn appoint(
+        &self,
+        site: &Site,
+        issuer: &str,
+        subject: &str,
+        role: Role,
+    ) -> Result<IdentityId, PlatformError> {
         let identity = self.directory.identity(issuer, subject).await?;
         let at = self.clock.now();
         let member = NewMember {

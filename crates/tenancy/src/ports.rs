@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posx_kernel::{
-    IdentityId, OrderId, Outbox, Page, PageRequest, PartyId, SiteId, SiteScope, StoreError, Timestamp, Transaction,
+    IdentityId, OrderId, Outbox, Page, PageRequest, PartyId, SiteId, SiteScope, StoreError, Timestamp,
+    Transaction,
 };
 use serde::Serialize;
 
@@ -62,7 +63,13 @@ pub enum ReferralBinding {
 #[async_trait]
 pub trait ReferralRepository: Send {
     /// Never leaves the transaction unusable: a refused cycle is a value.
-    async fn bind(&mut self, party: PartyId, referrer: PartyId, order: OrderId, at: Timestamp) -> Result<ReferralBinding, StoreError>;
+    async fn bind(
+        &mut self,
+        party: PartyId,
+        referrer: PartyId,
+        order: OrderId,
+        at: Timestamp,
+    ) -> Result<ReferralBinding, StoreError>;
     /// Nearest first, at most `depth`.
     async fn ancestors(&mut self, party: PartyId, depth: u8) -> Result<Vec<PartyId>, StoreError>;
     /// Whom the party named when it joined.
@@ -87,7 +94,12 @@ pub struct ReferralEntry {
 #[async_trait]
 pub trait ReferralQueries: Send + Sync {
     /// Parties that named or are bound to `referrer`, newest first.
-    async fn referred_by(&self, scope: &SiteScope, referrer: PartyId, page: PageRequest) -> Result<Page<ReferralEntry>, StoreError>;
+    async fn referred_by(
+        &self,
+        scope: &SiteScope,
+        referrer: PartyId,
+        page: PageRequest,
+    ) -> Result<Page<ReferralEntry>, StoreError>;
 }
 
 /// The platform plane, on a database role of its own.

@@ -67,9 +67,15 @@ mod tests {
 
     #[test]
     fn a_code_reads_back_in_any_case_and_only_on_its_own_site() {
-        let (na, asia) = (SiteCode::new("NA").expect("a code"), SiteCode::new("ASIA").expect("a code"));
+        let (na, asia) = (
+            SiteCode::new("NA").expect("a code"),
+            SiteCode::new("ASIA").expect("a code"),
+        );
         let code = ReferralCode::random(&na, &SeededIds::new(1));
-        assert_eq!(ReferralCode::parse(&format!(" {} ", code.as_str().to_lowercase()), &na), Ok(code.clone()));
+        assert_eq!(
+            ReferralCode::parse(&format!(" {} ", code.as_str().to_lowercase()), &na),
+            Ok(code.clone())
+        );
         assert_eq!(ReferralCode::parse(code.as_str(), &asia), Err(ReferralCodeError));
         assert_eq!(ReferralCode::parse("NA-ABCDE0", &na), Err(ReferralCodeError));
     }

@@ -53,7 +53,9 @@ impl ChainFamily {
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Evm, Self::Tron].into_iter().find(|family| family.as_str() == name)
+        [Self::Evm, Self::Tron]
+            .into_iter()
+            .find(|family| family.as_str() == name)
     }
 }
 

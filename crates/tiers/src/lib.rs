@@ -17,7 +17,7 @@ pub use asset::{Chain, ChainAsset, ChainFamily};
 pub use error::{AssetError, TierError};
 pub use manage::{CorrectSupply, CreateAsset, CreateTier, EditTier, Tiers};
 pub use ports::{
-    AssetRepository, AssetView, PromotionView, StockChange, StockMove, StockRefusal, StockRepository, StockView, TierQueries,
-    TierRepository, TierView, TiersTx,
+    AssetRepository, AssetView, PromotionView, StockChange, StockMove, StockRefusal, StockRepository,
+    StockView, TierQueries, TierRepository, TierView, TiersTx,
 };
 pub use tier::{Availability, MAX_PER_ORDER, Promotion, Stock, Tier};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use posx_kernel::{
-    Begin, ChainAssetId, Clock, Currency, EntryId, Event, IdentityId, Ids, Money, MovementId, SiteScope, TierId, Timestamp,
-    TokenAmount,
+    Begin, ChainAssetId, Clock, Currency, EntryId, Event, IdentityId, Ids, Money, MovementId, SiteScope,
+    TierId, Timestamp, TokenAmount,
 };
 use posx_ledger::{Account, Entry, EntryKind};
 use serde_json::json;
@@ -81,7 +81,10 @@ impl Tiers {
     pub async fn create_asset(&self, scope: &SiteScope, wish: CreateAsset) -> Result<ChainAsset, AssetError> {
         let now = self.clock.now();
         let symbol_ok = (1..=16).contains(&wish.symbol.len())
-            && wish.symbol.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+            && wish
+                .symbol
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         let name_ok = |name: &str| (1..=100).contains(&name.chars().count());
         match () {
             () if !symbol_ok => return Err(AssetError::Symbol),
@@ -102,7 +105,10 @@ impl Tiers {
         };
         let mut tx = self.db.begin(scope).await?;
         if !tx.assets().insert(&asset).await? {
-            return Err(AssetError::Taken { chain: asset.chain.as_str(), symbol: asset.symbol });
+            return Err(AssetError::Taken {
+                chain: asset.chain.as_str(),
+                symbol: asset.symbol,
+            });
         }
         tx.commit().await?;
         Ok(asset)
@@ -110,7 +116,11 @@ impl Tiers {
 
     /// Prices must be in `currency`, the site's own.
     pub async fn create(
-        &self, scope: &SiteScope, currency: Currency, actor: IdentityId, wish: CreateTier,
+        &self,
+        scope: &SiteScope,
+        currency: Currency,
+        actor: IdentityId,
+        wish: CreateTier,
     ) -> Result<Tier, TierError> {
         let now = self.clock.now();
         let terms = wish.terms;
@@ -143,7 +153,9 @@ impl Tiers {
             Some(asset) if !asset.active => return Err(TierError::InactiveAsset),
             Some(_) => {}
         }
-        tx.tiers().insert(&tier, wish.supply, MovementId::from_uuid(self.id(now)), actor).await?;
+        tx.tiers()
+            .insert(&tier, wish.supply, MovementId::from_uuid(self.id(now)), actor)
+            .await?;
         tx.ledger().post(&issued).await?;
         tx.outbox().append(happened("tier.created", &tier, now)).await?;
         tx.commit().await?;
@@ -152,7 +164,12 @@ impl Tiers {
 
     /// `seen` is the version that the admin edited: another one stored is [`TierError::Stale`].
     pub async fn edit(
-        &self, scope: &SiteScope, currency: Currency, id: TierId, seen: i32, terms: EditTier,
+        &self,
+        scope: &SiteScope,
+        currency: Currency,
+        id: TierId,
+        seen: i32,
+        terms: EditTier,
     ) -> Result<Tier, TierError> {
         self.change(scope, id, seen, |tier| {
             tier.name = terms.name;
@@ -169,7 +186,13 @@ impl Tiers {
     }
 
     /// A tier that is not active is not shown to buyers and takes no new orders; placed ones go on.
-    pub async fn set_active(&self, scope: &SiteScope, id: TierId, seen: i32, active: bool) -> Result<Tier, TierError> {
+    pub async fn set_active(
+        &self,
+        scope: &SiteScope,
+        id: TierId,
+        seen: i32,
+        active: bool,
+    ) -> Result<Tier, TierError> {
         self.change(scope, id, seen, |tier| {
             tier.active = active;
             Ok(())
@@ -178,7 +201,11 @@ impl Tiers {
     }
 
     async fn change(
-        &self, scope: &SiteScope, id: TierId, seen: i32, change: impl FnOnce(&mut Tier) -> Result<(), TierError> + Send,
+        &self,
+        scope: &SiteScope,
+        id: TierId,
+        seen: i32,
+        change: impl FnOnce(&mut Tier) -> Result<(), TierError> + Send,
     ) -> Result<Tier, TierError> {
         let now = self.clock.now();
         let mut tx = self.db.begin(scope).await?;
@@ -196,7 +223,12 @@ impl Tiers {
     }
 
     /// Adds to or takes from the supply; what is reserved or sold is never taken.
-    pub async fn correct_supply(&self, scope: &SiteScope, actor: IdentityId, wish: CorrectSupply) -> Result<(), TierError> {
+    pub async fn correct_supply(
+        &self,
+        scope: &SiteScope,
+        actor: IdentityId,
+        wish: CorrectSupply,
+    ) -> Result<(), TierError> {
         let now = self.clock.now();
         if wish.quantity == 0 {
             return Err(TierError::CorrectionZero);
@@ -211,13 +243,29 @@ impl Tiers {
         let id = MovementId::from_uuid(self.id(now));
         let mut tx = self.db.begin(scope).await?;
         let tier = tx.tiers().find(wish.tier).await?.ok_or(TierError::NotFound)?;
-        tx.ledger().post(&self.issued(&tier, wish.quantity, id.as_uuid(), now)?).await?;
-        tx.outbox().append(happened("tier.supply_corrected", &tier, now)).await?;
-        let movement = StockMove { id, tier: tier.id, quantity: wish.quantity, order: None, at: now };
-        match tx.stock().change(&movement, &StockChange::Correct { reason, actor }).await? {
+        tx.ledger()
+            .post(&self.issued(&tier, wish.quantity, id.as_uuid(), now)?)
+            .await?;
+        tx.outbox()
+            .append(happened("tier.supply_corrected", &tier, now))
+            .await?;
+        let movement = StockMove {
+            id,
+            tier: tier.id,
+            quantity: wish.quantity,
+            order: None,
+            at: now,
+        };
+        match tx
+            .stock()
+            .change(&movement, &StockChange::Correct { reason, actor })
+            .await?
+        {
             Ok(stock) if stock.supply > SUPPLY_MAX => return Err(TierError::Supply),
             Ok(_) => {}
-            Err(StockRefusal::NotEnough { available }) => return Err(TierError::CorrectionTooLow { available }),
+            Err(StockRefusal::NotEnough { available }) => {
+                return Err(TierError::CorrectionTooLow { available });
+            }
             Err(StockRefusal::NoSuchTier | StockRefusal::BuyerLimit) => return Err(TierError::NotFound),
         }
         tx.commit().await?;
@@ -230,16 +278,38 @@ impl Tiers {
         let count = u32::try_from(units.unsigned_abs()).map_err(|_| TierError::Supply)?;
         let tokens = per_unit.checked_mul(count).map_err(|_| TierError::Supply)?;
         let (debit, credit) = (Account::TokensFree, Account::TokensIssued);
-        let (debit, credit) = if units < 0 { (credit, debit) } else { (debit, credit) };
+        let (debit, credit) = if units < 0 {
+            (credit, debit)
+        } else {
+            (debit, credit)
+        };
         let id = EntryId::from_uuid(self.id(now));
-        Ok(Entry::of_tokens(id, EntryKind::TokensIssued, cause, now, tier.asset, tokens, debit, credit))
+        Ok(Entry::of_tokens(
+            id,
+            EntryKind::TokensIssued,
+            cause,
+            now,
+            tier.asset,
+            tokens,
+            debit,
+            credit,
+        ))
     }
 }
 
 fn check_currency(tier: &Tier, currency: Currency) -> Result<(), TierError> {
-    if tier.list_price.currency() == currency { Ok(()) } else { Err(TierError::Currency(currency.code())) }
+    if tier.list_price.currency() == currency {
+        Ok(())
+    } else {
+        Err(TierError::Currency(currency.code()))
+    }
 }
 
 fn happened(kind: &'static str, tier: &Tier, at: Timestamp) -> Event {
-    Event { kind, subject: tier.id.as_uuid(), payload: json!({ "version": tier.version, "active": tier.active }), at }
+    Event {
+        kind,
+        subject: tier.id.as_uuid(),
+        payload: json!({ "version": tier.version, "active": tier.active }),
+        at,
+    }
 }

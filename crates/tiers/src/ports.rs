@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posx_kernel::{
-    ChainAssetId, IdentityId, Money, MovementId, OrderId, Outbox, PartyId, SiteScope, StoreError, TierId, Timestamp,
-    TokenAmount,
+    ChainAssetId, IdentityId, Money, MovementId, OrderId, Outbox, PartyId, SiteScope, StoreError, TierId,
+    Timestamp, TokenAmount,
 };
 use posx_ledger::LedgerTx;
 use serde::Serialize;
@@ -24,7 +24,13 @@ pub trait TierRepository: Send {
     /// Each with its asset, in one round trip and in no given order; what is not there is left out.
     async fn find_many(&mut self, ids: &[TierId]) -> Result<Vec<(Tier, ChainAsset)>, StoreError>;
     /// Stores the tier and its stock row (`supply`, nothing reserved or sold) with the movement that made it.
-    async fn insert(&mut self, tier: &Tier, supply: i64, movement: MovementId, actor: IdentityId) -> Result<(), StoreError>;
+    async fn insert(
+        &mut self,
+        tier: &Tier,
+        supply: i64,
+        movement: MovementId,
+        actor: IdentityId,
+    ) -> Result<(), StoreError>;
     /// Stores the tier if the stored version is still `seen`. False: it is not, and nothing is stored.
     async fn save(&mut self, tier: &Tier, seen: i32) -> Result<bool, StoreError>;
 }
@@ -49,7 +55,9 @@ pub enum StockChange {
 pub enum StockRefusal {
     NoSuchTier,
     /// Fewer are left than asked for.
-    NotEnough { available: i64 },
+    NotEnough {
+        available: i64,
+    },
     /// The buyer would hold more than the tier allows one buyer.
     BuyerLimit,
 }
@@ -68,10 +76,18 @@ pub struct StockMove {
 /// The contended row. Each call is one guarded statement: call it last before the commit.
 #[async_trait]
 pub trait StockRepository: Send {
-    async fn change(&mut self, movement: &StockMove, change: &StockChange) -> Result<Result<Stock, StockRefusal>, StoreError>;
+    async fn change(
+        &mut self,
+        movement: &StockMove,
+        change: &StockChange,
+    ) -> Result<Result<Stock, StockRefusal>, StoreError>;
     /// Counts `quantity` more (or fewer, when negative) for the buyer, if it stays within `limit`.
     async fn count_for_buyer(
-        &mut self, tier: TierId, buyer: PartyId, quantity: i64, limit: Option<u32>,
+        &mut self,
+        tier: TierId,
+        buyer: PartyId,
+        quantity: i64,
+        limit: Option<u32>,
     ) -> Result<Result<(), StockRefusal>, StoreError>;
 }
 
@@ -141,8 +157,19 @@ pub struct AssetView {
 #[async_trait]
 pub trait TierQueries: Send + Sync {
     /// In order of position. Buyers get active tiers without counters, staff all of them with counters.
-    async fn tiers(&self, scope: &SiteScope, staff: bool, now: Timestamp) -> Result<Vec<TierView>, StoreError>;
-    async fn tier(&self, scope: &SiteScope, id: TierId, staff: bool, now: Timestamp) -> Result<Option<TierView>, StoreError>;
+    async fn tiers(
+        &self,
+        scope: &SiteScope,
+        staff: bool,
+        now: Timestamp,
+    ) -> Result<Vec<TierView>, StoreError>;
+    async fn tier(
+        &self,
+        scope: &SiteScope,
+        id: TierId,
+        staff: bool,
+        now: Timestamp,
+    ) -> Result<Option<TierView>, StoreError>;
     async fn assets(&self, scope: &SiteScope) -> Result<Vec<AssetView>, StoreError>;
     async fn asset(&self, scope: &SiteScope, id: ChainAssetId) -> Result<Option<AssetView>, StoreError>;
 }

@@ -48,7 +48,9 @@ impl Tier {
 
     /// Tokens with their bonus for a quantity, in base units.
     pub fn tokens_for(&self, quantity: u32) -> Result<TokenAmount, TokenError> {
-        self.tokens_per_unit.checked_add(self.bonus_per_unit)?.checked_mul(quantity)
+        self.tokens_per_unit
+            .checked_add(self.bonus_per_unit)?
+            .checked_mul(quantity)
     }
 
     /// Everything that a tier must satisfy, for creating and editing alike.
@@ -65,7 +67,10 @@ impl Tier {
         let step = self.list_price.currency().charge_step();
         let chargeable = |money: Money| money.minor() % step == 0;
         if !chargeable(self.list_price) {
-            return Err(TierError::ChargeStep { field: "list_price", step });
+            return Err(TierError::ChargeStep {
+                field: "list_price",
+                step,
+            });
         }
         if let Some(promotion) = &self.promotion {
             let cheaper = promotion.price.currency() == self.list_price.currency()
@@ -75,7 +80,10 @@ impl Tier {
                 return Err(TierError::PromotionPrice);
             }
             if !chargeable(promotion.price) {
-                return Err(TierError::ChargeStep { field: "promotion", step });
+                return Err(TierError::ChargeStep {
+                    field: "promotion",
+                    step,
+                });
             }
             if promotion.from >= promotion.until {
                 return Err(TierError::PromotionWindow);
@@ -91,8 +99,11 @@ impl Tier {
             return Err(TierError::MaxPerBuyer);
         }
         // The greatest order must be countable, in money and in tokens.
-        self.list_price.checked_mul(self.max_per_order).map_err(|_| TierError::ListPrice)?;
-        self.tokens_for(self.max_per_order).map_err(|_| TierError::TokensPerUnit)?;
+        self.list_price
+            .checked_mul(self.max_per_order)
+            .map_err(|_| TierError::ListPrice)?;
+        self.tokens_for(self.max_per_order)
+            .map_err(|_| TierError::TokensPerUnit)?;
         Ok(())
     }
 }

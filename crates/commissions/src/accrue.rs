@@ -1,0 +1,171 @@
+//! A paid order's shares: bind the referral, ask the engine, store and book what it says.
+
+use posx_kernel::{CommissionId, EntryId, Event, OrderId, SiteScope, Timestamp};
+use posx_ledger::{Account, Entry, EntryKind};
+use posx_tenancy::ReferralBinding;
+use serde_json::json;
+
+use crate::{
+    AccrualError, Ancestor, Commission, CommissionState, Commissions, CommissionsTx, Decision, Outcome,
+    PaidOrder, PlanSnapshot, calculate,
+};
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accrued {
+    /// Decided now. Empty when nobody earns: no referrer, no plan, or each ancestor skipped.
+    Applied(Vec<CommissionId>),
+    /// Decided by an earlier run; this one changed nothing.
+    AlreadyApplied,
+}
+
+impl Commissions {
+    /// The body of the job that follows `order.paid`. Safe to run any number of times, also at once.
+    pub async fn accrue(&self, scope: &SiteScope, order: OrderId) -> Result<Accrued, AccrualError> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin(scope).await?;
+        let order = tx
+            .paid_orders()
+            .find(order)
+            .await?
+            .ok_or(AccrualError::NoSuchOrder)?;
+        let paid_at = order.paid_at.ok_or(AccrualError::NotPaid)?;
+        if !tx.commissions().claim_order(order.order, now).await? {
+            return Ok(Accrued::AlreadyApplied);
+        }
+        bind_in_tx(tx.as_mut(), &order, paid_at, now).await?;
+        let mut earned = Vec::new();
+        if let Some(snapshot) = &order.snapshot {
+            let decisions = decide_in_tx(tx.as_mut(), &order, snapshot, paid_at).await?;
+            earned = self.earned(&order, snapshot, &decisions, paid_at, now);
+            tx.commissions()
+                .insert(order.order, &decisions, &earned, now)
+                .await?;
+        }
+        for commission in &earned {
+            tx.ledger().post(&self.entry(commission, now)).await?;
+            tx.outbox().append(accrued(commission, now)).await?;
+        }
+        tx.commit().await?;
+        Ok(Accrued::Applied(
+            earned.into_iter().map(|commission| commission.id).collect(),
+        ))
+    }
+
+    fn earned(
+        &self,
+        order: &PaidOrder,
+        snapshot: &PlanSnapshot,
+        decisions: &[Decision],
+        paid_at: Timestamp,
+        now: Timestamp,
+    ) -> Vec<Commission> {
+        let commission = |decision: &Decision| match decision.outcome {
+            Outcome::Skipped(_) => None,
+            Outcome::Earned { rate, base, amount } => Some(Commission {
+                id: CommissionId::from_uuid(self.ids.uuid(now)),
+                order: order.order,
+                agent: decision.agent,
+                level: decision.level,
+                rate,
+                base,
+                amount,
+                state: CommissionState::Held,
+                hold_until: snapshot.hold_days.after(paid_at),
+                plan: snapshot.plan,
+                created_at: now,
+                updated_at: now,
+            }),
+        };
+        decisions.iter().filter_map(commission).collect()
+    }
+
+    fn entry(&self, commission: &Commission, now: Timestamp) -> Entry {
+        let id = EntryId::from_uuid(self.ids.uuid(now));
+        let (debit, credit) = (
+            Account::CommissionExpense,
+            Account::CommissionPayable(commission.agent),
+        );
+        Entry::of_money(
+            id,
+            EntryKind::CommissionAccrued,
+            commission.id.as_uuid(),
+            now,
+            commission.amount,
+            debit,
+            credit,
+        )
+    }
+}
+
+/// The buyer's first paid order that names a referrer binds the two for ever.
+async fn bind_in_tx(
+    tx: &mut dyn CommissionsTx,
+    order: &PaidOrder,
+    paid_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), AccrualError> {
+    let Some(referrer) = order.referrer.filter(|referrer| *referrer != order.buyer) else {
+        return Ok(());
+    };
+    match tx
+        .referrals()
+        .bind(order.buyer, referrer, order.order, paid_at)
+        .await?
+    {
+        ReferralBinding::Bound => {
+            let payload = json!({ "referrer": referrer, "order": order.order });
+            let event = Event {
+                kind: "referral.bound",
+                subject: order.buyer.as_uuid(),
+                payload,
+                at: now,
+            };
+            Ok(tx.outbox().append(event).await?)
+        }
+        ReferralBinding::AlreadyBound | ReferralBinding::Refused => Ok(()),
+    }
+}
+
+async fn decide_in_tx(
+    tx: &mut dyn CommissionsTx,
+    order: &PaidOrder,
+    snapshot: &PlanSnapshot,
+    paid_at: Timestamp,
+) -> Result<Vec<Decision>, AccrualError> {
+    let mut agents = tx
+        .referrals()
+        .ancestors(order.buyer, snapshot.levels.depth())
+        .await?;
+    // The tree has no cycles; if it had one, the buyer would not be paid for their own order.
+    agents.truncate(agents.iter().take_while(|agent| **agent != order.buyer).count());
+    if agents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sales = tx
+        .paid_orders()
+        .sales_of(&agents, order.total.currency(), paid_at)
+        .await?;
+    let chain: Vec<_> = agents
+        .into_iter()
+        .zip(sales)
+        .map(|(agent, sales)| Ancestor { agent, sales })
+        .collect();
+    Ok(calculate(snapshot, order.total, &chain))
+}
+
+fn accrued(commission: &Commission, at: Timestamp) -> Event {
+    let payload = json!({
+        "order": commission.order,
+        "agent": commission.agent,
+        "level": commission.level,
+        "amount": commission.amount,
+        "hold_until": commission.hold_until,
+    });
+    Event {
+        kind: "commission.accrued",
+        subject: commission.id.as_uuid(),
+        payload,
+        at,
+    }
+}

@@ -1,0 +1,283 @@
+//! The transaction in memory: it works on a copy of its site's world, which the commit puts back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use posx_kernel::{
+    Begin, CommissionId, Currency, Event, Money, OrderId, Outbox, PartyId, PlanId, SiteId, SiteScope,
+    StoreError, StoreFault, Timestamp, Transaction,
+};
+use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
+use posx_tenancy::{ReferralBinding, ReferralRepository};
+
+use crate::{
+    Commission, CommissionRepository, CommissionState, CommissionsTx, Decision, PaidOrder, PaidOrders, Plan,
+    PlanRepository,
+};
+
+/// One site's rows.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    pub plans: BTreeMap<PlanId, Plan>,
+    pub orders: BTreeMap<OrderId, PaidOrder>,
+    /// Who claimed whom when joining.
+    pub claimed: BTreeMap<PartyId, PartyId>,
+    /// Party → referrer.
+    pub referrals: BTreeMap<PartyId, PartyId>,
+    pub decided: BTreeSet<OrderId>,
+    pub decisions: BTreeMap<(OrderId, u8), Decision>,
+    pub commissions: BTreeMap<CommissionId, Commission>,
+    pub entries: Vec<Entry>,
+    pub events: Vec<Event>,
+    commits: u64,
+}
+
+/// Sites and their worlds. A commit on top of another one that came in between fails with [`StoreFault::Retry`].
+#[derive(Debug, Clone, Default)]
+pub struct FakeDb {
+    sites: Arc<Mutex<BTreeMap<SiteId, World>>>,
+}
+
+impl FakeDb {
+    fn sites(&self) -> MutexGuard<'_, BTreeMap<SiteId, World>> {
+        self.sites.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is committed.
+    pub fn world(&self, scope: &SiteScope) -> World {
+        self.sites().get(&scope.site()).cloned().unwrap_or_default()
+    }
+
+    pub fn arrange(&self, scope: &SiteScope, arrange: impl FnOnce(&mut World)) {
+        arrange(self.sites().entry(scope.site()).or_default());
+    }
+}
+
+#[async_trait]
+impl Begin<dyn CommissionsTx> for FakeDb {
+    async fn begin(&self, scope: &SiteScope) -> Result<Box<dyn CommissionsTx>, StoreError> {
+        Ok(Box::new(FakeTx {
+            db: self.clone(),
+            site: scope.site(),
+            world: self.world(scope),
+        }))
+    }
+}
+
+struct FakeTx {
+    db: FakeDb,
+    site: SiteId,
+    world: World,
+}
+
+#[async_trait]
+impl Transaction for FakeTx {
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        let mut sites = self.db.sites();
+        let committed = sites.entry(self.site).or_default();
+        if committed.commits != self.world.commits {
+            return Err(StoreError::new(
+                StoreFault::Retry,
+                "another transaction committed first",
+            ));
+        }
+        self.world.commits += 1;
+        *committed = std::mem::take(&mut self.world);
+        Ok(())
+    }
+}
+
+impl LedgerTx for FakeTx {
+    fn ledger(&mut self) -> &mut dyn LedgerRepository {
+        self
+    }
+}
+
+impl CommissionsTx for FakeTx {
+    fn plans(&mut self) -> &mut dyn PlanRepository {
+        self
+    }
+    fn paid_orders(&mut self) -> &mut dyn PaidOrders {
+        self
+    }
+    fn referrals(&mut self) -> &mut dyn ReferralRepository {
+        self
+    }
+    fn commissions(&mut self) -> &mut dyn CommissionRepository {
+        self
+    }
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self
+    }
+}
+
+#[async_trait]
+impl LedgerRepository for FakeTx {
+    async fn post(&mut self, entry: &Entry) -> Result<Posted, StoreError> {
+        let same = |old: &Entry| {
+            (old.kind(), old.cause(), old.part()) == (entry.kind(), entry.cause(), entry.part())
+        };
+        if self.world.entries.iter().any(same) {
+            return Ok(Posted::Already);
+        }
+        self.world.entries.push(entry.clone());
+        Ok(Posted::New)
+    }
+}
+
+#[async_trait]
+impl Outbox for FakeTx {
+    async fn append(&mut self, event: Event) -> Result<(), StoreError> {
+        self.world.events.push(event);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PlanRepository for FakeTx {
+    async fn find(&mut self, id: PlanId) -> Result<Option<Plan>, StoreError> {
+        Ok(self.world.plans.get(&id).cloned())
+    }
+
+    async fn active(&mut self) -> Result<Option<Plan>, StoreError> {
+        Ok(self.world.plans.values().find(|plan| plan.active).cloned())
+    }
+
+    async fn latest_version(&mut self, name: &str) -> Result<u32, StoreError> {
+        let versions = self
+            .world
+            .plans
+            .values()
+            .filter(|plan| plan.name == name)
+            .map(|plan| plan.version);
+        Ok(versions.max().unwrap_or(0))
+    }
+
+    async fn insert(&mut self, plan: &Plan) -> Result<bool, StoreError> {
+        let same = |old: &Plan| (old.name.as_str(), old.version) == (plan.name.as_str(), plan.version);
+        if self.world.plans.values().any(same) {
+            return Ok(false);
+        }
+        self.world.plans.insert(plan.id, plan.clone());
+        Ok(true)
+    }
+
+    async fn make_only_active(&mut self, id: PlanId) -> Result<(), StoreError> {
+        for plan in self.world.plans.values_mut() {
+            plan.active = plan.id == id;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PaidOrders for FakeTx {
+    async fn find(&mut self, order: OrderId) -> Result<Option<PaidOrder>, StoreError> {
+        let Some(mut order) = self.world.orders.get(&order).cloned() else {
+            return Ok(None);
+        };
+        order.referrer = order
+            .referrer
+            .or_else(|| self.world.claimed.get(&order.buyer).copied());
+        Ok(Some(order))
+    }
+
+    async fn sales_of(
+        &mut self,
+        agents: &[PartyId],
+        currency: Currency,
+        before: Timestamp,
+    ) -> Result<Vec<Money>, StoreError> {
+        let sales = |agent: &PartyId| {
+            let counts = |order: &&PaidOrder| {
+                self.world.referrals.get(&order.buyer) == Some(agent)
+                    && order.total.currency() == currency
+                    && order.paid_at.is_some_and(|paid_at| paid_at < before)
+            };
+            let minor = self
+                .world
+                .orders
+                .values()
+                .filter(counts)
+                .map(|order| order.total.minor())
+                .sum();
+            Money::from_minor(minor, currency)
+        };
+        Ok(agents.iter().map(sales).collect())
+    }
+}
+
+#[async_trait]
+impl ReferralRepository for FakeTx {
+    async fn bind(
+        &mut self,
+        party: PartyId,
+        referrer: PartyId,
+        _order: OrderId,
+        _at: Timestamp,
+    ) -> Result<ReferralBinding, StoreError> {
+        if self.world.referrals.contains_key(&party) {
+            return Ok(ReferralBinding::AlreadyBound);
+        }
+        let above = self.ancestors(referrer, u8::MAX).await?;
+        if party == referrer || above.contains(&party) {
+            return Ok(ReferralBinding::Refused);
+        }
+        self.world.referrals.insert(party, referrer);
+        Ok(ReferralBinding::Bound)
+    }
+
+    async fn ancestors(&mut self, party: PartyId, depth: u8) -> Result<Vec<PartyId>, StoreError> {
+        let up = |party: &PartyId| self.world.referrals.get(party).copied();
+        Ok(std::iter::successors(up(&party), up)
+            .take(usize::from(depth))
+            .collect())
+    }
+
+    async fn claimed_referrer(&mut self, party: PartyId) -> Result<Option<PartyId>, StoreError> {
+        Ok(self.world.claimed.get(&party).copied())
+    }
+}
+
+#[async_trait]
+impl CommissionRepository for FakeTx {
+    async fn claim_order(&mut self, order: OrderId, _at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.world.decided.insert(order))
+    }
+
+    async fn insert(
+        &mut self,
+        order: OrderId,
+        decisions: &[Decision],
+        earned: &[Commission],
+        _at: Timestamp,
+    ) -> Result<(), StoreError> {
+        for decision in decisions {
+            self.world
+                .decisions
+                .insert((order, decision.level), decision.clone());
+        }
+        for commission in earned {
+            self.world.commissions.insert(commission.id, commission.clone());
+        }
+        Ok(())
+    }
+
+    async fn ready_due(&mut self, now: Timestamp, limit: u16) -> Result<Vec<Commission>, StoreError> {
+        let mut due: Vec<_> = self
+            .world
+            .commissions
+            .values_mut()
+            .filter(|commission| commission.is_due(now))
+            .collect();
+        due.sort_by_key(|commission| commission.hold_until);
+        let ready = |commission: &mut Commission| {
+            commission
+                .become_(CommissionState::Ready, now)
+                .map_err(|error| StoreError::new(StoreFault::Broken, error))?;
+            Ok(commission.clone())
+        };
+        due.into_iter().take(usize::from(limit)).map(ready).collect()
+    }
+}

@@ -1,0 +1,8 @@
+//! The in-memory fake of this context's storage, a scripted payment provider, and builders. The fake has the same
+//! transactions as the real store: all or nothing, one at a time.
+
+mod gateway;
+mod store;
+
+pub use gateway::ScriptedGateway;
+pub use store::{FakeStore, State};

@@ -1,0 +1,5 @@
+//! The use cases on the in-memory fake.
+
+mod paying;
+mod placing;
+mod world;
