@@ -179,4 +179,5 @@ grant execute on function app.find_site, app.site, app.identity_of to posx_app;
 grant execute on function app.identity_of to posx_platform;
 grant execute on function app.active_sites to posx_jobs;
 -- The platform plane appoints a site's first owner, inside a transaction that carries that site.
-grant select, insert on memberships, parties to posx_platform;
+grant select, insert, update on memberships to posx_platform;
+grant select, insert on parties to posx_platform;

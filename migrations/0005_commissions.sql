@@ -21,9 +21,23 @@ create table commissions (
   foreign key (site_id, plan_id) references commission_plans (site_id, id)
 );
 create index commissions_agent_idx on commissions (site_id, agent_id, id desc);
+create index commissions_state_idx on commissions (site_id, state, id desc);
 create index commissions_held_idx on commissions (site_id, hold_until) where state = 'held';
 create index commissions_plan_idx on commissions (site_id, plan_id);
 call app.isolate('commissions', 'select, insert, update');
+
+-- Orders whose shares are decided, also when nobody earned: a replay that comes after the buyer was bound by a later
+-- order creates nothing.
+create table commission_runs (
+  site_id uuid not null default app.current_site_id() references sites (id),
+  order_id uuid not null,
+  at timestamptz not null,
+  primary key (site_id, order_id),
+  foreign key (site_id, order_id) references orders (site_id, id)
+);
+call app.isolate('commission_runs', 'select, insert');
+create trigger never_changed before update or delete on commission_runs
+  for each row execute function app.refuse_change();
 
 -- What the engine saw and decided for each ancestor, also for those who got nothing: enough to count it again.
 create table commission_decisions (

@@ -35,6 +35,8 @@ create table allocations (
   -- Made once per paid order line.
   constraint allocations_line_key unique (site_id, line_id),
   constraint allocations_external_id_key unique (site_id, external_id),
+  -- A report may name the custodian's id only.
+  constraint allocations_provider_id_key unique (site_id, provider_id),
   constraint allocations_done_has_proof check (state <> 'done' or (tx_hash is not null and confirmed_at is not null)),
   constraint allocations_sent_has_external_id check (state in ('pending', 'queued') or external_id is not null),
   foreign key (site_id, order_id) references orders (site_id, id),
@@ -44,6 +46,7 @@ create table allocations (
   foreign key (site_id, batch_id) references allocation_batches (site_id, id)
 );
 create index allocations_state_idx on allocations (site_id, state, id desc);
+create index allocations_party_idx on allocations (site_id, party_id, id desc);
 create index allocations_order_idx on allocations (site_id, order_id);
 create index allocations_batch_idx on allocations (site_id, batch_id);
 create index allocations_stuck_idx on allocations (site_id, updated_at)

@@ -1,7 +1,7 @@
--- Events: the history of every subject, append-only, in the transaction of the fact.
+-- Events: the history of every subject, append-only, in the transaction of the fact. The number only orders them.
 create table events (
   site_id uuid not null default app.current_site_id() references sites (id),
-  id uuid not null,
+  id bigint not null generated always as identity,
   kind text not null,
   subject_id uuid not null,
   payload jsonb not null,

@@ -228,3 +228,62 @@ impl Entry {
         self.at
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use posx_kernel::{Currency, EntryId};
+
+    use super::*;
+
+    #[test]
+    fn p31_an_entry_that_does_not_balance_in_each_unit_cannot_be_made() {
+        let (usd, kwd) = (
+            Currency::from_code("USD").expect("USD"),
+            Currency::from_code("KWD").expect("KWD"),
+        );
+        let posting = |account, unit, side, amount| Posting {
+            account,
+            unit: Unit::Currency(unit),
+            side,
+            amount,
+        };
+        let entry = |postings| {
+            let id = EntryId::from_uuid(Uuid::nil());
+            Entry::new(
+                id,
+                EntryKind::PaymentCaptured,
+                Uuid::nil(),
+                Timestamp::UNIX_EPOCH,
+                postings,
+            )
+        };
+        let debit = posting(Account::ProviderClearing, usd, Side::Debit, 100);
+        assert!(
+            entry(vec![
+                debit.clone(),
+                posting(Account::Sales, usd, Side::Credit, 100)
+            ])
+            .is_ok()
+        );
+        assert!(
+            entry(vec![
+                debit.clone(),
+                posting(Account::Sales, usd, Side::Credit, 99)
+            ])
+            .is_err()
+        );
+        assert!(
+            entry(vec![
+                debit.clone(),
+                posting(Account::Sales, kwd, Side::Credit, 100)
+            ])
+            .is_err()
+        );
+        assert!(entry(vec![debit]).is_err());
+        let most = |side| posting(Account::Sales, usd, side, u128::MAX);
+        assert!(
+            entry(vec![most(Side::Debit), most(Side::Debit), most(Side::Credit)]).is_err(),
+            "no overflow"
+        );
+    }
+}

@@ -55,7 +55,7 @@ impl AttemptState {
 pub struct Attempt {
     pub id: PaymentAttemptId,
     pub order: OrderId,
-    pub provider: &'static str,
+    pub provider: String,
     pub intent: Option<IntentId>,
     pub amount: Money,
     pub received: Money,

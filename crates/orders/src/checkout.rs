@@ -123,7 +123,7 @@ impl Orders {
         Attempt {
             id: PaymentAttemptId::from_uuid(self.id(now)),
             order: order.id,
-            provider: self.gateway.provider(),
+            provider: self.gateway.provider().to_owned(),
             intent: None,
             amount: order.total,
             received: Money::zero(order.currency()),
@@ -182,7 +182,7 @@ impl Orders {
         let mut attempt = tx.attempts().find(id).await?.ok_or(OrderError::NotFound)?;
         if !tx
             .attempts()
-            .claim_external_id(attempt.provider, &intent.id.0)
+            .claim_external_id(&attempt.provider, &intent.id.0)
             .await?
         {
             return Err(OrderError::UnknownIntent);

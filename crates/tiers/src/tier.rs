@@ -141,3 +141,129 @@ impl Stock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use posx_kernel::{Currency, Refusal};
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    fn tier(currency: &str, price: i64) -> Tier {
+        let currency = Currency::from_code(currency).expect("a currency");
+        let id = uuid::Uuid::nil();
+        Tier {
+            id: TierId::from_uuid(id),
+            name: "Seed".to_owned(),
+            description: String::new(),
+            asset: ChainAssetId::from_uuid(id),
+            list_price: Money::from_minor(price, currency),
+            promotion: None,
+            tokens_per_unit: TokenAmount::from_base_units(100),
+            bonus_per_unit: TokenAmount::from_base_units(5),
+            max_per_order: 10,
+            max_per_buyer: None,
+            active: true,
+            position: 0,
+            version: 1,
+            created_at: at("2026-01-01T00:00:00Z"),
+            updated_at: at("2026-01-01T00:00:00Z"),
+        }
+    }
+
+    #[test]
+    fn the_promotional_price_holds_from_its_first_instant_until_just_before_its_last() {
+        let mut tier = tier("USD", 10_000);
+        let (from, until) = (at("2026-06-01T00:00:00Z"), at("2026-06-02T00:00:00Z"));
+        let price = Money::from_minor(8_000, tier.list_price.currency());
+        tier.promotion = Some(Promotion { price, from, until });
+        let minor = |now: &str| tier.price_at(at(now)).minor();
+        assert_eq!(minor("2026-05-31T23:59:59.999999Z"), 10_000);
+        assert_eq!(minor("2026-06-01T00:00:00Z"), 8_000);
+        assert_eq!(minor("2026-06-01T23:59:59.999999Z"), 8_000);
+        assert_eq!(minor("2026-06-02T00:00:00Z"), 10_000);
+    }
+
+    #[test]
+    fn a_tenth_or_less_is_low_and_nothing_is_sold_out() {
+        let stock = |supply, reserved, sold| {
+            Stock {
+                supply,
+                reserved,
+                sold,
+            }
+            .availability()
+        };
+        assert_eq!(stock(100, 0, 89), Availability::InStock);
+        assert_eq!(stock(100, 5, 85), Availability::LowStock);
+        assert_eq!(stock(100, 50, 50), Availability::SoldOut);
+        assert_eq!(stock(0, 0, 0), Availability::SoldOut);
+    }
+
+    #[test]
+    fn each_wrong_term_is_named_with_its_field() {
+        type Spoil = fn(&mut Tier);
+        let cases: &[(Spoil, &str, &str)] = &[
+            (|t| t.name = " ".to_owned(), "tier_name_invalid", "name"),
+            (
+                |t| t.list_price = Money::zero(t.list_price.currency()),
+                "tier_list_price_invalid",
+                "list_price",
+            ),
+            (
+                |t| t.list_price = Money::from_minor(12_505, t.list_price.currency()),
+                "price_not_chargeable",
+                "list_price",
+            ),
+            (
+                |t| t.list_price = Money::from_minor(i64::MAX - 7, t.list_price.currency()),
+                "tier_list_price_invalid",
+                "list_price",
+            ),
+            (
+                |t| t.tokens_per_unit = TokenAmount::ZERO,
+                "tier_tokens_invalid",
+                "tokens_per_unit",
+            ),
+            (
+                |t| t.bonus_per_unit = TokenAmount::MAX,
+                "tier_tokens_invalid",
+                "tokens_per_unit",
+            ),
+            (
+                |t| t.max_per_order = 1001,
+                "tier_max_per_order_invalid",
+                "max_per_order",
+            ),
+            (
+                |t| t.max_per_buyer = Some(0),
+                "tier_max_per_buyer_invalid",
+                "max_per_buyer",
+            ),
+            (
+                |t| {
+                    t.promotion = Some(Promotion {
+                        price: t.list_price,
+                        from: t.created_at,
+                        until: t.created_at,
+                    })
+                },
+                "tier_promotion_price_invalid",
+                "promotion",
+            ),
+        ];
+        for (spoil, code, field) in cases {
+            let mut tier = tier("KWD", 12_500);
+            tier.check().expect("right before it is spoilt");
+            spoil(&mut tier);
+            let refusal = tier.check().expect_err(code);
+            assert_eq!(
+                (refusal.code(), refusal.field().as_deref()),
+                (*code, Some(*field))
+            );
+        }
+    }
+}

@@ -143,7 +143,7 @@ async fn p12_money_that_comes_after_expiry_takes_stock_again_or_goes_back() {
         let attempt = crate::Attempt {
             id: checkout.attempt,
             order: order.id,
-            provider: "scripted",
+            provider: "scripted".to_owned(),
             intent: Some(checkout.intent.clone()),
             amount: order.total,
             received: posx_kernel::Money::zero(order.currency()),

@@ -1,0 +1,230 @@
+//! The configuration: a TOML file, over it the environment, `docs/configuration.md` lists every key.
+
+mod check;
+mod raw;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Where this process runs. It decides what is refused, never what a use case does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    Production,
+    Development,
+    /// The demo and the tests: sandbox providers, and a clock that may be moved.
+    Sandbox,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub environment: Environment,
+    pub database: DatabaseSettings,
+    pub server: ServerSettings,
+    /// At least one.
+    pub issuers: Vec<IssuerSettings>,
+    pub payments: PaymentSettings,
+    pub custody: CustodySettings,
+    /// Without it, limits are counted in each process.
+    pub redis: Option<RedisSettings>,
+    pub log: LogSettings,
+    pub worker: WorkerSettings,
+}
+
+/// One URL for each database role; see `migrations/roles.sql`.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// As `posx_app`.
+    pub app_url: SecretString,
+    /// As `posx_jobs`.
+    pub jobs_url: SecretString,
+    /// As `posx_platform`: for `posx site …`.
+    pub platform_url: Option<SecretString>,
+    /// As `posx_migrator`: for `posx migrate`.
+    pub migrator_url: Option<SecretString>,
+    /// Connections of the app role in one process.
+    pub pool_size: u32,
+    /// Connections of the jobs role in one process.
+    pub jobs_pool_size: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    pub bind: SocketAddr,
+    /// Private: `/metrics` is served here and nowhere else.
+    pub metrics_bind: SocketAddr,
+    pub body_limit_bytes: usize,
+    /// Threads; as many as there are cores when absent.
+    pub workers: Option<usize>,
+    /// How many proxies of ours stand before the server: so many entries of `X-Forwarded-For` are believed.
+    pub trusted_proxies: u8,
+    pub request_timeout_s: u16,
+    /// How long open requests may go on after a stop was asked for.
+    pub shutdown_grace_s: u16,
+    pub rate_limits: RateLimits,
+}
+
+/// Calls per minute and key, with bursts of the same size.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateLimits {
+    /// Requests without a token, per client address.
+    pub public_per_minute: u32,
+    /// Requests with a token, per identity.
+    pub caller_per_minute: u32,
+    /// Requests that create or move money, per identity.
+    pub writes_per_minute: u32,
+    /// Deliveries, per client address.
+    pub webhooks_per_minute: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            public_per_minute: 300,
+            caller_per_minute: 1_200,
+            writes_per_minute: 240,
+            webhooks_per_minute: 6_000,
+        }
+    }
+}
+
+/// Whose access tokens are taken. Compared exactly, a trailing slash included.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerSettings {
+    pub issuer: String,
+    pub audience: String,
+    /// By discovery from the issuer when absent.
+    pub jwks_url: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentProvider {
+    Sandbox,
+    Stripe,
+}
+
+#[derive(Debug, Clone)]
+pub struct PaymentSettings {
+    pub provider: PaymentProvider,
+    pub base_url: String,
+    pub secret_key: SecretString,
+    /// One, or two while it is being replaced.
+    pub webhook_secrets: Vec<SecretString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustodyProvider {
+    Sandbox,
+    Fireblocks,
+}
+
+#[derive(Debug, Clone)]
+pub struct CustodySettings {
+    pub provider: CustodyProvider,
+    pub base_url: String,
+    pub api_key: SecretString,
+    /// The keys that sign the custodian's webhooks.
+    pub jwks_url: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct RedisSettings {
+    pub url: SecretString,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Json,
+    Pretty,
+}
+
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    /// Directives as `tracing-subscriber` reads them: `info,posx_orders=debug`.
+    pub filter: String,
+}
+
+/// See `docs/configuration.md` for how the recovery settings add up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// Jobs at once that follow an event: webhooks, shares, allocations.
+    pub events_concurrency: usize,
+    /// Jobs at once that call a provider.
+    pub providers_concurrency: usize,
+    /// Ticks and sweeps at once.
+    pub sweeps_concurrency: usize,
+    /// Jobs fetched ahead into memory, per kind.
+    pub local_queue_size: usize,
+    /// How soon a job is found whose time has come, and any job when a notification was lost.
+    pub poll_interval_ms: u64,
+    /// How long running jobs may go on after a stop was asked for; then they are given back.
+    pub shutdown_grace_s: u16,
+    /// How often a worker says that it is alive.
+    pub heartbeat_s: u16,
+    /// How often workers look for dead ones.
+    pub sweep_s: u16,
+    /// A worker that was silent for so long is dead: its jobs run elsewhere.
+    pub dead_after_s: u16,
+    /// Whether this process adds the scheduled ticks. Any number may.
+    pub schedule: bool,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            events_concurrency: 8,
+            providers_concurrency: 8,
+            sweeps_concurrency: 2,
+            local_queue_size: 100,
+            poll_interval_ms: 1_000,
+            shutdown_grace_s: 20,
+            heartbeat_s: 5,
+            sweep_s: 10,
+            dead_after_s: 30,
+            schedule: true,
+        }
+    }
+}
+
+/// Why there are no settings. Names keys and files, never values.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("the configuration file {path} cannot be read")]
+    File {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the configuration file {path} is not valid TOML (line {line})")]
+    Syntax { path: String, line: usize },
+    #[error("the configuration is not usable: {0}")]
+    Shape(String),
+    /// All of them at once, so that a start is not a guessing game.
+    #[error("the configuration has {} problem(s): {}", .0.len(), .0.join("; "))]
+    Problems(Vec<String>),
+}
+
+impl Settings {
+    /// `env` is the process environment as `main` reads it; a variable is `POSX__SECTION__KEY`.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let (tree, mut problems) = source::collect(file, env)?;
+        let raw = raw::read(tree)?;
+        check::check(raw, &mut problems).ok_or(SettingsError::Problems(problems))
+    }
+}

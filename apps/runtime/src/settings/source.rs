@@ -1,0 +1,160 @@
+//! File, environment and secret files, put together into one tree. Nothing is interpreted yet.
+
+use std::path::Path;
+
+use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
+
+use super::SettingsError;
+
+const PREFIX: &str = "POSX__";
+
+/// Keys that may also be given as `{key}_file`, the path of a file that holds the value.
+pub(super) const SECRETS: [&str; 8] = [
+    "database.app_url",
+    "database.jobs_url",
+    "database.platform_url",
+    "database.migrator_url",
+    "payments.secret_key",
+    WEBHOOK_SECRETS,
+    "custody.api_key",
+    "redis.url",
+];
+
+const WEBHOOK_SECRETS: &str = "payments.webhook_secrets";
+/// Whose value in the environment is a JSON array of tables.
+const ISSUERS: &str = "issuers";
+
+pub(super) type Tree = Map<String, Value>;
+
+/// The tree, and what is wrong with the secret files.
+pub(super) fn collect(
+    file: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<(Tree, Vec<String>), SettingsError> {
+    let mut builder = Config::builder();
+    if let Some(path) = file {
+        builder = builder.add_source(File::from_str(&text_of(path)?, FileFormat::Toml));
+    }
+    for (name, text) in env {
+        let Some(key) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
+        if text.is_empty() {
+            continue;
+        }
+        let key = key.to_lowercase().replace("__", ".");
+        let value = value_of(&key, text)?;
+        builder = builder
+            .set_override(&key, value)
+            .map_err(|_| SettingsError::Shape(format!("{name} is not the name of a setting")))?;
+    }
+    let mut tree = builder
+        .build()
+        .and_then(|config| config.collect())
+        .map_err(|error| explain(&error))?;
+    let problems = read_secret_files(&mut tree);
+    Ok((tree, problems))
+}
+
+fn text_of(path: &Path) -> Result<String, SettingsError> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::File {
+        path: shown.clone(),
+        source,
+    })?;
+    // Parsed here for the line alone: the parser's own message quotes the text, and the text may hold a secret.
+    if let Err(error) = toml::from_str::<toml::Table>(&text) {
+        let before = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default();
+        return Err(SettingsError::Syntax {
+            path: shown,
+            line: before.matches('\n').count() + 1,
+        });
+    }
+    Ok(text)
+}
+
+fn value_of(key: &str, text: String) -> Result<Value, SettingsError> {
+    match key {
+        WEBHOOK_SECRETS => Ok(list(text.split(','))),
+        ISSUERS => {
+            // JSON, because a list of tables has no other usual form in one variable.
+            serde_json::from_str(&text)
+                .map_err(|_| SettingsError::Shape("issuers is not a JSON array".into()))
+        }
+        _ => Ok(Value::from(text)),
+    }
+}
+
+fn list<'a>(parts: impl Iterator<Item = &'a str>) -> Value {
+    let parts = parts.filter(|part| !part.is_empty()).map(Value::from);
+    Value::from(parts.collect::<Vec<Value>>())
+}
+
+/// Replaces each `{key}_file` by what the file holds, without the line end that editors add.
+fn read_secret_files(tree: &mut Tree) -> Vec<String> {
+    let mut problems = Vec::new();
+    for secret in SECRETS {
+        let Some((section, name)) = secret.split_once('.') else {
+            continue;
+        };
+        let Some(Value {
+            kind: ValueKind::Table(table),
+            ..
+        }) = tree.get_mut(section)
+        else {
+            continue;
+        };
+        let Some(path) = table.remove(&format!("{name}_file")) else {
+            continue;
+        };
+        if table.contains_key(name) {
+            problems.push(format!("both {secret} and {secret}_file are given"));
+            continue;
+        }
+        match path.into_string().map(std::fs::read_to_string) {
+            Ok(Ok(text)) if secret == WEBHOOK_SECRETS => {
+                table.insert(name.to_owned(), list(text.lines()));
+            }
+            Ok(Ok(text)) => {
+                table.insert(name.to_owned(), Value::from(text.trim_end_matches(['\r', '\n'])));
+            }
+            Ok(Err(error)) => {
+                problems.push(format!(
+                    "the file of {secret}_file cannot be read ({})",
+                    error.kind()
+                ));
+            }
+            Err(_) => problems.push(format!("{secret}_file is not a path")),
+        }
+    }
+    problems
+}
+
+/// The library's messages quote values, and a value in the wrong place may be a secret.
+pub(super) fn explain(error: &ConfigError) -> SettingsError {
+    SettingsError::Shape(describe(error, None))
+}
+
+fn describe(error: &ConfigError, outer: Option<&str>) -> String {
+    match error {
+        ConfigError::Type { expected, key, .. } => match key.as_deref().or(outer) {
+            Some(key) => format!("{key} is not {expected}"),
+            None => format!("a value is not {expected}"),
+        },
+        ConfigError::At { error, key, .. } => describe(error, key.as_deref().or(outer)),
+        ConfigError::NotFound(key) => format!("{key} is missing"),
+        // Names of keys only; other messages of serde quote what they found.
+        ConfigError::Message(message)
+            if message.starts_with("unknown field") || message.starts_with("missing field") =>
+        {
+            outer.map_or_else(|| message.clone(), |key| format!("{key}: {message}"))
+        }
+        _ => match outer {
+            Some(key) => format!("{key} has a value that is not one of those allowed"),
+            None => "a value is not one of those allowed".into(),
+        },
+    }
+}

@@ -1,0 +1,147 @@
+use async_trait::async_trait;
+use posx_allocations::ReportError;
+use posx_allocations::custody::{ExternalId, Transfer};
+use posx_fireblocks::{FireblocksEvent, TransactionView};
+use posx_kernel::{Kind, Refusal, SiteScope, WebhookId};
+use posx_orders::gateway::IntentId;
+use posx_postgres::InboxRow;
+use posx_runtime::Environment;
+use posx_stripe::StripeEvent;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::error::JobError;
+use crate::scope;
+use crate::task::{Lane, Task, Work};
+
+/// Interprets a stored delivery. Whose it is, the inbox says by our own stored external id, never the event.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ApplyWebhook {
+    webhook: Uuid,
+}
+
+/// What an event came to.
+enum Applied {
+    Done,
+    /// Nothing of it is for us; the reason is a stable word.
+    Ignored(&'static str),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum WebhookError {
+    /// Perhaps our own insert is not committed yet.
+    #[error("no site of ours has stored the event's external id")]
+    NobodysObject,
+    #[error("the stored event is of a provider that this version does not know")]
+    UnknownProvider,
+    #[error("the stored Stripe event is not readable")]
+    Stripe(#[source] posx_stripe::EventError),
+    #[error("the stored Fireblocks event is not readable")]
+    Fireblocks(#[source] posx_fireblocks::EventError),
+}
+
+impl Refusal for WebhookError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NobodysObject => "webhook_object_unknown",
+            Self::UnknownProvider => "webhook_provider_unknown",
+            Self::Stripe(_) | Self::Fireblocks(_) => "webhook_unreadable",
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NobodysObject => Kind::Unavailable,
+            // It was verified and read when it was stored: a newer or an older version of us wrote it.
+            Self::UnknownProvider | Self::Stripe(_) | Self::Fireblocks(_) => Kind::Internal,
+        }
+    }
+}
+
+#[async_trait]
+impl Task for ApplyWebhook {
+    const NAME: &'static str = "apply_webhook";
+    const LANE: Lane = Lane::Events;
+
+    async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
+        let id = WebhookId::from_uuid(self.webhook);
+        let Some(event) = work.services.jobs_database.webhook(id).await? else {
+            // Deleted with its age, or never there: nothing is left to do.
+            tracing::warn!(webhook = %id, "the event is not in the inbox");
+            return Ok(());
+        };
+        if event.state == "done" || event.state == "ignored" {
+            return Ok(());
+        }
+        let applied = apply(work, &event).await;
+        let (state, why) = match &applied {
+            Ok(Applied::Done) => ("done", None),
+            Ok(Applied::Ignored(why)) => ("ignored", Some(*why)),
+            // A suspended site's event waits like its other jobs.
+            Err(JobError::Suspended) => ("received", Some("site_suspended")),
+            Err(error @ JobError::Refused { .. }) => ("dead", Some(error.code())),
+            Err(error) if work.last_try => ("dead", Some(error.code())),
+            Err(error) => ("received", Some(error.code())),
+        };
+        let now = work.services.clock.now();
+        work.services.jobs_database.finish_webhook(id, state, why, now).await?;
+        metrics::counter!("posx_webhooks_applied_total", "provider" => event.provider, "outcome" => state).increment(1);
+        applied.map(|_| ())
+    }
+}
+
+async fn apply(work: &Work<'_>, event: &InboxRow) -> Result<Applied, JobError> {
+    let site = event.site.ok_or(WebhookError::NobodysObject)?;
+    let scope = scope::open(work.services, site).await?;
+    tracing::info!(webhook = %event.id, site = %site, provider = event.provider, kind = event.event_type, "applying an event");
+    match event.provider.as_str() {
+        "stripe" => apply_stripe(work, &scope, &event.body).await,
+        "fireblocks" => apply_fireblocks(work, &scope, &event.body).await,
+        _ => Err(WebhookError::UnknownProvider.into()),
+    }
+}
+
+/// The event only says *which* intent changed; where it stands is asked of the provider, so the order of events is no
+/// matter.
+async fn apply_stripe(work: &Work<'_>, scope: &SiteScope, body: &[u8]) -> Result<Applied, JobError> {
+    let event = StripeEvent::parse(body).map_err(WebhookError::Stripe)?;
+    if event.livemode != (work.services.environment == Environment::Production) {
+        return Ok(Applied::Ignored("livemode_mismatch"));
+    }
+    let Some(notice) = event.payment_intent() else {
+        return Ok(Applied::Ignored("type_not_acted_on"));
+    };
+    let intent = IntentId(notice.intent_id.to_owned());
+    let applied = work.services.orders.apply_intent(scope, &intent).await?;
+    tracing::info!(?applied, "payment intent applied");
+    Ok(Applied::Done)
+}
+
+/// The event carries the transfer's state; an allocation only moves forward, so the order of events is no matter.
+async fn apply_fireblocks(work: &Work<'_>, scope: &SiteScope, body: &[u8]) -> Result<Applied, JobError> {
+    let event = FireblocksEvent::parse(body).map_err(WebhookError::Fireblocks)?;
+    let Some(transaction) = event.transaction else {
+        return Ok(Applied::Ignored("type_not_acted_on"));
+    };
+    match work.services.allocations.apply_report(scope, &transfer(transaction)).await {
+        Ok(applied) => {
+            tracing::info!(?applied, "transfer applied");
+            Ok(Applied::Done)
+        }
+        Err(error @ ReportError::NoSuchTransfer) => Err(JobError::worth_a_retry(error)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn transfer(transaction: TransactionView) -> Transfer {
+    Transfer {
+        provider_id: transaction.id,
+        external_id: transaction.external_tx_id.map(ExternalId),
+        status: transaction.status.name().to_owned(),
+        sub_status: transaction.sub_status.map(|reason| reason.as_str().to_owned()),
+        tx_hash: transaction.tx_hash,
+        confirmations: transaction
+            .confirmations
+            .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+    }
+}

@@ -1,0 +1,27 @@
+//! One file per job. Each is idempotent: the use case that it calls decides what there is to do.
+
+mod accrue_commissions;
+mod allocate_order;
+mod apply_webhook;
+mod expire_orders;
+mod mature_commissions;
+mod purge;
+mod reconcile_allocations;
+mod reconcile_payments;
+mod resolve_checkout;
+mod send_refund;
+mod submit_batch;
+mod ticks;
+
+pub(crate) use accrue_commissions::AccrueCommissions;
+pub(crate) use allocate_order::AllocateOrder;
+pub(crate) use apply_webhook::ApplyWebhook;
+pub(crate) use expire_orders::ExpireOrders;
+pub(crate) use mature_commissions::MatureCommissions;
+pub(crate) use purge::Purge;
+pub(crate) use reconcile_allocations::ReconcileAllocations;
+pub(crate) use reconcile_payments::ReconcilePayments;
+pub(crate) use resolve_checkout::ResolveCheckout;
+pub(crate) use send_refund::SendRefund;
+pub(crate) use submit_batch::SubmitBatch;
+pub(crate) use ticks::{TickExpire, TickMature, TickPurge, TickReconcile};

@@ -1,0 +1,48 @@
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use posx_runtime::Services;
+use serde::Deserialize;
+
+use crate::error::JobError;
+use crate::task::{Lane, Task, Work};
+
+/// A client that repeats a request does so within minutes; two days leave room for a weekend's outage of its own.
+const IDEMPOTENCY_KEPT: TimeDelta = TimeDelta::hours(48);
+/// Of done and ignored events; dead ones stay until somebody has dealt with them.
+const WEBHOOKS_KEPT: TimeDelta = TimeDelta::days(30);
+/// Of 10,000 rows each; what is left goes the next day.
+const ROUNDS_MAX: usize = 100;
+
+/// By the clock: a site's old idempotency keys go.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Purge {}
+
+#[async_trait]
+impl Task for Purge {
+    const NAME: &'static str = "purge";
+    const LANE: Lane = Lane::Sweeps;
+
+    async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
+        let before = work.services.clock.now() - IDEMPOTENCY_KEPT;
+        for _ in 0..ROUNDS_MAX {
+            let gone = work.services.database.purge_idempotency_keys(work.scope()?, before).await?;
+            if gone == 0 {
+                return Ok(());
+            }
+            tracing::info!(gone, "old idempotency keys deleted");
+        }
+        Ok(())
+    }
+}
+
+pub(super) async fn purge_webhooks(services: &Services) -> Result<(), JobError> {
+    let before = services.clock.now() - WEBHOOKS_KEPT;
+    for _ in 0..ROUNDS_MAX {
+        let gone = services.jobs_database.purge_webhooks(before).await?;
+        if gone == 0 {
+            return Ok(());
+        }
+        tracing::info!(gone, "old webhook events deleted");
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+use crate::error::JobError;
+use crate::task::{Lane, Task, Work};
+
+/// A webhook that has not come by then is not waited for any longer.
+const OPEN_FOR: TimeDelta = TimeDelta::minutes(5);
+
+/// By the clock: asks the payment provider about attempts that have been open for long without a word.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ReconcilePayments {}
+
+#[async_trait]
+impl Task for ReconcilePayments {
+    const NAME: &'static str = "reconcile_payments";
+    const LANE: Lane = Lane::Sweeps;
+
+    async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
+        let older_than = work.services.clock.now() - OPEN_FOR;
+        let asked = work.services.orders.reconcile_attempts(work.scope()?, older_than).await?;
+        if asked > 0 {
+            tracing::info!(asked, "open payment attempts looked up");
+        }
+        Ok(())
+    }
+}

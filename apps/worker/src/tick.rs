@@ -1,0 +1,87 @@
+//! The schedule. A tick adds one job per active site; the job's key makes it one job, however many add it.
+
+use posx_kernel::{SiteId, StoreError};
+use posx_runtime::Services;
+
+use crate::jobs::{ExpireOrders, MatureCommissions, Purge, ReconcileAllocations, ReconcilePayments};
+use crate::task::Task;
+
+/// After everything that somebody waits for.
+const PRIORITY: i32 = 10;
+/// The next tick adds the job anew, with all its tries: few are enough.
+const TRIES: i32 = 5;
+
+/// What happens by the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tick {
+    /// Each minute: orders whose time is up.
+    Expire,
+    /// Each 5 minutes: what providers did not tell us.
+    Reconcile,
+    /// Hourly: commissions whose hold is over.
+    Mature,
+    /// Daily: rows that nobody needs any more.
+    Purge,
+}
+
+impl Tick {
+    pub const ALL: [Self; 4] = [Self::Expire, Self::Reconcile, Self::Mature, Self::Purge];
+
+    const fn tasks(self) -> &'static [&'static str] {
+        match self {
+            Self::Expire => &[ExpireOrders::NAME],
+            Self::Reconcile => &[ReconcilePayments::NAME, ReconcileAllocations::NAME],
+            Self::Mature => &[MatureCommissions::NAME],
+            Self::Purge => &[Purge::NAME],
+        }
+    }
+}
+
+/// By UTC. The seconds of a minute are the queue's business.
+pub(crate) const CRONTAB: &str = "\
+* * * * * tick_expire
+*/5 * * * * tick_reconcile
+7 * * * * tick_mature
+23 3 * * * tick_purge
+";
+
+/// Adds the tick's jobs now, for every active site.
+pub async fn tick(services: &Services, tick: Tick) -> Result<(), StoreError> {
+    for site in services.jobs_database.active_sites().await? {
+        tick_site(services, site, tick).await?;
+    }
+    Ok(())
+}
+
+/// Adds the tick's jobs now, for one site.
+pub async fn tick_site(services: &Services, site: SiteId, tick: Tick) -> Result<(), StoreError> {
+    for task in tick.tasks() {
+        services
+            .jobs_database
+            .add_job_for_site(site, task, task, PRIORITY, TRIES)
+            .await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_crontab_names_tasks_that_exist() {
+        let parsed = graphile_worker::parse_crontab(CRONTAB).unwrap();
+        assert_eq!(parsed.len(), Tick::ALL.len());
+        for line in CRONTAB.lines() {
+            let task = line.split(' ').next_back().unwrap();
+            assert!(crate::registry::find(task).is_some(), "{task}");
+        }
+    }
+
+    #[test]
+    fn every_tick_adds_tasks_that_exist() {
+        for task in Tick::ALL.iter().flat_map(|tick| tick.tasks()) {
+            assert!(crate::registry::find(task).is_some(), "{task}");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Allocations, their batches, and what they read and tell of orders.
+
+mod queries;
+
+use async_trait::async_trait;
+use posx_allocations::custody::ExternalId;
+use posx_allocations::{
+    Allocation, AllocationRepository, AllocationState, AllocationsTx, Batch, CustodyAsset, DeliveredOrders, Delivery,
+    ExternalIds, LineToDeliver, OrderToDeliver, StateName,
+};
+use posx_kernel::{
+    Begin, SiteScope, AllocationId, BatchId, ChainAssetId, LineId, OrderId, Outbox, PartyId, StoreError, Timestamp, TokenAmount,
+};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use crate::connection::Database;
+use crate::error::StoreResult;
+use crate::site_tx::SiteTx;
+
+#[async_trait]
+impl Begin<dyn AllocationsTx> for Database {
+    async fn begin(&self, scope: &SiteScope) -> Result<Box<dyn AllocationsTx>, StoreError> {
+        Ok(Box::new(self.begin_site(scope).await?))
+    }
+}
+
+impl AllocationsTx for SiteTx {
+    fn allocations(&mut self) -> &mut dyn AllocationRepository {
+        self
+    }
+    fn delivered_orders(&mut self) -> &mut dyn DeliveredOrders {
+        self
+    }
+    fn external_ids(&mut self) -> &mut dyn ExternalIds {
+        self
+    }
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self
+    }
+}
+
+#[async_trait]
+impl ExternalIds for SiteTx {
+    async fn claim(&mut self, provider: &str, external_id: &str) -> Result<bool, StoreError> {
+        let sql = "select app.claim_external_id($1, $2) as ours";
+        let row = sqlx::query(sql).bind(provider).bind(external_id).fetch_one(self.connection()).await.store()?;
+        row.try_get("ours").store()
+    }
+}
+
+#[async_trait]
+impl DeliveredOrders for SiteTx {
+    async fn for_update(&mut self, order: OrderId) -> Result<Option<OrderToDeliver>, StoreError> {
+        // Rows that only refer to the order go on being inserted: no key is changed.
+        let sql = "select buyer_id, wallet_address, lifecycle in ('confirmed', 'fulfilled') as paid
+                   from orders where id = $1 for no key update";
+        let row = sqlx::query(sql).bind(order.as_uuid()).fetch_optional(self.connection()).await.store()?;
+        let Some(row) = row else { return Ok(None) };
+        let sql = "select id, asset_id, tokens::text as tokens from order_lines where order_id = $1 order by position";
+        let lines = sqlx::query(sql).bind(order.as_uuid()).fetch_all(self.connection()).await.store()?;
+        Ok(Some(OrderToDeliver {
+            order,
+            buyer: PartyId::from_uuid(row.try_get("buyer_id").store()?),
+            address: row.try_get("wallet_address").store()?,
+            paid: row.try_get("paid").store()?,
+            lines: lines.iter().map(line).collect::<Result<_, _>>()?,
+        }))
+    }
+
+    async fn set_delivery(&mut self, order: OrderId, delivery: Delivery, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "update orders set
+               delivery = $2,
+               lifecycle = case when $2 = 'done' and lifecycle = 'confirmed' then 'fulfilled' else lifecycle end,
+               closed_at = case when $2 = 'done' and lifecycle = 'confirmed' then $3 else closed_at end,
+               version = version + 1
+             where id = $1 and (delivery <> $2 or ($2 = 'done' and lifecycle = 'confirmed'))",
+        )
+        .bind(order.as_uuid())
+        .bind(delivery.as_str())
+        .bind(at)
+        .execute(self.connection())
+        .await
+        .store()?;
+        Ok(())
+    }
+
+    async fn flag(&mut self, order: OrderId, why: &str) -> Result<(), StoreError> {
+        let sql = "update orders set attention = $2, version = version + 1 where id = $1 and attention is null";
+        sqlx::query(sql).bind(order.as_uuid()).bind(why).execute(self.connection()).await.store()?;
+        Ok(())
+    }
+}
+
+/// One list of columns for every way to find an allocation.
+macro_rules! allocation_where {
+    ($rest:literal) => {
+        concat!(
+            "select id, order_id, line_id, party_id, asset_id, address, amount::text as amount, state, batch_id, try, ",
+            "external_id, provider_id, tx_hash, confirmations, reason, needs_person, created_at, updated_at, confirmed_at ",
+            "from allocations where ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl AllocationRepository for SiteTx {
+    async fn for_update(&mut self, id: AllocationId) -> Result<Option<Allocation>, StoreError> {
+        let sql = allocation_where!("id = $1 for no key update");
+        let row = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(self.connection()).await.store()?;
+        row.as_ref().map(allocation).transpose()
+    }
+
+    async fn for_update_many(&mut self, ids: &[AllocationId]) -> Result<Vec<Allocation>, StoreError> {
+        let sql = allocation_where!("id = any($1) order by id for no key update");
+        let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+        let rows = sqlx::query(sql).bind(ids).fetch_all(self.connection()).await.store()?;
+        rows.iter().map(allocation).collect()
+    }
+
+    async fn by_provider_id_for_update(&mut self, provider_id: &str) -> Result<Option<Allocation>, StoreError> {
+        let sql = allocation_where!("provider_id = $1 for no key update");
+        let row = sqlx::query(sql).bind(provider_id).fetch_optional(self.connection()).await.store()?;
+        row.as_ref().map(allocation).transpose()
+    }
+
+    async fn insert_new(&mut self, allocations: &[Allocation]) -> Result<Vec<AllocationId>, StoreError> {
+        let rows = sqlx::query(
+            "insert into allocations (id, order_id, line_id, party_id, asset_id, address, amount, state, created_at,
+                                      updated_at)
+             select n.id, n.order_id, n.line, n.party, n.asset, n.address, n.amount::numeric, 'pending', n.at, n.at
+             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
+                         $8::timestamptz[]) as n (id, order_id, line, party, asset, address, amount, at)
+             on conflict on constraint allocations_line_key do nothing
+             returning id",
+        )
+        .bind(column(allocations, |new| new.id.as_uuid()))
+        .bind(column(allocations, |new| new.order.as_uuid()))
+        .bind(column(allocations, |new| new.line.as_uuid()))
+        .bind(column(allocations, |new| new.party.as_uuid()))
+        .bind(column(allocations, |new| new.asset.as_uuid()))
+        .bind(column(allocations, |new| new.address.clone()))
+        .bind(column(allocations, |new| new.amount.to_string()))
+        .bind(column(allocations, |new| new.created_at))
+        .fetch_all(self.connection())
+        .await
+        .store()?;
+        ids(&rows)
+    }
+
+    async fn save(&mut self, allocations: &[Allocation]) -> Result<(), StoreError> {
+        let done = sqlx::query(
+            "update allocations a set
+               state = s.state, batch_id = s.batch, try = s.try, external_id = s.external_id, provider_id = s.provider_id,
+               tx_hash = s.tx_hash, confirmations = s.confirmations, reason = s.reason, needs_person = s.needs_person,
+               confirmed_at = s.confirmed_at, updated_at = s.updated_at
+             from unnest($1::uuid[], $2::text[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::text[],
+                         $8::integer[], $9::text[], $10::boolean[], $11::timestamptz[], $12::timestamptz[])
+                  as s (id, state, batch, try, external_id, provider_id, tx_hash, confirmations, reason, needs_person,
+                        confirmed_at, updated_at)
+             where a.id = s.id",
+        )
+        .bind(column(allocations, |saved| saved.id.as_uuid()))
+        .bind(column(allocations, |saved| saved.state.name().as_str()))
+        .bind(column(allocations, |saved| saved.batch.map(BatchId::as_uuid)))
+        .bind(column(allocations, |saved| i16::try_from(saved.tries).unwrap_or(i16::MAX)))
+        .bind(column(allocations, |saved| saved.external_id.clone().map(|id| id.0)))
+        .bind(column(allocations, |saved| saved.state.provider_id().map(str::to_owned)))
+        .bind(column(allocations, |saved| saved.state.tx_hash().map(str::to_owned)))
+        .bind(column(allocations, |saved| i32::try_from(saved.state.confirmations()).unwrap_or(i32::MAX)))
+        .bind(column(allocations, |saved| reason(saved).map(str::to_owned)))
+        .bind(column(allocations, needs_person))
+        .bind(column(allocations, confirmed_at))
+        .bind(column(allocations, |saved| saved.updated_at))
+        .execute(self.connection())
+        .await
+        .store()?;
+        if usize::try_from(done.rows_affected()) == Ok(allocations.len()) {
+            Ok(())
+        } else {
+            Err(StoreError::broken("an allocation that was read is not there"))
+        }
+    }
+
+    async fn states_of_order(&mut self, order: OrderId) -> Result<Vec<StateName>, StoreError> {
+        let sql = "select state from allocations where order_id = $1";
+        let rows = sqlx::query(sql).bind(order.as_uuid()).fetch_all(self.connection()).await.store()?;
+        rows.iter().map(state_name).collect()
+    }
+
+    async fn insert_batch(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let size = i16::try_from(batch.size).map_err(|_| StoreError::broken("a batch beyond its greatest size"))?;
+        sqlx::query("insert into allocation_batches (id, created_by, size, created_at) values ($1, $2, $3, $4)")
+            .bind(batch.id.as_uuid())
+            .bind(batch.created_by.as_uuid())
+            .bind(size)
+            .bind(batch.created_at)
+            .execute(self.connection())
+            .await
+            .store()?;
+        Ok(())
+    }
+
+    async fn unsent_of_batch(&mut self, batch: BatchId) -> Result<Vec<AllocationId>, StoreError> {
+        let sql = "select id from allocations where batch_id = $1 and state in ('queued', 'unknown') order by id";
+        ids(&sqlx::query(sql).bind(batch.as_uuid()).fetch_all(self.connection()).await.store()?)
+    }
+
+    async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError> {
+        let sql = "select id from allocations
+                   where state in ('queued', 'unknown', 'submitted', 'confirming') and updated_at < $1
+                   order by updated_at, id limit $2";
+        ids(&sqlx::query(sql).bind(before).bind(i32::from(limit)).fetch_all(self.connection()).await.store()?)
+    }
+
+    async fn custody_asset(&mut self, id: ChainAssetId) -> Result<Option<CustodyAsset>, StoreError> {
+        let sql = "select provider_asset, vault, decimals from chain_assets where id = $1";
+        let row = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(self.connection()).await.store()?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(CustodyAsset {
+            provider_asset: row.try_get("provider_asset").store()?,
+            vault: row.try_get("vault").store()?,
+            decimals: decimals(&row)?,
+        }))
+    }
+}
+
+/// One array for `unnest`.
+fn column<T>(allocations: &[Allocation], value: impl Fn(&Allocation) -> T) -> Vec<T> {
+    allocations.iter().map(value).collect()
+}
+
+fn reason(allocation: &Allocation) -> Option<&str> {
+    match &allocation.state {
+        AllocationState::Failed { reason, .. } => Some(reason),
+        _ => allocation.parked.as_deref(),
+    }
+}
+
+const fn needs_person(allocation: &Allocation) -> bool {
+    match &allocation.state {
+        AllocationState::Failed { needs_person, .. } => *needs_person,
+        _ => allocation.parked.is_some(),
+    }
+}
+
+const fn confirmed_at(allocation: &Allocation) -> Option<Timestamp> {
+    match &allocation.state {
+        AllocationState::Done { confirmed_at, .. } => Some(*confirmed_at),
+        _ => None,
+    }
+}
+
+fn allocation(row: &PgRow) -> Result<Allocation, StoreError> {
+    let tries: i16 = row.try_get("try").store()?;
+    let (state, parked) = state(row)?;
+    Ok(Allocation {
+        id: AllocationId::from_uuid(row.try_get("id").store()?),
+        order: OrderId::from_uuid(row.try_get("order_id").store()?),
+        line: LineId::from_uuid(row.try_get("line_id").store()?),
+        party: PartyId::from_uuid(row.try_get("party_id").store()?),
+        asset: ChainAssetId::from_uuid(row.try_get("asset_id").store()?),
+        address: row.try_get("address").store()?,
+        amount: tokens(row, "amount")?,
+        batch: row.try_get::<Option<Uuid>, _>("batch_id").store()?.map(BatchId::from_uuid),
+        tries: u16::try_from(tries).map_err(|_| StoreError::broken("an allocation's tries"))?,
+        external_id: row.try_get::<Option<String>, _>("external_id").store()?.map(ExternalId),
+        state,
+        parked,
+        created_at: row.try_get("created_at").store()?,
+        updated_at: row.try_get("updated_at").store()?,
+    })
+}
+
+/// The state with its data, and why it is parked.
+fn state(row: &PgRow) -> Result<(AllocationState, Option<String>), StoreError> {
+    let (reason, needs_person): (Option<String>, bool) =
+        (row.try_get("reason").store()?, row.try_get("needs_person").store()?);
+    let provider_id: Option<String> = row.try_get("provider_id").store()?;
+    let tx_hash: Option<String> = row.try_get("tx_hash").store()?;
+    let confirmations = confirmations(row)?;
+    let missing = || StoreError::broken("an allocation without what its state needs");
+    let parked = reason.clone().filter(|_| needs_person);
+    let state = match state_name(row)? {
+        StateName::Pending => AllocationState::Pending,
+        StateName::Queued => AllocationState::Queued,
+        StateName::Unknown => AllocationState::Unknown,
+        StateName::Submitted => AllocationState::Submitted { provider_id: provider_id.ok_or_else(missing)? },
+        StateName::Confirming => {
+            AllocationState::Confirming { provider_id: provider_id.ok_or_else(missing)?, tx_hash, confirmations }
+        }
+        StateName::Done => AllocationState::Done {
+            provider_id: provider_id.ok_or_else(missing)?,
+            tx_hash: tx_hash.ok_or_else(missing)?,
+            confirmations,
+            confirmed_at: row.try_get::<Option<_>, _>("confirmed_at").store()?.ok_or_else(missing)?,
+        },
+        StateName::Failed => {
+            let reason = reason.ok_or_else(missing)?;
+            return Ok((AllocationState::Failed { reason, needs_person, provider_id, tx_hash }, None));
+        }
+    };
+    Ok((state, parked))
+}
+
+fn state_name(row: &PgRow) -> Result<StateName, StoreError> {
+    let name: &str = row.try_get("state").store()?;
+    StateName::from_name(name).ok_or_else(|| StoreError::broken("an allocation's state"))
+}
+
+fn line(row: &PgRow) -> Result<LineToDeliver, StoreError> {
+    Ok(LineToDeliver {
+        line: LineId::from_uuid(row.try_get("id").store()?),
+        asset: ChainAssetId::from_uuid(row.try_get("asset_id").store()?),
+        tokens: tokens(row, "tokens")?,
+    })
+}
+
+fn tokens(row: &PgRow, column: &str) -> Result<TokenAmount, StoreError> {
+    let text: &str = row.try_get(column).store()?;
+    text.parse().map_err(|_| StoreError::broken("a token amount"))
+}
+
+fn confirmations(row: &PgRow) -> Result<u32, StoreError> {
+    let count: i32 = row.try_get("confirmations").store()?;
+    u32::try_from(count).map_err(|_| StoreError::broken("an allocation's confirmations"))
+}
+
+fn decimals(row: &PgRow) -> Result<u8, StoreError> {
+    let decimals: i16 = row.try_get("decimals").store()?;
+    u8::try_from(decimals).map_err(|_| StoreError::broken("an asset's decimals"))
+}
+
+fn ids(rows: &[PgRow]) -> Result<Vec<AllocationId>, StoreError> {
+    rows.iter().map(|row| row.try_get("id").map(AllocationId::from_uuid).store()).collect()
+}

@@ -1,0 +1,80 @@
+//! Pools.
+
+use std::time::Duration;
+
+use posx_kernel::{SiteScope, StoreError};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::error::StoreResult;
+use crate::site_tx::SiteTx;
+
+#[derive(Debug, Clone, Copy)]
+pub struct DatabaseOptions {
+    /// Connections; 8 beat 16, 32 and 64 on two cores.
+    pub pool_size: u32,
+    pub acquire_timeout: Duration,
+    pub statement_timeout: Duration,
+    pub lock_timeout: Duration,
+}
+
+impl Default for DatabaseOptions {
+    fn default() -> Self {
+        Self {
+            pool_size: 8,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The site plane's pool, on the role `posx_app`.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub(crate) pool: PgPool,
+}
+
+impl Database {
+    /// Opens the pool and one connection, so that a wrong address is noticed at the start.
+    pub async fn connect(url: &str, options: DatabaseOptions) -> Result<Self, StoreError> {
+        Ok(Self { pool: connect(url, "posx", options).await? })
+    }
+
+    pub(crate) async fn begin_site(&self, scope: &SiteScope) -> Result<SiteTx, StoreError> {
+        SiteTx::begin(&self.pool, scope.site(), "BEGIN").await
+    }
+
+    /// For reads of screens: one short transaction that cannot write.
+    pub(crate) async fn read_site(&self, scope: &SiteScope) -> Result<SiteTx, StoreError> {
+        SiteTx::begin(&self.pool, scope.site(), "BEGIN READ ONLY").await
+    }
+
+    /// Waits until every connection is back and closes them.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// One round trip: whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("select 1").execute(&self.pool).await.store()?;
+        Ok(())
+    }
+}
+
+pub(crate) async fn connect(url: &str, name: &str, options: DatabaseOptions) -> Result<PgPool, StoreError> {
+    let ms = |duration: Duration| format!("{}ms", duration.as_millis());
+    let parsed: PgConnectOptions = url.parse().store()?;
+    let parsed = parsed.application_name(name).statement_cache_capacity(256).options([
+        ("statement_timeout", ms(options.statement_timeout)),
+        ("lock_timeout", ms(options.lock_timeout)),
+        ("idle_in_transaction_session_timeout", "30s".to_owned()),
+    ]);
+    PgPoolOptions::new()
+        .max_connections(options.pool_size)
+        .acquire_timeout(options.acquire_timeout)
+        // A broken connection fails its statement, and the use case answers 503: cheaper than a round trip each time.
+        .test_before_acquire(false)
+        .connect_with(parsed)
+        .await
+        .store()
+}

@@ -1,0 +1,6 @@
+//! Orders, their payments, refunds and wallets.
+
+mod payments;
+mod read;
+mod rows;
+mod write;

@@ -1,0 +1,231 @@
+//! Placing, locking and saving orders. Placing is the hottest path: one round trip reads, one writes, one moves the stock.
+
+use async_trait::async_trait;
+use posx_kernel::{Claim, IdempotentCall, OrderId, PartyId, StoreError, StoreFault, TierId, Timestamp};
+use posx_orders::{NewOrder, Order, OrderRepository, PlacingFacts, TierFacts, WalletAddress};
+use posx_tiers::ChainFamily;
+use serde::Deserialize;
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::rows::{line_of, order_of};
+use crate::error::StoreResult;
+use crate::idempotency::{claim_of, lock_name};
+use crate::ledger::{EntryColumns, bind_entries, post_entries};
+use crate::site_tx::SiteTx;
+use crate::tiers::{ASSET_COLUMNS, TIER_COLUMNS, asset_of, stock_of, tier_of};
+
+#[derive(Deserialize)]
+struct WalletRow {
+    chain_family: String,
+    address: String,
+}
+
+/// What placing and previewing read: the plan and the wallets come with each tier's row, so that it is one statement.
+pub(super) async fn facts(
+    tx: &mut SiteTx, call: Option<&IdempotentCall>, buyer: PartyId, tiers: &[TierId],
+) -> Result<(Claim, PlacingFacts), StoreError> {
+    let lock = call.map(|call| lock_name(tx, call));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select l.locked, k.fingerprint, k.status, k.body,
+           (select jsonb_build_object('plan', p.id, 'name', p.name, 'version', p.version, 'levels', p.levels,
+                                      'hold_days', p.hold_days)
+            from commission_plans p where p.active) as plan,
+           (select jsonb_agg(jsonb_build_object('chain_family', w.chain_family, 'address', w.address))
+            from wallets w where w.party_id = $5) as wallets,
+           {TIER_COLUMNS}, {ASSET_COLUMNS}, s.supply, s.reserved, s.sold, t.id is not null as found
+         from (select $1::text is null or pg_try_advisory_xact_lock(hashtextextended($1, 0)) as locked) l
+         left join idempotency_keys k on k.actor = $2 and k.operation = $3 and k.key = $4
+         left join (tiers t join chain_assets a on a.site_id = t.site_id and a.id = t.asset_id
+                    join tier_stock s on s.site_id = t.site_id and s.tier_id = t.id)
+           on t.id = any ($6)"
+    ));
+    let rows = sqlx::query(sql)
+        .bind(lock)
+        .bind(call.map(|call| &call.actor))
+        .bind(call.map(|call| call.operation))
+        .bind(call.map(|call| &call.key))
+        .bind(buyer.as_uuid())
+        .bind(tiers.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
+        .fetch_all(tx.connection())
+        .await
+        .store()?;
+    let first = rows.first().ok_or_else(|| StoreError::broken("a select without a condition gave no row"))?;
+    let claim = call.map_or(Ok(Claim::New), |call| claim_of(first, call))?;
+    let wallets: Option<sqlx::types::Json<Vec<WalletRow>>> = first.try_get("wallets").store()?;
+    let mut facts = PlacingFacts {
+        tiers: Vec::with_capacity(tiers.len()),
+        wallets: wallets.map_or_else(Vec::new, |wallets| wallets.0).into_iter().filter_map(wallet).collect(),
+        plan_snapshot: first.try_get("plan").store()?,
+    };
+    for row in &rows {
+        if row.try_get("found").store()? {
+            let available = stock_of(row)?.available();
+            facts.tiers.push(TierFacts { tier: tier_of(row)?, asset: asset_of(row)?, available });
+        }
+    }
+    Ok((claim, facts))
+}
+
+fn wallet(row: WalletRow) -> Option<WalletAddress> {
+    ChainFamily::from_name(&row.chain_family).map(|family| WalletAddress::from_stored(row.address, family))
+}
+
+#[async_trait]
+impl OrderRepository for SiteTx {
+    async fn begin_placing(
+        &mut self, call: Option<&IdempotentCall>, buyer: PartyId, tiers: &[TierId],
+    ) -> Result<(Claim, PlacingFacts), StoreError> {
+        facts(self, call, buyer, tiers).await
+    }
+
+    async fn insert(&mut self, new: NewOrder<'_>) -> Result<(), StoreError> {
+        insert_order(self, &new).await?;
+        for event in new.events {
+            self.react(event).await?;
+        }
+        Ok(())
+    }
+
+    async fn for_update(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        let row = sqlx::query("select * from orders where id = $1 for update")
+            .bind(id.as_uuid())
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
+        let Some(row) = row else { return Ok(None) };
+        let order = order_of(&row)?;
+        with_lines(self, order).await.map(Some)
+    }
+
+    async fn save(&mut self, order: &Order) -> Result<(), StoreError> {
+        let done = sqlx::query(
+            "update orders set lifecycle = $2, payment = $3, delivery = $4, approval = $5, disputed = $6, attention = $7,
+               captured = $8, refunded = $9, paid_at = $10, closed_at = $11, version = version + 1
+             where id = $1",
+        )
+        .bind(order.id.as_uuid())
+        .bind(order.lifecycle.as_str())
+        .bind(order.payment().as_str())
+        .bind(order.delivery.as_str())
+        .bind(order.approval.as_str())
+        .bind(order.disputed)
+        .bind(&order.attention)
+        .bind(order.captured.minor())
+        .bind(order.refunded.minor())
+        .bind(order.paid_at)
+        .bind(order.closed_at)
+        .execute(self.connection())
+        .await
+        .store()?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::broken("an order that was read is gone")) }
+    }
+
+    async fn due(&mut self, now: Timestamp, limit: u16) -> Result<Vec<OrderId>, StoreError> {
+        let rows = sqlx::query(
+            "select id from orders where lifecycle = 'placed' and expires_at <= $1 order by expires_at limit $2",
+        )
+        .bind(now)
+        .bind(i64::from(limit))
+        .fetch_all(self.connection())
+        .await
+        .store()?;
+        rows.iter().map(|row| Ok(OrderId::from_uuid(row.try_get(0).store()?))).collect()
+    }
+}
+
+pub(super) async fn with_lines(tx: &mut SiteTx, mut order: Order) -> Result<Order, StoreError> {
+    let rows = sqlx::query(
+        "select id, tier_id, tier_name, asset_id, quantity, unit_price, amount, tokens::text as tokens, counted_per_buyer
+         from order_lines where order_id = $1 order by position",
+    )
+    .bind(order.id.as_uuid())
+    .fetch_all(tx.connection())
+    .await
+    .store()?;
+    let currency = order.currency();
+    order.lines = rows.iter().map(|row| line_of(row, currency)).collect::<Result<_, _>>()?;
+    Ok(order)
+}
+
+/// Order, lines, entries, events and the answer's key in one statement.
+const INSERT_ORDER: &str = concat!(
+    "with ",
+    post_entries!(),
+    ", placed as (
+       insert into orders (id, number, kind, buyer_id, lifecycle, payment, delivery, approval, currency, subtotal, discount, tax,
+         shipping, total, captured, chain, wallet_address, referrer_id, plan_snapshot, placed_at, expires_at, paid_at)
+       values ($13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)),
+     parts as (
+       insert into order_lines (order_id, id, position, tier_id, tier_name, asset_id, quantity, unit_price, amount, tokens,
+         counted_per_buyer)
+       select $13, l.id, l.position - 1, l.tier, l.tier_name, l.asset, l.quantity, l.price, l.amount, l.tokens::numeric, l.counted
+       from unnest($35::uuid[], $36::uuid[], $37::text[], $38::uuid[], $39::int[], $40::bigint[], $41::bigint[], $42::text[],
+                   $43::boolean[])
+         with ordinality as l (id, tier, tier_name, asset, quantity, price, amount, tokens, counted, position)),
+     happened as (
+       insert into events (kind, subject_id, payload, at)
+       select e.kind, e.subject, e.payload, $32
+       from unnest($44::text[], $45::uuid[], $46::jsonb[]) as e (kind, subject, payload)),
+     answered as (
+       insert into idempotency_keys (actor, operation, key, fingerprint, status, body, created_at)
+       select $47, $48, $49, $50, $51, $52, $32 where $49::text is not null
+       on conflict do nothing returning 1)
+     select $49::text is null or exists (select from answered) as kept"
+);
+
+async fn insert_order(tx: &mut SiteTx, new: &NewOrder<'_>) -> Result<(), StoreError> {
+    let order = new.order;
+    let entries = EntryColumns::of(new.entries)?;
+    let (call, answer) = new.answer.unzip();
+    let lines = |part: fn(&posx_orders::Line) -> Uuid| order.lines.iter().map(part).collect::<Vec<_>>();
+    let query = bind_entries!(sqlx::query(INSERT_ORDER), entries);
+    let row = query
+        .bind(order.id.as_uuid())
+        .bind(order.number.as_str())
+        .bind(order.kind.as_str())
+        .bind(order.buyer.as_uuid())
+        .bind(order.lifecycle.as_str())
+        .bind(order.payment().as_str())
+        .bind(order.delivery.as_str())
+        .bind(order.approval.as_str())
+        .bind(order.currency().code())
+        .bind(order.subtotal.minor())
+        .bind(order.discount.minor())
+        .bind(order.tax.minor())
+        .bind(order.shipping.minor())
+        .bind(order.total.minor())
+        .bind(order.captured.minor())
+        .bind(order.chain.as_str())
+        .bind(order.wallet.as_str())
+        .bind(order.referrer.map(PartyId::as_uuid))
+        .bind(&order.plan_snapshot)
+        .bind(order.placed_at)
+        .bind(order.expires_at)
+        .bind(order.paid_at)
+        .bind(lines(|line| line.id.as_uuid()))
+        .bind(lines(|line| line.tier.as_uuid()))
+        .bind(order.lines.iter().map(|line| line.tier_name.clone()).collect::<Vec<_>>())
+        .bind(lines(|line| line.asset.as_uuid()))
+        .bind(order.lines.iter().map(|line| i32::try_from(line.quantity).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+        .bind(order.lines.iter().map(|line| line.unit_price.minor()).collect::<Vec<_>>())
+        .bind(order.lines.iter().map(|line| line.amount.minor()).collect::<Vec<_>>())
+        .bind(order.lines.iter().map(|line| line.tokens.to_string()).collect::<Vec<_>>())
+        .bind(order.lines.iter().map(|line| line.counted_per_buyer).collect::<Vec<_>>())
+        .bind(new.events.iter().map(|event| event.kind).collect::<Vec<_>>())
+        .bind(new.events.iter().map(|event| event.subject).collect::<Vec<_>>())
+        .bind(new.events.iter().map(|event| event.payload.clone()).collect::<Vec<_>>())
+        .bind(call.map(|call| &call.actor))
+        .bind(call.map(|call| call.operation))
+        .bind(call.map(|call| &call.key))
+        .bind(call.map(|call| call.fingerprint.as_slice()))
+        .bind(answer.map(|answer| i16::try_from(answer.status).unwrap_or(i16::MAX)))
+        .bind(answer.map(|answer| &answer.body))
+        .fetch_one(tx.connection())
+        .await
+        .store()?;
+    if row.try_get("kept").store()? {
+        return Ok(());
+    }
+    Err(StoreError::new(StoreFault::Retry, "the key was taken in the meantime"))
+}

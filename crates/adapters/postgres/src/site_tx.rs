@@ -1,0 +1,109 @@
+//! The open transaction of one site. It lends every repository.
+
+use async_trait::async_trait;
+use posx_kernel::{Begin, Idempotency, Outbox, SiteId, SiteScope, StoreError, Transaction};
+use posx_ledger::{LedgerRepository, LedgerTx};
+use posx_orders::{AttemptRepository, OrderRepository, OrdersTx, RefundRepository, WalletRepository};
+use posx_tenancy::{MemberRepository, ReferralRepository, TenancyTx};
+use posx_tiers::{AssetRepository, StockRepository, TierRepository, TiersTx};
+use sqlx::{PgConnection, PgPool, Postgres};
+
+use crate::connection::Database;
+use crate::error::StoreResult;
+
+/// Sees and changes one site's rows. Dropped without a commit it rolls back.
+#[derive(Debug)]
+pub struct SiteTx {
+    tx: sqlx::Transaction<'static, Postgres>,
+    site: SiteId,
+}
+
+impl SiteTx {
+    /// `begin` and the site go in one message. `SET` takes no parameters: what is printed into the text is a UUID, which
+    /// has hexadecimal digits and dashes only.
+    pub(crate) async fn begin(pool: &PgPool, site: SiteId, begin: &'static str) -> Result<Self, StoreError> {
+        let uuid = site.as_uuid();
+        let text = format!("{begin}; SET LOCAL app.current_site_id = '{uuid}'");
+        let tx = pool.begin_with(sqlx::AssertSqlSafe(text)).await.store()?;
+        Ok(Self { tx, site })
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    pub(crate) const fn site(&self) -> SiteId {
+        self.site
+    }
+}
+
+#[async_trait]
+impl Transaction for SiteTx {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.tx.commit().await.store()
+    }
+}
+
+impl LedgerTx for SiteTx {
+    fn ledger(&mut self) -> &mut dyn LedgerRepository {
+        self
+    }
+}
+
+impl TenancyTx for SiteTx {
+    fn members(&mut self) -> &mut dyn MemberRepository {
+        self
+    }
+    fn referrals(&mut self) -> &mut dyn ReferralRepository {
+        self
+    }
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self
+    }
+}
+
+impl TiersTx for SiteTx {
+    fn assets(&mut self) -> &mut dyn AssetRepository {
+        self
+    }
+    fn tiers(&mut self) -> &mut dyn TierRepository {
+        self
+    }
+    fn stock(&mut self) -> &mut dyn StockRepository {
+        self
+    }
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self
+    }
+}
+
+impl OrdersTx for SiteTx {
+    fn orders(&mut self) -> &mut dyn OrderRepository {
+        self
+    }
+    fn attempts(&mut self) -> &mut dyn AttemptRepository {
+        self
+    }
+    fn refunds(&mut self) -> &mut dyn RefundRepository {
+        self
+    }
+    fn wallets(&mut self) -> &mut dyn WalletRepository {
+        self
+    }
+    fn idempotency(&mut self) -> &mut dyn Idempotency {
+        self
+    }
+}
+
+macro_rules! begins {
+    ($($tx:path),+) => {$(
+        #[async_trait]
+        impl Begin<dyn $tx> for Database {
+            async fn begin(&self, scope: &SiteScope) -> Result<Box<dyn $tx>, StoreError> {
+                Ok(Box::new(self.begin_site(scope).await?))
+            }
+        }
+    )+};
+}
+
+begins!(TenancyTx, TiersTx, OrdersTx);

@@ -1,0 +1,148 @@
+//! Members and referrals.
+
+use async_trait::async_trait;
+use posx_kernel::{IdentityId, OrderId, Page, PageRequest, PartyId, SiteScope, StoreError, Timestamp};
+use posx_tenancy::{
+    Member, MemberRepository, NewMember, ReferralBinding, ReferralCode, ReferralEntry, ReferralQueries, ReferralRepository,
+};
+use sqlx::Row;
+
+use crate::connection::Database;
+use crate::directory::member_of;
+use crate::error::{StoreResult, store};
+use crate::site_tx::SiteTx;
+
+pub(crate) async fn find_member(tx: &mut SiteTx, identity: IdentityId) -> Result<Option<Member>, StoreError> {
+    let row = sqlx::query(
+        "select m.identity_id, m.party_id, m.role, p.referral_code, s.code as site_code
+         from memberships m join parties p on p.site_id = m.site_id and p.id = m.party_id
+         cross join lateral app.site(m.site_id) s
+         where m.identity_id = $1 and m.state = 'active'",
+    )
+    .bind(identity.as_uuid())
+    .fetch_optional(tx.connection())
+    .await
+    .store()?;
+    row.as_ref().map(member_of).transpose()
+}
+
+/// Party and membership, or nothing when the code or the identity is there already.
+pub(crate) const INSERT_MEMBER: &str = "with party as (
+       insert into parties (id, identity_id, referral_code, claimed_referrer_id, created_at)
+       values ($1, $2, $3, $4, $5) on conflict do nothing returning id)
+     insert into memberships (identity_id, party_id, role, created_at)
+     select $2, id, $6, $5 from party";
+
+#[async_trait]
+impl MemberRepository for SiteTx {
+    async fn find(&mut self, identity: IdentityId) -> Result<Option<Member>, StoreError> {
+        find_member(self, identity).await
+    }
+
+    async fn party_by_code(&mut self, code: &ReferralCode) -> Result<Option<PartyId>, StoreError> {
+        let row = sqlx::query("select id from parties where referral_code = $1")
+            .bind(code.as_str())
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
+        row.map(|row| Ok(PartyId::from_uuid(row.try_get(0).store()?))).transpose()
+    }
+
+    async fn insert(&mut self, member: &NewMember) -> Result<bool, StoreError> {
+        let done = sqlx::query(INSERT_MEMBER)
+            .bind(member.party.as_uuid())
+            .bind(member.identity.as_uuid())
+            .bind(member.referral_code.as_str())
+            .bind(member.claimed_referrer.map(PartyId::as_uuid))
+            .bind(member.at)
+            .bind(member.role.as_str())
+            .execute(self.connection())
+            .await
+            .store()?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+#[async_trait]
+impl ReferralRepository for SiteTx {
+    async fn bind(&mut self, party: PartyId, referrer: PartyId, order: OrderId, at: Timestamp) -> Result<ReferralBinding, StoreError> {
+        use sqlx::Connection;
+        // The trigger refuses a cycle with an error, so the insert stands in a savepoint of its own.
+        let mut inner = self.connection().begin().await.store()?;
+        let insert = sqlx::query(
+            "insert into referrals (party_id, referrer_id, order_id, bound_at) values ($1, $2, $3, $4)
+             on conflict (site_id, party_id) do nothing",
+        );
+        let done = insert
+            .bind(party.as_uuid())
+            .bind(referrer.as_uuid())
+            .bind(order.as_uuid())
+            .bind(at)
+            .execute(&mut *inner)
+            .await;
+        match done {
+            Ok(done) => {
+                inner.commit().await.store()?;
+                Ok(if done.rows_affected() == 1 { ReferralBinding::Bound } else { ReferralBinding::AlreadyBound })
+            }
+            Err(sqlx::Error::Database(error))
+                if matches!(error.constraint(), Some("referrals_no_cycle" | "referrals_no_self")) =>
+            {
+                inner.rollback().await.store()?;
+                Ok(ReferralBinding::Refused)
+            }
+            Err(error) => Err(store(error)),
+        }
+    }
+
+    async fn ancestors(&mut self, party: PartyId, depth: u8) -> Result<Vec<PartyId>, StoreError> {
+        let rows = sqlx::query(
+            "with recursive up (id, level) as (
+               select referrer_id, 1 from referrals where party_id = $1
+               union all
+               select r.referrer_id, up.level + 1 from up join referrals r on r.party_id = up.id where up.level < $2)
+             select id from up where level <= $2 order by level",
+        )
+        .bind(party.as_uuid())
+        .bind(i32::from(depth))
+        .fetch_all(self.connection())
+        .await
+        .store()?;
+        rows.iter().map(|row| Ok(PartyId::from_uuid(row.try_get(0).store()?))).collect()
+    }
+
+    async fn claimed_referrer(&mut self, party: PartyId) -> Result<Option<PartyId>, StoreError> {
+        let row = sqlx::query("select claimed_referrer_id from parties where id = $1")
+            .bind(party.as_uuid())
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
+        let Some(row) = row else { return Ok(None) };
+        let claimed: Option<uuid::Uuid> = row.try_get(0).store()?;
+        Ok(claimed.map(PartyId::from_uuid))
+    }
+}
+
+#[async_trait]
+impl ReferralQueries for Database {
+    async fn referred_by(&self, scope: &SiteScope, referrer: PartyId, page: PageRequest) -> Result<Page<ReferralEntry>, StoreError> {
+        let mut tx = self.read_site(scope).await?;
+        let rows = sqlx::query(
+            "select p.id, r.bound_at from parties p
+             left join referrals r on r.site_id = p.site_id and r.party_id = p.id
+             where coalesce(r.referrer_id, p.claimed_referrer_id) = $1 and ($2::uuid is null or p.id < $2)
+             order by p.id desc limit $3",
+        )
+        .bind(referrer.as_uuid())
+        .bind(page.after_id())
+        .bind(i64::from(page.limit()) + 1)
+        .fetch_all(tx.connection())
+        .await
+        .store()?;
+        let entry = |row: &sqlx::postgres::PgRow| -> Result<_, StoreError> {
+            Ok(ReferralEntry { party: PartyId::from_uuid(row.try_get("id").store()?), bound_at: row.try_get("bound_at").store()? })
+        };
+        let entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::from_rows(entries, page, |entry| entry.party.as_uuid()))
+    }
+}

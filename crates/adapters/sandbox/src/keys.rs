@@ -1,0 +1,165 @@
+//! RSA keys made at start, their key set document, and signatures with them.
+
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RsaEncoding};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::env::lock;
+
+/// Why no key could be made or used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("an RSA key cannot be made")]
+    Generate,
+    #[error("the RSA key cannot sign")]
+    Sign,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Rs256,
+    Rs512,
+}
+
+impl Algorithm {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs512 => "RS512",
+        }
+    }
+
+    fn padding(self) -> &'static dyn RsaEncoding {
+        match self {
+            Self::Rs256 => &RSA_PKCS1_SHA256,
+            Self::Rs512 => &RSA_PKCS1_SHA512,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct SigningKey {
+    pub(crate) kid: String,
+    pair: KeyPair,
+}
+
+impl SigningKey {
+    fn generate(kid: String) -> Result<Self, KeyError> {
+        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError::Generate)?;
+        Ok(Self { kid, pair })
+    }
+
+    pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(
+                algorithm.padding(),
+                &SystemRandom::new(),
+                message,
+                &mut signature,
+            )
+            .map_err(|_| KeyError::Sign)?;
+        Ok(signature)
+    }
+
+    fn jwk(&self, algorithm: Algorithm) -> Value {
+        let public = self.pair.public_key();
+        json!({
+            "kty": "RSA", "use": "sig", "alg": algorithm.name(), "kid": self.kid,
+            "n": URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero()),
+            "e": URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
+        })
+    }
+
+    /// As a careless verifier would hand it to an HMAC.
+    pub(crate) fn public_pem(&self) -> Result<String, KeyError> {
+        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().map_err(|_| KeyError::Sign)?;
+        Ok(format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            STANDARD.encode(der.as_ref())
+        ))
+    }
+}
+
+/// What becomes of the keys that signed until now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OldKeys {
+    /// They stay in the key set: what they signed stays valid.
+    Keep,
+    /// They leave the key set.
+    Drop,
+}
+
+/// The keys of one system; the newest signs.
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    algorithm: Algorithm,
+    name: &'static str,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Debug)]
+struct Keys {
+    current: Arc<SigningKey>,
+    former: Vec<Arc<SigningKey>>,
+    made: u32,
+}
+
+impl KeyRing {
+    /// Takes some tenths of a second of computing.
+    pub(crate) fn generate(name: &'static str, algorithm: Algorithm) -> Result<Self, KeyError> {
+        let current = Arc::new(SigningKey::generate(format!("{name}-1"))?);
+        let keys = Mutex::new(Keys {
+            current,
+            former: Vec::new(),
+            made: 1,
+        });
+        Ok(Self {
+            algorithm,
+            name,
+            keys,
+        })
+    }
+
+    /// As [`generate`](Self::generate), so not for an async task.
+    pub(crate) fn rotate(&self, old: OldKeys) -> Result<(), KeyError> {
+        let number = {
+            let mut keys = lock(&self.keys);
+            keys.made += 1;
+            keys.made
+        };
+        let fresh = Arc::new(SigningKey::generate(format!("{}-{number}", self.name))?);
+        let mut keys = lock(&self.keys);
+        let former = std::mem::replace(&mut keys.current, fresh);
+        match old {
+            OldKeys::Keep => keys.former.push(former),
+            OldKeys::Drop => keys.former.clear(),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn current(&self) -> Arc<SigningKey> {
+        Arc::clone(&lock(&self.keys).current)
+    }
+
+    /// The document at the JWKS address.
+    pub(crate) fn document(&self) -> Value {
+        let keys = lock(&self.keys);
+        let jwks: Vec<Value> = std::iter::once(&keys.current)
+            .chain(&keys.former)
+            .map(|key| key.jwk(self.algorithm))
+            .collect();
+        json!({ "keys": jwks })
+    }
+}
+
+/// A segment of a JWS.
+pub(crate) fn segment(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}

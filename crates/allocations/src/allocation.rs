@@ -1,0 +1,419 @@
+//! One transfer of tokens that is owed to a buyer.
+
+use posx_kernel::{AllocationId, BatchId, ChainAssetId, LineId, OrderId, PartyId, Timestamp, TokenAmount};
+use serde::{Deserialize, Serialize};
+
+use crate::Standing;
+use crate::custody::{ExternalId, Transfer};
+
+/// Whether a command changed anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    Applied,
+    AlreadyApplied,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllocationState {
+    Pending,
+    /// In a batch, not sent yet.
+    Queued,
+    /// Its external id is committed and it is sent, or about to be: nobody knows which until the custodian is asked.
+    Unknown,
+    Submitted {
+        provider_id: String,
+    },
+    Confirming {
+        provider_id: String,
+        tx_hash: Option<String>,
+        confirmations: u32,
+    },
+    Done {
+        provider_id: String,
+        tx_hash: String,
+        confirmations: u32,
+        /// When we learned it.
+        confirmed_at: Timestamp,
+    },
+    Failed {
+        reason: String,
+        needs_person: bool,
+        provider_id: Option<String>,
+        /// With a hash it may still be on chain: it is not sent again without evidence (F10).
+        tx_hash: Option<String>,
+    },
+}
+
+/// An [`AllocationState`] without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StateName {
+    Pending,
+    Queued,
+    Unknown,
+    Submitted,
+    Confirming,
+    Done,
+    Failed,
+}
+
+impl StateName {
+    pub const ALL: &'static [Self] = &[
+        Self::Pending,
+        Self::Queued,
+        Self::Unknown,
+        Self::Submitted,
+        Self::Confirming,
+        Self::Done,
+        Self::Failed,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Queued => "queued",
+            Self::Unknown => "unknown",
+            Self::Submitted => "submitted",
+            Self::Confirming => "confirming",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|state| state.as_str() == name)
+    }
+
+    /// Reports move an allocation to a higher rank or not at all. Done and failed share the highest.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Pending => 0,
+            Self::Queued => 1,
+            Self::Unknown => 2,
+            Self::Submitted => 3,
+            Self::Confirming => 4,
+            Self::Done | Self::Failed => 5,
+        }
+    }
+}
+
+impl AllocationState {
+    pub const fn name(&self) -> StateName {
+        match self {
+            Self::Pending => StateName::Pending,
+            Self::Queued => StateName::Queued,
+            Self::Unknown => StateName::Unknown,
+            Self::Submitted { .. } => StateName::Submitted,
+            Self::Confirming { .. } => StateName::Confirming,
+            Self::Done { .. } => StateName::Done,
+            Self::Failed { .. } => StateName::Failed,
+        }
+    }
+
+    pub fn provider_id(&self) -> Option<&str> {
+        match self {
+            Self::Pending | Self::Queued | Self::Unknown => None,
+            Self::Submitted { provider_id }
+            | Self::Confirming { provider_id, .. }
+            | Self::Done { provider_id, .. } => Some(provider_id),
+            Self::Failed { provider_id, .. } => provider_id.as_deref(),
+        }
+    }
+
+    pub fn tx_hash(&self) -> Option<&str> {
+        match self {
+            Self::Confirming { tx_hash, .. } | Self::Failed { tx_hash, .. } => tx_hash.as_deref(),
+            Self::Done { tx_hash, .. } => Some(tx_hash),
+            _ => None,
+        }
+    }
+
+    pub const fn confirmations(&self) -> u32 {
+        match self {
+            Self::Confirming { confirmations, .. } | Self::Done { confirmations, .. } => *confirmations,
+            _ => 0,
+        }
+    }
+
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Failed { .. })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allocation {
+    pub id: AllocationId,
+    pub order: OrderId,
+    pub line: LineId,
+    pub party: PartyId,
+    pub asset: ChainAssetId,
+    /// As the order froze it, canonical on the asset's chain.
+    pub address: String,
+    pub amount: TokenAmount,
+    /// The batch that it was last put in.
+    pub batch: Option<BatchId>,
+    /// How many tries were begun.
+    pub tries: u16,
+    /// Of the last try that was begun.
+    pub external_id: Option<ExternalId>,
+    pub state: AllocationState,
+    /// Why a person should look, although it has not failed: a stable word. It is not sent while this is set.
+    pub parked: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// Why an allocation cannot be put in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueRefusal {
+    NotPending(StateName),
+    NeedsPerson,
+}
+
+/// Why an allocation cannot be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryRefusal {
+    NotFailed(StateName),
+    /// It has a transaction hash: it may be on chain.
+    OnChain,
+    /// The custodian, asked once more, does not say that the last try failed.
+    Alive,
+    NeedsPerson,
+}
+
+impl Allocation {
+    pub fn queue(&mut self, batch: BatchId, now: Timestamp) -> Result<(), QueueRefusal> {
+        if self.state != AllocationState::Pending {
+            return Err(QueueRefusal::NotPending(self.state.name()));
+        }
+        if self.parked.is_some() {
+            return Err(QueueRefusal::NeedsPerson);
+        }
+        self.state = AllocationState::Queued;
+        self.batch = Some(batch);
+        self.updated_at = now;
+        Ok(())
+    }
+
+    /// Names the next try. To be committed before the custodian hears of it. `None`: it is not waiting to be sent.
+    pub fn begin_try(&mut self, now: Timestamp) -> Option<ExternalId> {
+        if self.state != AllocationState::Queued || self.parked.is_some() {
+            return None;
+        }
+        self.tries = self.tries.checked_add(1)?;
+        let external_id = ExternalId(format!("{}-{}", self.id, self.tries));
+        self.external_id = Some(external_id.clone());
+        self.state = AllocationState::Unknown;
+        self.updated_at = now;
+        Some(external_id)
+    }
+
+    /// The custodian refused to make a transfer for the try that is under way.
+    pub fn refuse(&mut self, code: &str, now: Timestamp) -> Applied {
+        if self.state != AllocationState::Unknown {
+            return Applied::AlreadyApplied;
+        }
+        let failed = AllocationState::Failed {
+            reason: word(code),
+            needs_person: false,
+            provider_id: None,
+            tx_hash: None,
+        };
+        self.become_(failed, None, now)
+    }
+
+    /// What the custodian says of a transfer, in any order and any number of times.
+    pub fn report(&mut self, transfer: &Transfer, now: Timestamp) -> Applied {
+        let standing = Standing::of(&transfer.status, transfer.sub_status.as_deref());
+        if !self.is_current(transfer) {
+            return match standing {
+                Standing::Failed { .. } => Applied::AlreadyApplied,
+                // A try that was given up lives: sending another would pay twice.
+                _ => self.park("earlier_try_is_alive", now),
+            };
+        }
+        match &self.state {
+            AllocationState::Done { .. } => match standing {
+                Standing::Failed { .. } => self.park("failed_after_done", now),
+                _ => Applied::AlreadyApplied,
+            },
+            AllocationState::Failed { .. } => {
+                let failed = self.failed_with_evidence(transfer, standing);
+                self.become_(failed, self.parked.clone(), now)
+            }
+            _ => self.advance(transfer, standing, now),
+        }
+    }
+
+    fn is_current(&self, transfer: &Transfer) -> bool {
+        let sent = self.state.name().rank() >= StateName::Unknown.rank();
+        sent && match &transfer.external_id {
+            Some(external_id) => self.external_id.as_ref() == Some(external_id),
+            None => self.state.provider_id() == Some(transfer.provider_id.as_str()),
+        }
+    }
+
+    /// From unknown, submitted or confirming.
+    fn advance(&mut self, transfer: &Transfer, standing: Standing, now: Timestamp) -> Applied {
+        let provider_id = transfer.provider_id.clone();
+        let tx_hash = self.known_hash(transfer);
+        let confirmations = self.state.confirmations().max(transfer.confirmations);
+        let next = match (standing, tx_hash) {
+            (Standing::Parked, _) => return self.park(&word(&transfer.status), now),
+            (Standing::Completed, Some(tx_hash)) => AllocationState::Done {
+                provider_id,
+                tx_hash,
+                confirmations,
+                confirmed_at: now,
+            },
+            // Completed without a hash is not proof: the next look brings it.
+            (Standing::Completed | Standing::Confirming, tx_hash) => AllocationState::Confirming {
+                provider_id,
+                tx_hash,
+                confirmations,
+            },
+            (Standing::Failed { needs_person }, tx_hash) => AllocationState::Failed {
+                reason: word(
+                    transfer
+                        .sub_status
+                        .as_deref()
+                        .filter(|word| !word.is_empty())
+                        .unwrap_or(&transfer.status),
+                ),
+                needs_person,
+                provider_id: Some(provider_id),
+                tx_hash,
+            },
+            (Standing::Submitted, _) => AllocationState::Submitted { provider_id },
+        };
+        if next.name().rank() < self.state.name().rank() {
+            return Applied::AlreadyApplied;
+        }
+        let parked = if next.is_terminal() {
+            None
+        } else {
+            self.parked.clone()
+        };
+        self.become_(next, parked, now)
+    }
+
+    fn known_hash(&self, transfer: &Transfer) -> Option<String> {
+        let reported = transfer.tx_hash.as_deref().filter(|hash| !hash.is_empty());
+        reported.or(self.state.tx_hash()).map(str::to_owned)
+    }
+
+    /// A failure stays one; what speaks against it keeps it from being tried again.
+    fn failed_with_evidence(&self, transfer: &Transfer, standing: Standing) -> AllocationState {
+        let AllocationState::Failed {
+            reason,
+            needs_person,
+            provider_id,
+            ..
+        } = &self.state
+        else {
+            return self.state.clone();
+        };
+        // Completed after all; or a transfer exists although the custodian had refused to make it.
+        let revived = standing == Standing::Completed
+            || (provider_id.is_none() && !matches!(standing, Standing::Failed { .. }));
+        AllocationState::Failed {
+            reason: reason.clone(),
+            needs_person: *needs_person || revived,
+            provider_id: provider_id.clone().or_else(|| Some(transfer.provider_id.clone())),
+            tx_hash: self.known_hash(transfer),
+        }
+    }
+
+    /// A person should look; the state stays.
+    pub fn park(&mut self, why: &str, now: Timestamp) -> Applied {
+        self.become_(
+            self.state.clone(),
+            self.parked.clone().or_else(|| Some(why.to_owned())),
+            now,
+        )
+    }
+
+    /// A person decides to send it again. The next try gets a new external id.
+    pub fn retry(&mut self, now: Timestamp) -> Result<Applied, RetryRefusal> {
+        match &self.state {
+            AllocationState::Pending => Ok(Applied::AlreadyApplied),
+            AllocationState::Failed { tx_hash: Some(_), .. } => Err(RetryRefusal::OnChain),
+            AllocationState::Failed {
+                needs_person: true, ..
+            } => Err(RetryRefusal::NeedsPerson),
+            AllocationState::Failed { .. } => {
+                self.batch = None;
+                Ok(self.become_(AllocationState::Pending, None, now))
+            }
+            other => Err(RetryRefusal::NotFailed(other.name())),
+        }
+    }
+
+    /// It was looked at and stays as it is: the next look comes after the others'.
+    pub const fn touch(&mut self, now: Timestamp) {
+        self.updated_at = now;
+    }
+
+    fn become_(&mut self, state: AllocationState, parked: Option<String>, now: Timestamp) -> Applied {
+        if self.state == state && self.parked == parked {
+            return Applied::AlreadyApplied;
+        }
+        self.state = state;
+        self.parked = parked;
+        self.updated_at = now;
+        Applied::Applied
+    }
+}
+
+/// The allocation and the try that an external id of ours names; `None` for one that we did not make.
+pub(crate) fn named_by(external_id: &ExternalId) -> Option<AllocationId> {
+    let (allocation, number) = external_id.0.rsplit_once('-')?;
+    number.parse::<u16>().ok().filter(|number| *number > 0)?;
+    allocation.parse().ok()
+}
+
+/// A custodian's word as ours: lower case, short.
+fn word(theirs: &str) -> String {
+    theirs.chars().take(100).collect::<String>().to_ascii_lowercase()
+}
+
+/// An order's delivery: derived from its allocations, never set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    None,
+    Pending,
+    Partial,
+    Done,
+    Failed,
+}
+
+impl Delivery {
+    pub const ALL: &'static [Self] = &[Self::None, Self::Pending, Self::Partial, Self::Done, Self::Failed];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Pending => "pending",
+            Self::Partial => "partial",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Failed: none is delivered and none is under way.
+    pub fn of(states: &[StateName]) -> Self {
+        let done = states.iter().filter(|state| **state == StateName::Done).count();
+        let failed = states.iter().filter(|state| **state == StateName::Failed).count();
+        match states.len() {
+            0 => Self::None,
+            all if done == all => Self::Done,
+            all if failed == all => Self::Failed,
+            _ if done > 0 => Self::Partial,
+            _ => Self::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "allocation_tests.rs"]
+mod tests;

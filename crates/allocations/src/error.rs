@@ -1,0 +1,207 @@
+//! Refusals of this context.
+
+use std::borrow::Cow;
+
+use posx_kernel::{Kind, Refusal, StoreError};
+
+use crate::custody::CustodyError;
+use crate::{BATCH_SIZE_MAX, QueueRefusal, RetryRefusal};
+
+/// Why an order's allocations cannot be made. Met by a job.
+#[derive(Debug, thiserror::Error)]
+pub enum AllocateError {
+    #[error("there is no such order")]
+    NoSuchOrder,
+    #[error("the order is not paid")]
+    NotPaid,
+    /// The order is flagged for a person.
+    #[error("the order has no wallet address to deliver to")]
+    NoAddress,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Refusal for AllocateError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchOrder => "order_not_found",
+            Self::NotPaid => "order_not_paid",
+            Self::NoAddress => "wallet_address_missing",
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoSuchOrder => Kind::NotFound,
+            Self::NotPaid | Self::NoAddress => Kind::Conflict,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+/// Why a batch is not made. The whole batch is refused; nothing of it is queued.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    #[error("a batch has at least one allocation")]
+    Empty,
+    #[error("a batch has at most {BATCH_SIZE_MAX} allocations")]
+    TooMany,
+    #[error("an allocation is named twice")]
+    Duplicate { at: usize },
+    #[error("there is no such allocation")]
+    NotFound { at: usize },
+    #[error("the allocation cannot be queued: it is {}", match refusal {
+        QueueRefusal::NotPending(state) => state.as_str(),
+        QueueRefusal::NeedsPerson => "parked for a person to look at",
+    })]
+    NotQueueable { at: usize, refusal: QueueRefusal },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Refusal for BatchError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "batch_empty",
+            Self::TooMany => "batch_too_large",
+            Self::Duplicate { .. } => "batch_allocation_duplicate",
+            Self::NotFound { .. } => "allocation_not_found",
+            Self::NotQueueable {
+                refusal: QueueRefusal::NotPending(_),
+                ..
+            } => "allocation_not_pending",
+            Self::NotQueueable {
+                refusal: QueueRefusal::NeedsPerson,
+                ..
+            } => "allocation_needs_person",
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Empty | Self::TooMany | Self::Duplicate { .. } | Self::NotFound { .. } => Kind::Invalid,
+            Self::NotQueueable { .. } => Kind::Conflict,
+            Self::Store(error) => error.kind(),
+        }
+    }
+
+    fn field(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Empty | Self::TooMany => Some("allocations".into()),
+            Self::Duplicate { at } | Self::NotFound { at } | Self::NotQueueable { at, .. } => {
+                Some(format!("allocations/{at}").into())
+            }
+            Self::Store(_) => None,
+        }
+    }
+}
+
+/// Why an allocation is not submitted yet. Met by a job, which is to run again unless it says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    #[error("there is no such allocation")]
+    NotFound,
+    /// Run the job again: it asks the custodian before it sends anything.
+    #[error("what the custodian did with the transfer is not known yet")]
+    Unsettled(#[source] CustodyError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Refusal for SubmitError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "allocation_not_found",
+            Self::Unsettled(_) => "transfer_unsettled",
+            Self::Report(error) => error.code(),
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound => Kind::NotFound,
+            Self::Unsettled(_) => Kind::Unavailable,
+            Self::Report(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+/// Why a custodian's report is not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// Perhaps our own commit is still on its way: try again later, then leave it to a person.
+    #[error("no allocation of this site belongs to the transfer")]
+    NoSuchTransfer,
+    #[error("another site owns the custodian's transfer")]
+    ForeignTransfer,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Refusal for ReportError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchTransfer => "transfer_not_found",
+            Self::ForeignTransfer => "transfer_foreign",
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoSuchTransfer => Kind::NotFound,
+            Self::ForeignTransfer => Kind::Internal,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    #[error("there is no such allocation")]
+    NotFound,
+    #[error("the allocation cannot be tried again: {}", match .0 {
+        RetryRefusal::NotFailed(state) => state.as_str(),
+        RetryRefusal::OnChain => "it has a transaction hash and may be on chain",
+        RetryRefusal::Alive => "the custodian does not say that the last try failed",
+        RetryRefusal::NeedsPerson => "a person must find out why it failed",
+    })]
+    Refused(RetryRefusal),
+    #[error("the custodian cannot be asked whether the last try is dead")]
+    Unsettled(#[source] CustodyError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Refusal for RetryError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "allocation_not_found",
+            Self::Refused(RetryRefusal::NotFailed(_)) => "allocation_not_failed",
+            Self::Refused(RetryRefusal::OnChain) => "allocation_on_chain",
+            Self::Refused(RetryRefusal::Alive) => "allocation_transfer_alive",
+            Self::Refused(RetryRefusal::NeedsPerson) => "allocation_needs_person",
+            Self::Unsettled(_) => "transfer_unsettled",
+            Self::Report(error) => error.code(),
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound => Kind::NotFound,
+            Self::Refused(_) => Kind::Conflict,
+            Self::Unsettled(_) => Kind::Unavailable,
+            Self::Report(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What this context asks of storage while a transaction is open.
+
+use async_trait::async_trait;
+use posx_kernel::{
+    AllocationId, BatchId, ChainAssetId, LineId, OrderId, Outbox, PartyId, StoreError, Timestamp, TokenAmount,
+};
+use posx_ledger::LedgerTx;
+
+use crate::{Allocation, Batch, Delivery, StateName};
+
+/// Where the custodian keeps an asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustodyAsset {
+    pub provider_asset: String,
+    pub vault: String,
+    pub decimals: u8,
+}
+
+#[async_trait]
+pub trait AllocationRepository: Send {
+    /// Locks the row until the transaction ends.
+    async fn for_update(&mut self, id: AllocationId) -> Result<Option<Allocation>, StoreError>;
+    /// Locks the rows, in order of their ids; what is not there is left out.
+    async fn for_update_many(&mut self, ids: &[AllocationId]) -> Result<Vec<Allocation>, StoreError>;
+    /// Locks the one that the custodian's id belongs to.
+    async fn by_provider_id_for_update(
+        &mut self,
+        provider_id: &str,
+    ) -> Result<Option<Allocation>, StoreError>;
+    /// Stores those whose line has none yet, and says which.
+    async fn insert_new(&mut self, allocations: &[Allocation]) -> Result<Vec<AllocationId>, StoreError>;
+    /// Stores them in one statement. What is fixed at their making is not written again.
+    async fn save(&mut self, allocations: &[Allocation]) -> Result<(), StoreError>;
+    async fn states_of_order(&mut self, order: OrderId) -> Result<Vec<StateName>, StoreError>;
+    async fn insert_batch(&mut self, batch: &Batch) -> Result<(), StoreError>;
+    /// Of this batch, those that are queued or whose outcome is unknown.
+    async fn unsent_of_batch(&mut self, batch: BatchId) -> Result<Vec<AllocationId>, StoreError>;
+    /// Queued, unknown, submitted or confirming, and not changed since `before`; the longest untouched first.
+    async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError>;
+    async fn custody_asset(&mut self, id: ChainAssetId) -> Result<Option<CustodyAsset>, StoreError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineToDeliver {
+    pub line: LineId,
+    pub asset: ChainAssetId,
+    pub tokens: TokenAmount,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderToDeliver {
+    pub order: OrderId,
+    pub buyer: PartyId,
+    /// The order's own snapshot, canonical.
+    pub address: Option<String>,
+    /// Confirmed by payment, also when it is fulfilled already.
+    pub paid: bool,
+    /// In order of position.
+    pub lines: Vec<LineToDeliver>,
+}
+
+/// Orders as this context reads them, and the two things that it tells them.
+#[async_trait]
+pub trait DeliveredOrders: Send {
+    /// Locks the order until the transaction ends: two allocations that finish at once see each other.
+    async fn for_update(&mut self, order: OrderId) -> Result<Option<OrderToDeliver>, StoreError>;
+    /// Stores the derived delivery; with [`Delivery::Done`] a confirmed order becomes fulfilled.
+    async fn set_delivery(
+        &mut self,
+        order: OrderId,
+        delivery: Delivery,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// A person should look at the order: a stable word.
+    async fn flag(&mut self, order: OrderId, why: &str) -> Result<(), StoreError>;
+}
+
+/// Which site an outside system's object belongs to: how a webhook finds its site.
+#[async_trait]
+pub trait ExternalIds: Send {
+    /// False: another site has it. Claiming again what is the site's own changes nothing.
+    async fn claim(&mut self, provider: &str, external_id: &str) -> Result<bool, StoreError>;
+}
+
+/// A transaction in which allocations can be changed.
+pub trait AllocationsTx: LedgerTx {
+    fn allocations(&mut self) -> &mut dyn AllocationRepository;
+    fn delivered_orders(&mut self) -> &mut dyn DeliveredOrders;
+    fn external_ids(&mut self) -> &mut dyn ExternalIds;
+    fn outbox(&mut self) -> &mut dyn Outbox;
+}

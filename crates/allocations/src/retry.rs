@@ -1,0 +1,77 @@
+//! A person sends a failed allocation round again.
+
+use posx_kernel::{AllocationId, Event, SiteScope};
+use serde_json::json;
+
+use crate::report::derive_delivery_in_tx;
+use crate::{Allocations, Applied, RetryError, RetryRefusal, Standing, SubmitError};
+
+impl Allocations {
+    /// Failed → pending, unless it may be on chain or a person must first find out why it failed. The custodian is asked
+    /// once more what became of the last try: what it says is applied before the decision.
+    pub async fn retry(&self, scope: &SiteScope, id: AllocationId) -> Result<Applied, RetryError> {
+        let failed = self
+            .db
+            .begin(scope)
+            .await?
+            .allocations()
+            .for_update(id)
+            .await?
+            .ok_or(RetryError::NotFound)?;
+        // Only what could be retried is worth a question.
+        if failed
+            .clone()
+            .retry(self.clock.now())
+            .map_err(RetryError::Refused)?
+            == Applied::AlreadyApplied
+        {
+            return Ok(Applied::AlreadyApplied);
+        }
+        if let Some(last_try) = &failed.external_id
+            && let Some(transfer) = self.look_up(scope, last_try).await.map_err(unsettled)?
+        {
+            self.apply_report(scope, &transfer).await?;
+            if !matches!(
+                Standing::of(&transfer.status, transfer.sub_status.as_deref()),
+                Standing::Failed { .. }
+            ) {
+                return Err(RetryError::Refused(RetryRefusal::Alive));
+            }
+        }
+        let now = self.clock.now();
+        let mut tx = self.db.begin(scope).await?;
+        let mut allocation = tx
+            .allocations()
+            .for_update(id)
+            .await?
+            .ok_or(RetryError::NotFound)?;
+        if allocation.external_id != failed.external_id {
+            return Ok(Applied::AlreadyApplied);
+        }
+        if allocation.retry(now).map_err(RetryError::Refused)? == Applied::AlreadyApplied {
+            return Ok(Applied::AlreadyApplied);
+        }
+        tx.allocations().save(std::slice::from_ref(&allocation)).await?;
+        derive_delivery_in_tx(tx.as_mut(), allocation.order, now).await?;
+        let payload = json!({ "order": allocation.order, "tries": allocation.tries });
+        tx.outbox()
+            .append(Event {
+                kind: "allocation.retried",
+                subject: id.as_uuid(),
+                payload,
+                at: now,
+            })
+            .await?;
+        tx.commit().await?;
+        Ok(Applied::Applied)
+    }
+}
+
+fn unsettled(error: SubmitError) -> RetryError {
+    match error {
+        SubmitError::NotFound => RetryError::NotFound,
+        SubmitError::Unsettled(error) => RetryError::Unsettled(error),
+        SubmitError::Report(error) => RetryError::Report(error),
+        SubmitError::Store(error) => RetryError::Store(error),
+    }
+}
