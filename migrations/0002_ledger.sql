@@ -29,7 +29,7 @@ call app.isolate('entries', 'select, insert');
 create table postings (
   site_id uuid not null default app.current_site_id() references sites (id),
   entry_id uuid not null,
-  line smallint not null,
+  line smallint not null check (line >= 0),
   account text not null,
   unit text not null,
   -- Debit positive, credit negative; minor units of a currency, base units of a token.
@@ -45,12 +45,12 @@ create trigger never_changed before update or delete on accounts for each row ex
 create trigger never_changed before update or delete on entries for each row execute function app.refuse_change();
 create trigger never_changed before update or delete on postings for each row execute function app.refuse_change();
 
--- Checked once per entry, at commit: by the entry row, and by any posting that is added to an older entry.
+-- Checked at commit: for each entry, and for any posting that is added to an older one (its line is not the first).
 create function app.check_entry_balance() returns trigger
 language plpgsql set search_path = pg_catalog, public
 as $$
 declare
-  entry uuid := case when tg_table_name = 'entries' then new.id else new.entry_id end;
+  entry uuid := (to_jsonb(new) ->> tg_argv[0])::uuid;
 begin
   if not exists (select from public.postings p where p.site_id = new.site_id and p.entry_id = entry)
      or exists (select from public.postings p where p.site_id = new.site_id and p.entry_id = entry
@@ -62,6 +62,6 @@ begin
 end $$;
 revoke all on function app.check_entry_balance from public;
 create constraint trigger balances after insert on entries deferrable initially deferred
-  for each row execute function app.check_entry_balance();
+  for each row execute function app.check_entry_balance('id');
 create constraint trigger balances after insert on postings deferrable initially deferred
-  for each row when (new.line > 0) execute function app.check_entry_balance();
+  for each row when (new.line > 0) execute function app.check_entry_balance('entry_id');

@@ -87,7 +87,9 @@ begin
   on conflict (provider, event_id) do update set deliveries = webhook_inbox.deliveries + 1
   returning id into stored;
   if stored = new_id and known then
-    perform graphile_worker.enqueue_for_site(null, 'apply_webhook', jsonb_build_object('webhook', stored),
+    -- Stamped with the site if that is known by now; the runner asks the inbox in any case.
+    perform graphile_worker.enqueue_for_site((select w.site_id_of_owner from public.webhook_inbox w where w.id = stored),
+      'apply_webhook', jsonb_build_object('webhook', stored),
       'webhook:' || stored::text, -10, 0, 12);
   end if;
   return stored = new_id;
@@ -151,7 +153,7 @@ begin
   if not found then
     return false;
   end if;
-  perform graphile_worker.enqueue_for_site(null, 'apply_webhook', jsonb_build_object('webhook', wanted),
+  perform graphile_worker.enqueue_for_site(app.current_site_id(), 'apply_webhook', jsonb_build_object('webhook', wanted),
     'webhook:' || wanted::text, -10, 0, 12);
   return true;
 end $$;

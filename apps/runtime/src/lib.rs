@@ -8,15 +8,19 @@
 //! * [`Services`] is the only place where an adapter meets a context.
 
 mod metrics_server;
+mod providers;
 mod services;
 pub mod settings;
+mod stop;
 pub mod telemetry;
 
 pub use metrics_server::serve_metrics;
+pub use providers::Providers;
 pub use services::{Services, StartError, StripeWebhooks};
 pub use settings::{
     CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings, LogFormat, LogSettings,
     PaymentProvider, PaymentSettings, RateLimits, RedisSettings, ServerSettings, Settings, SettingsError,
     WorkerSettings,
 };
+pub use stop::stop_signal;
 pub use telemetry::{MetricsHandle, TelemetryError};

@@ -3,32 +3,48 @@
 use std::sync::Arc;
 
 use posx_allocations::custody::Custody;
+use posx_allocations::{AllocationQueries, Allocations};
 use posx_commissions::{CommissionQueries, Commissions};
-use posx_kernel::{Clock, Ids, Randomness};
+use posx_kernel::{Clock, Ids, Randomness, StoreError, SystemIds, SystemRandomness};
 use posx_ledger::LedgerQueries;
 use posx_orders::gateway::PaymentGateway;
 use posx_orders::{OrderQueries, Orders};
+use posx_postgres::{Database, DatabaseOptions, JobsDatabase, PgDirectory};
+use posx_redis::{CachedDirectory, LocalLimiter, RedisLimiter};
 use posx_stripe::{SigningSecret, Tolerance};
 use posx_tenancy::{Directory, RateLimiter, ReferralQueries, Tenancy};
 use posx_tiers::{TierQueries, Tiers};
+use secrecy::ExposeSecret as _;
+
+use crate::providers::{self, Providers};
+use crate::{DatabaseSettings, Environment, IssuerSettings, PaymentSettings, Settings};
 
 /// Everything that a request or a job may use. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
+    pub environment: Environment,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub randomness: Arc<dyn Randomness>,
+    /// On the role `posx_app`.
+    pub database: Database,
+    /// On the role `posx_jobs`.
+    pub jobs_database: JobsDatabase,
     pub directory: Arc<dyn Directory>,
     pub limiter: Arc<dyn RateLimiter>,
+    /// For readiness; absent when none is configured.
+    pub redis: Option<Arc<RedisLimiter>>,
     pub tenancy: Tenancy,
     pub tiers: Tiers,
     pub orders: Orders,
     pub commissions: Commissions,
+    pub allocations: Allocations,
     pub tier_queries: Arc<dyn TierQueries>,
     pub order_queries: Arc<dyn OrderQueries>,
     pub ledger_queries: Arc<dyn LedgerQueries>,
     pub referral_queries: Arc<dyn ReferralQueries>,
     pub commission_queries: Arc<dyn CommissionQueries>,
+    pub allocation_queries: Arc<dyn AllocationQueries>,
     pub payments: Arc<dyn PaymentGateway>,
     pub custody: Arc<dyn Custody>,
     pub verifier: Arc<posx_oidc::Verifier>,
@@ -52,6 +68,155 @@ pub struct StripeWebhooks {
 /// Why a process does not start. Names what is wrong, never a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error("the database cannot be reached as {role}")]
+    Database {
+        role: &'static str,
+        #[source]
+        source: StoreError,
+    },
+    /// Row-level security would not hold.
+    #[error("the database role must not serve: {}", .0.join("; "))]
+    Posture(Vec<String>),
+    #[error("the token issuers are not usable")]
+    Issuers(#[source] posx_oidc::ConfigError),
+    #[error("a webhook secret is not usable")]
+    WebhookSecret(#[source] posx_stripe::SecretError),
+    #[error("custody.jwks_url is not usable")]
+    CustodyKeys(#[source] posx_fireblocks::AddressError),
+    #[error("Redis is not usable")]
+    Redis(#[source] posx_redis::RedisAddressError),
     #[error("this version has no adapter for the {kind} provider {name}")]
     NoAdapter { kind: &'static str, name: &'static str },
+    #[error("the client of the {kind} provider cannot be made")]
+    Provider {
+        kind: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Services {
+    /// Opens the pools, checks that row-level security holds for the app role, and wires everything. Neither issuers nor
+    /// providers nor Redis are called: a start depends on the database only.
+    pub async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let providers = providers::of_settings(settings)?;
+        Self::connect_with(settings, clock, providers).await
+    }
+
+    /// As [`connect`](Self::connect), with providers of the caller's: tests inject theirs.
+    pub async fn connect_with(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        providers: Providers,
+    ) -> Result<Self, StartError> {
+        let (database, jobs_database) = open(&settings.database).await?;
+        let verifier = posx_oidc::Verifier::new(issuers(&settings.issuers), clock.clone())
+            .map_err(StartError::Issuers)?;
+        let stripe_webhooks = stripe_webhooks(&settings.payments)?;
+        let keys =
+            posx_fireblocks::HttpKeys::new(&settings.custody.jwks_url).map_err(StartError::CustodyKeys)?;
+        let fireblocks_webhooks = posx_fireblocks::WebhookVerifier::new(Arc::new(keys), clock.clone());
+        let redis = match &settings.redis {
+            Some(redis) => {
+                let limiter = RedisLimiter::new(redis.url.expose_secret()).map_err(StartError::Redis)?;
+                Some(Arc::new(limiter))
+            }
+            None => None,
+        };
+        let limiter: Arc<dyn RateLimiter> = match &redis {
+            Some(redis) => redis.clone(),
+            None => Arc::new(LocalLimiter::default()),
+        };
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+        let directory = PgDirectory::new(database.clone(), clock.clone(), ids.clone());
+        let db = Arc::new(database.clone());
+        let Providers { payments, custody } = providers;
+        Ok(Self {
+            environment: settings.environment,
+            directory: Arc::new(CachedDirectory::new(Arc::new(directory))),
+            limiter,
+            redis,
+            tenancy: Tenancy::new(db.clone(), clock.clone(), ids.clone(), randomness.clone()),
+            tiers: Tiers::new(db.clone(), clock.clone(), ids.clone()),
+            orders: Orders::new(
+                db.clone(),
+                db.clone(),
+                payments.clone(),
+                clock.clone(),
+                ids.clone(),
+                randomness.clone(),
+            ),
+            commissions: Commissions::new(db.clone(), clock.clone(), ids.clone()),
+            allocations: Allocations::new(db.clone(), custody.clone(), clock.clone(), ids.clone()),
+            tier_queries: db.clone(),
+            order_queries: db.clone(),
+            ledger_queries: db.clone(),
+            referral_queries: db.clone(),
+            commission_queries: db.clone(),
+            allocation_queries: db,
+            verifier: Arc::new(verifier),
+            stripe_webhooks: Arc::new(stripe_webhooks),
+            fireblocks_webhooks: Arc::new(fireblocks_webhooks),
+            clock,
+            ids,
+            randomness,
+            database,
+            jobs_database,
+            payments,
+            custody,
+        })
+    }
+
+    /// Waits until every connection is back, and closes the pools.
+    pub async fn close(&self) {
+        self.database.close().await;
+        self.jobs_database.pool().close().await;
+    }
+}
+
+async fn open(settings: &DatabaseSettings) -> Result<(Database, JobsDatabase), StartError> {
+    let options = DatabaseOptions {
+        pool_size: settings.pool_size,
+        ..DatabaseOptions::default()
+    };
+    let as_app = |source| StartError::Database {
+        role: "posx_app",
+        source,
+    };
+    let database = Database::connect(settings.app_url.expose_secret(), options)
+        .await
+        .map_err(as_app)?;
+    let posture = database.posture().await.map_err(as_app)?;
+    if !posture.is_sound() {
+        return Err(StartError::Posture(posture.problems));
+    }
+    let jobs_database = JobsDatabase::connect(settings.jobs_url.expose_secret(), settings.jobs_pool_size)
+        .await
+        .map_err(|source| StartError::Database {
+            role: "posx_jobs",
+            source,
+        })?;
+    Ok((database, jobs_database))
+}
+
+fn issuers(settings: &[IssuerSettings]) -> Vec<posx_oidc::IssuerConfig> {
+    let config = |issuer: &IssuerSettings| {
+        let config = posx_oidc::IssuerConfig::new(&issuer.issuer, &issuer.audience);
+        match &issuer.jwks_url {
+            Some(url) => config.jwks_url(url),
+            None => config,
+        }
+    };
+    settings.iter().map(config).collect()
+}
+
+fn stripe_webhooks(settings: &PaymentSettings) -> Result<StripeWebhooks, StartError> {
+    let secrets = settings.webhook_secrets.iter().map(SigningSecret::new);
+    Ok(StripeWebhooks {
+        secrets: secrets
+            .collect::<Result<_, _>>()
+            .map_err(StartError::WebhookSecret)?,
+        tolerance: Tolerance::default(),
+    })
 }

@@ -6,7 +6,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use secrecy::SecretString;
@@ -180,6 +180,8 @@ pub struct WorkerSettings {
     pub dead_after_s: u16,
     /// Whether this process adds the scheduled ticks. Any number may.
     pub schedule: bool,
+    /// Private: a worker process serves `/metrics` here.
+    pub metrics_bind: SocketAddr,
 }
 
 impl Default for WorkerSettings {
@@ -195,6 +197,7 @@ impl Default for WorkerSettings {
             sweep_s: 10,
             dead_after_s: 30,
             schedule: true,
+            metrics_bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 9091)),
         }
     }
 }

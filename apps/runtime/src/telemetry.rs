@@ -14,6 +14,12 @@ const DURATION_BUCKETS_S: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
+/// The queue's library logs each job and each failure with its payload; the runner does so once, and without.
+const QUIET: [&str; 2] = [
+    "graphile_worker::runner::release=off",
+    "graphile_worker::runner::task_execution=warn",
+];
+
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     #[error("log.filter is not a list of log directives")]
@@ -44,9 +50,12 @@ impl MetricsHandle {
 
 /// Starts logs (to standard error) and metrics. Once per process.
 pub fn init(settings: &LogSettings) -> Result<MetricsHandle, TelemetryError> {
-    let filter = EnvFilter::builder()
+    let mut filter = EnvFilter::builder()
         .parse(&settings.filter)
         .map_err(TelemetryError::Filter)?;
+    for directive in QUIET {
+        filter = filter.add_directive(directive.parse().map_err(TelemetryError::Filter)?);
+    }
     let registry = tracing_subscriber::registry().with(filter);
     let to_stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match settings.format {

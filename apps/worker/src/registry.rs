@@ -86,7 +86,9 @@ impl<T: Task> TaskHandler for Entry<T> {
     const IDENTIFIER: &'static str = T::NAME;
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let runner = context.get_ext::<Runner>().ok_or(Shown("the runner is missing".into()))?;
+        let runner = context
+            .get_ext::<Runner>()
+            .ok_or(Shown("the runner is missing".into()))?;
         let job = context.job();
         let claimed = Claimed {
             id: *job.id(),

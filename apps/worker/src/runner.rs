@@ -90,7 +90,11 @@ impl Runner {
                 ("waiting", Verdict::Waits(JobError::Suspended.to_string()))
             }
             Err(error @ JobError::Refused { .. }) => {
-                tracing::warn!(code = error.code(), error = error.chain(), "the job is refused for good");
+                tracing::warn!(
+                    code = error.code(),
+                    error = error.chain(),
+                    "the job is refused for good"
+                );
                 ("refused", Verdict::Over)
             }
             Err(error) => {
@@ -130,7 +134,12 @@ fn tell(task: &str, error: &JobError, attempts: i16, last_try: bool) {
     let (code, chain) = (error.code(), error.chain());
     if last_try {
         metrics::counter!("posx_jobs_dead_total", "task" => task.to_owned()).increment(1);
-        tracing::error!(code, error = chain, attempts, "the job is dead: a person must look and replay it");
+        tracing::error!(
+            code,
+            error = chain,
+            attempts,
+            "the job is dead: a person must look and replay it"
+        );
     } else if error.severity() == Severity::Error {
         tracing::error!(code, error = chain, attempts, "the job failed and is tried again");
     } else {
@@ -156,7 +165,13 @@ mod tests {
     fn the_site_is_the_stamp_and_nothing_else() {
         let uuid = "018f0000-0000-7000-8000-000000000001";
         assert!(site_of(&json!({ "site_id": uuid })).is_some());
-        for payload in [json!({}), json!({ "site_id": null }), json!({ "site": uuid }), json!({ "site_id": 1 }), json!([])] {
+        for payload in [
+            json!({}),
+            json!({ "site_id": null }),
+            json!({ "site": uuid }),
+            json!({ "site_id": 1 }),
+            json!([]),
+        ] {
             assert_eq!(site_of(&payload), None, "{payload}");
         }
     }

@@ -51,7 +51,10 @@ pub async fn run(
     let runner = Runner::new(services.clone());
     let mut lanes = Vec::new();
     for lane in Lane::ALL {
-        lanes.push((lane, open(&services, settings, &runner, lane, stopped.clone()).await?));
+        lanes.push((
+            lane,
+            open(&services, settings, &runner, lane, stopped.clone()).await?,
+        ));
     }
     tracing::info!(lanes = lanes.len(), "the worker takes jobs");
     let running = lanes.iter().map(|(lane, worker)| {
@@ -77,7 +80,9 @@ pub async fn run(
 }
 
 /// All of them to their end, then the first error.
-async fn join_lanes(lanes: impl Iterator<Item = impl Future<Output = Result<(), RunError>>>) -> Result<(), RunError> {
+async fn join_lanes(
+    lanes: impl Iterator<Item = impl Future<Output = Result<(), RunError>>>,
+) -> Result<(), RunError> {
     let ended = futures::future::join_all(lanes).await;
     ended.into_iter().collect()
 }
@@ -120,7 +125,12 @@ async fn open(
         .worker_shutdown(shutdown)
         .worker_recovery(recovery)
         .add_extension(runner.clone())
-        .define_jobs(TASKS.iter().filter(|task| task.lane == lane).map(|task| (task.define)()))
+        .define_jobs(
+            TASKS
+                .iter()
+                .filter(|task| task.lane == lane)
+                .map(|task| (task.define)()),
+        )
         // The library would give the try back, and a job that kills its worker would do so for ever.
         .on(JobRecovery, |_| async { JobRecoveryResult::FailWithBackoff });
     if lane == Lane::Sweeps && settings.schedule {

@@ -30,7 +30,7 @@ pub(super) fn check(raw: Raw, problems: &mut Vec<String>) -> Option<Settings> {
     let production = environment == Environment::Production;
     let mut check = Check { production, problems };
     let database = check.database(raw.database);
-    let server = check.server(raw.server);
+    let server = check.server(&raw.server);
     check.issuers(&raw.issuers);
     let payments = check.payments(raw.payments);
     let custody = check.custody(raw.custody);
@@ -135,7 +135,7 @@ impl Check<'_> {
         }
     }
 
-    fn server(&mut self, raw: RawServer) -> ServerSettings {
+    fn server(&mut self, raw: &RawServer) -> ServerSettings {
         self.unless(
             (1_024..=16 * 1024 * 1024).contains(&raw.body_limit_bytes),
             "server.body_limit_bytes is not 1024 to 16777216",

@@ -42,10 +42,10 @@ fn load(changes: &[(&str, Option<&str>)]) -> Result<Settings, SettingsError> {
         .iter()
         .filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name))
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let changed = changes
+    let set = changes
         .iter()
         .filter_map(|(name, value)| value.map(|value| ((*name).to_owned(), value.to_owned())));
-    Settings::load(None, unchanged.chain(changed))
+    Settings::load(None, unchanged.chain(set))
 }
 
 fn problems(changes: &[(&str, Option<&str>)]) -> Vec<String> {

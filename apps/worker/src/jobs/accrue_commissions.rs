@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use posx_kernel::OrderId;
+use posx_kernel::{OrderId, retry_busy};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -19,7 +19,8 @@ impl Task for AccrueCommissions {
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let order = OrderId::from_uuid(self.order);
-        let accrued = work.services.commissions.accrue(work.scope()?, order).await?;
+        let (scope, commissions) = (work.scope()?, &work.services.commissions);
+        let accrued = retry_busy(|| commissions.accrue(scope, order)).await?;
         tracing::info!(%order, ?accrued, "shares decided");
         Ok(())
     }

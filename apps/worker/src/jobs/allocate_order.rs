@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use posx_kernel::OrderId;
+use posx_kernel::{OrderId, retry_busy};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -19,7 +19,8 @@ impl Task for AllocateOrder {
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let order = OrderId::from_uuid(self.order);
-        let allocated = work.services.allocations.allocate(work.scope()?, order).await?;
+        let (scope, allocations) = (work.scope()?, &work.services.allocations);
+        let allocated = retry_busy(|| allocations.allocate(scope, order)).await?;
         tracing::info!(%order, ?allocated, "allocated");
         Ok(())
     }

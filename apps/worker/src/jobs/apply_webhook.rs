@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use posx_allocations::ReportError;
 use posx_allocations::custody::{ExternalId, Transfer};
 use posx_fireblocks::{FireblocksEvent, TransactionView};
-use posx_kernel::{Kind, Refusal, SiteScope, WebhookId};
+use posx_kernel::{Kind, Refusal, SiteScope, WebhookId, retry_busy};
 use posx_orders::gateway::IntentId;
 use posx_postgres::InboxRow;
 use posx_runtime::Environment;
@@ -84,8 +84,12 @@ impl Task for ApplyWebhook {
             Err(error) => ("received", Some(error.code())),
         };
         let now = work.services.clock.now();
-        work.services.jobs_database.finish_webhook(id, state, why, now).await?;
-        metrics::counter!("posx_webhooks_applied_total", "provider" => event.provider, "outcome" => state).increment(1);
+        work.services
+            .jobs_database
+            .finish_webhook(id, state, why, now)
+            .await?;
+        metrics::counter!("posx_webhooks_applied_total", "provider" => event.provider, "outcome" => state)
+            .increment(1);
         applied.map(|_| ())
     }
 }
@@ -123,7 +127,8 @@ async fn apply_fireblocks(work: &Work<'_>, scope: &SiteScope, body: &[u8]) -> Re
     let Some(transaction) = event.transaction else {
         return Ok(Applied::Ignored("type_not_acted_on"));
     };
-    match work.services.allocations.apply_report(scope, &transfer(transaction)).await {
+    let (transfer, allocations) = (transfer(transaction), &work.services.allocations);
+    match retry_busy(|| allocations.apply_report(scope, &transfer)).await {
         Ok(applied) => {
             tracing::info!(?applied, "transfer applied");
             Ok(Applied::Done)

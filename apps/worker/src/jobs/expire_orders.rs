@@ -21,7 +21,11 @@ impl Task for ExpireOrders {
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         for _ in 0..ROUNDS_MAX {
-            let due = work.services.orders.due_for_expiry(work.scope()?, AT_ONCE).await?;
+            let due = work
+                .services
+                .orders
+                .due_for_expiry(work.scope()?, AT_ONCE)
+                .await?;
             let mut left_the_list = 0;
             for order in &due {
                 left_the_list += usize::from(expire(work, *order).await?);
@@ -44,9 +48,10 @@ async fn expire(work: &Work<'_>, order: OrderId) -> Result<bool, JobError> {
         Ok(_) => Ok(true),
         Err(error) => {
             let error = JobError::from(error);
-            match error.severity() {
-                Severity::Error => tracing::error!(%order, error = error.chain(), "an order did not expire"),
-                _ => tracing::warn!(%order, error = error.chain(), "an order did not expire"),
+            if error.severity() == Severity::Error {
+                tracing::error!(%order, error = error.chain(), "an order did not expire");
+            } else {
+                tracing::warn!(%order, error = error.chain(), "an order did not expire");
             }
             Ok(false)
         }

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use posx_kernel::retry_busy;
 use serde::Deserialize;
 
 use crate::error::JobError;
@@ -18,9 +19,10 @@ impl Task for MatureCommissions {
     const LANE: Lane = Lane::Sweeps;
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
+        let (scope, commissions) = (work.scope()?, &work.services.commissions);
         let mut ready = 0;
         for _ in 0..ROUNDS_MAX {
-            let now_ready = work.services.commissions.mature(work.scope()?, AT_ONCE).await?;
+            let now_ready = retry_busy(|| commissions.mature(scope, AT_ONCE)).await?;
             ready += now_ready;
             if now_ready < usize::from(AT_ONCE) {
                 break;

@@ -25,7 +25,11 @@ impl Task for Purge {
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let before = work.services.clock.now() - IDEMPOTENCY_KEPT;
         for _ in 0..ROUNDS_MAX {
-            let gone = work.services.database.purge_idempotency_keys(work.scope()?, before).await?;
+            let gone = work
+                .services
+                .database
+                .purge_idempotency_keys(work.scope()?, before)
+                .await?;
             if gone == 0 {
                 return Ok(());
             }

@@ -19,7 +19,11 @@ impl Task for ReconcileAllocations {
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         for _ in 0..ROUNDS_MAX {
-            let round = work.services.allocations.reconcile(work.scope()?, AT_ONCE).await?;
+            let round = work
+                .services
+                .allocations
+                .reconcile(work.scope()?, AT_ONCE)
+                .await?;
             if round.checked > 0 {
                 tracing::info!(?round, "stuck allocations looked up");
             }

@@ -19,7 +19,11 @@ impl Task for ReconcilePayments {
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let older_than = work.services.clock.now() - OPEN_FOR;
-        let asked = work.services.orders.reconcile_attempts(work.scope()?, older_than).await?;
+        let asked = work
+            .services
+            .orders
+            .reconcile_attempts(work.scope()?, older_than)
+            .await?;
         if asked > 0 {
             tracing::info!(asked, "open payment attempts looked up");
         }

@@ -19,7 +19,11 @@ impl Task for ResolveCheckout {
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let attempt = PaymentAttemptId::from_uuid(self.attempt);
-        let settled = work.services.orders.resolve_attempt(work.scope()?, attempt).await?;
+        let settled = work
+            .services
+            .orders
+            .resolve_attempt(work.scope()?, attempt)
+            .await?;
         tracing::debug!(%attempt, settled, "checkout looked at");
         Ok(())
     }

@@ -19,7 +19,11 @@ impl Task for SubmitBatch {
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let batch = BatchId::from_uuid(self.batch);
-        let run = work.services.allocations.submit_batch(work.scope()?, batch).await?;
+        let run = work
+            .services
+            .allocations
+            .submit_batch(work.scope()?, batch)
+            .await?;
         tracing::info!(%batch, ?run, "batch submitted");
         Ok(())
     }

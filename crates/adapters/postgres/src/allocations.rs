@@ -5,11 +5,12 @@ mod queries;
 use async_trait::async_trait;
 use posx_allocations::custody::ExternalId;
 use posx_allocations::{
-    Allocation, AllocationRepository, AllocationState, AllocationsTx, Batch, CustodyAsset, DeliveredOrders, Delivery,
-    ExternalIds, LineToDeliver, OrderToDeliver, StateName,
+    Allocation, AllocationRepository, AllocationState, AllocationsTx, Batch, CustodyAsset, DeliveredOrders,
+    Delivery, ExternalIds, LineToDeliver, OrderToDeliver, StateName,
 };
 use posx_kernel::{
-    Begin, SiteScope, AllocationId, BatchId, ChainAssetId, LineId, OrderId, Outbox, PartyId, StoreError, Timestamp, TokenAmount,
+    AllocationId, BatchId, Begin, ChainAssetId, LineId, OrderId, Outbox, PartyId, SiteScope, StoreError,
+    Timestamp, TokenAmount,
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -45,7 +46,12 @@ impl AllocationsTx for SiteTx {
 impl ExternalIds for SiteTx {
     async fn claim(&mut self, provider: &str, external_id: &str) -> Result<bool, StoreError> {
         let sql = "select app.claim_external_id($1, $2) as ours";
-        let row = sqlx::query(sql).bind(provider).bind(external_id).fetch_one(self.connection()).await.store()?;
+        let row = sqlx::query(sql)
+            .bind(provider)
+            .bind(external_id)
+            .fetch_one(self.connection())
+            .await
+            .store()?;
         row.try_get("ours").store()
     }
 }
@@ -56,10 +62,18 @@ impl DeliveredOrders for SiteTx {
         // Rows that only refer to the order go on being inserted: no key is changed.
         let sql = "select buyer_id, wallet_address, lifecycle in ('confirmed', 'fulfilled') as paid
                    from orders where id = $1 for no key update";
-        let row = sqlx::query(sql).bind(order.as_uuid()).fetch_optional(self.connection()).await.store()?;
+        let row = sqlx::query(sql)
+            .bind(order.as_uuid())
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
         let Some(row) = row else { return Ok(None) };
         let sql = "select id, asset_id, tokens::text as tokens from order_lines where order_id = $1 order by position";
-        let lines = sqlx::query(sql).bind(order.as_uuid()).fetch_all(self.connection()).await.store()?;
+        let lines = sqlx::query(sql)
+            .bind(order.as_uuid())
+            .fetch_all(self.connection())
+            .await
+            .store()?;
         Ok(Some(OrderToDeliver {
             order,
             buyer: PartyId::from_uuid(row.try_get("buyer_id").store()?),
@@ -69,7 +83,12 @@ impl DeliveredOrders for SiteTx {
         }))
     }
 
-    async fn set_delivery(&mut self, order: OrderId, delivery: Delivery, at: Timestamp) -> Result<(), StoreError> {
+    async fn set_delivery(
+        &mut self,
+        order: OrderId,
+        delivery: Delivery,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "update orders set
                delivery = $2,
@@ -88,8 +107,14 @@ impl DeliveredOrders for SiteTx {
     }
 
     async fn flag(&mut self, order: OrderId, why: &str) -> Result<(), StoreError> {
-        let sql = "update orders set attention = $2, version = version + 1 where id = $1 and attention is null";
-        sqlx::query(sql).bind(order.as_uuid()).bind(why).execute(self.connection()).await.store()?;
+        let sql =
+            "update orders set attention = $2, version = version + 1 where id = $1 and attention is null";
+        sqlx::query(sql)
+            .bind(order.as_uuid())
+            .bind(why)
+            .execute(self.connection())
+            .await
+            .store()?;
         Ok(())
     }
 }
@@ -110,20 +135,35 @@ macro_rules! allocation_where {
 impl AllocationRepository for SiteTx {
     async fn for_update(&mut self, id: AllocationId) -> Result<Option<Allocation>, StoreError> {
         let sql = allocation_where!("id = $1 for no key update");
-        let row = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(self.connection()).await.store()?;
+        let row = sqlx::query(sql)
+            .bind(id.as_uuid())
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
         row.as_ref().map(allocation).transpose()
     }
 
     async fn for_update_many(&mut self, ids: &[AllocationId]) -> Result<Vec<Allocation>, StoreError> {
         let sql = allocation_where!("id = any($1) order by id for no key update");
         let ids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
-        let rows = sqlx::query(sql).bind(ids).fetch_all(self.connection()).await.store()?;
+        let rows = sqlx::query(sql)
+            .bind(ids)
+            .fetch_all(self.connection())
+            .await
+            .store()?;
         rows.iter().map(allocation).collect()
     }
 
-    async fn by_provider_id_for_update(&mut self, provider_id: &str) -> Result<Option<Allocation>, StoreError> {
+    async fn by_provider_id_for_update(
+        &mut self,
+        provider_id: &str,
+    ) -> Result<Option<Allocation>, StoreError> {
         let sql = allocation_where!("provider_id = $1 for no key update");
-        let row = sqlx::query(sql).bind(provider_id).fetch_optional(self.connection()).await.store()?;
+        let row = sqlx::query(sql)
+            .bind(provider_id)
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
         row.as_ref().map(allocation).transpose()
     }
 
@@ -187,38 +227,59 @@ impl AllocationRepository for SiteTx {
 
     async fn states_of_order(&mut self, order: OrderId) -> Result<Vec<StateName>, StoreError> {
         let sql = "select state from allocations where order_id = $1";
-        let rows = sqlx::query(sql).bind(order.as_uuid()).fetch_all(self.connection()).await.store()?;
+        let rows = sqlx::query(sql)
+            .bind(order.as_uuid())
+            .fetch_all(self.connection())
+            .await
+            .store()?;
         rows.iter().map(state_name).collect()
     }
 
     async fn insert_batch(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let size = i16::try_from(batch.size).map_err(|_| StoreError::broken("a batch beyond its greatest size"))?;
-        sqlx::query("insert into allocation_batches (id, created_by, size, created_at) values ($1, $2, $3, $4)")
-            .bind(batch.id.as_uuid())
-            .bind(batch.created_by.as_uuid())
-            .bind(size)
-            .bind(batch.created_at)
-            .execute(self.connection())
-            .await
-            .store()?;
+        let size =
+            i16::try_from(batch.size).map_err(|_| StoreError::broken("a batch beyond its greatest size"))?;
+        sqlx::query(
+            "insert into allocation_batches (id, created_by, size, created_at) values ($1, $2, $3, $4)",
+        )
+        .bind(batch.id.as_uuid())
+        .bind(batch.created_by.as_uuid())
+        .bind(size)
+        .bind(batch.created_at)
+        .execute(self.connection())
+        .await
+        .store()?;
         Ok(())
     }
 
     async fn unsent_of_batch(&mut self, batch: BatchId) -> Result<Vec<AllocationId>, StoreError> {
-        let sql = "select id from allocations where batch_id = $1 and state in ('queued', 'unknown') order by id";
-        ids(&sqlx::query(sql).bind(batch.as_uuid()).fetch_all(self.connection()).await.store()?)
+        let sql =
+            "select id from allocations where batch_id = $1 and state in ('queued', 'unknown') order by id";
+        ids(&sqlx::query(sql)
+            .bind(batch.as_uuid())
+            .fetch_all(self.connection())
+            .await
+            .store()?)
     }
 
     async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError> {
         let sql = "select id from allocations
                    where state in ('queued', 'unknown', 'submitted', 'confirming') and updated_at < $1
                    order by updated_at, id limit $2";
-        ids(&sqlx::query(sql).bind(before).bind(i32::from(limit)).fetch_all(self.connection()).await.store()?)
+        ids(&sqlx::query(sql)
+            .bind(before)
+            .bind(i32::from(limit))
+            .fetch_all(self.connection())
+            .await
+            .store()?)
     }
 
     async fn custody_asset(&mut self, id: ChainAssetId) -> Result<Option<CustodyAsset>, StoreError> {
         let sql = "select provider_asset, vault, decimals from chain_assets where id = $1";
-        let row = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(self.connection()).await.store()?;
+        let row = sqlx::query(sql)
+            .bind(id.as_uuid())
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(CustodyAsset {
             provider_asset: row.try_get("provider_asset").store()?,
@@ -265,9 +326,15 @@ fn allocation(row: &PgRow) -> Result<Allocation, StoreError> {
         asset: ChainAssetId::from_uuid(row.try_get("asset_id").store()?),
         address: row.try_get("address").store()?,
         amount: tokens(row, "amount")?,
-        batch: row.try_get::<Option<Uuid>, _>("batch_id").store()?.map(BatchId::from_uuid),
+        batch: row
+            .try_get::<Option<Uuid>, _>("batch_id")
+            .store()?
+            .map(BatchId::from_uuid),
         tries: u16::try_from(tries).map_err(|_| StoreError::broken("an allocation's tries"))?,
-        external_id: row.try_get::<Option<String>, _>("external_id").store()?.map(ExternalId),
+        external_id: row
+            .try_get::<Option<String>, _>("external_id")
+            .store()?
+            .map(ExternalId),
         state,
         parked,
         created_at: row.try_get("created_at").store()?,
@@ -277,30 +344,47 @@ fn allocation(row: &PgRow) -> Result<Allocation, StoreError> {
 
 /// The state with its data, and why it is parked.
 fn state(row: &PgRow) -> Result<(AllocationState, Option<String>), StoreError> {
-    let (reason, needs_person): (Option<String>, bool) =
-        (row.try_get("reason").store()?, row.try_get("needs_person").store()?);
+    let (reason, needs_person): (Option<String>, bool) = (
+        row.try_get("reason").store()?,
+        row.try_get("needs_person").store()?,
+    );
     let provider_id: Option<String> = row.try_get("provider_id").store()?;
     let tx_hash: Option<String> = row.try_get("tx_hash").store()?;
-    let confirmations = confirmations(row)?;
+    let confirmations = crate::tiers::count(row.try_get("confirmations").store()?)?;
     let missing = || StoreError::broken("an allocation without what its state needs");
     let parked = reason.clone().filter(|_| needs_person);
     let state = match state_name(row)? {
         StateName::Pending => AllocationState::Pending,
         StateName::Queued => AllocationState::Queued,
         StateName::Unknown => AllocationState::Unknown,
-        StateName::Submitted => AllocationState::Submitted { provider_id: provider_id.ok_or_else(missing)? },
-        StateName::Confirming => {
-            AllocationState::Confirming { provider_id: provider_id.ok_or_else(missing)?, tx_hash, confirmations }
-        }
+        StateName::Submitted => AllocationState::Submitted {
+            provider_id: provider_id.ok_or_else(missing)?,
+        },
+        StateName::Confirming => AllocationState::Confirming {
+            provider_id: provider_id.ok_or_else(missing)?,
+            tx_hash,
+            confirmations,
+        },
         StateName::Done => AllocationState::Done {
             provider_id: provider_id.ok_or_else(missing)?,
             tx_hash: tx_hash.ok_or_else(missing)?,
             confirmations,
-            confirmed_at: row.try_get::<Option<_>, _>("confirmed_at").store()?.ok_or_else(missing)?,
+            confirmed_at: row
+                .try_get::<Option<_>, _>("confirmed_at")
+                .store()?
+                .ok_or_else(missing)?,
         },
         StateName::Failed => {
             let reason = reason.ok_or_else(missing)?;
-            return Ok((AllocationState::Failed { reason, needs_person, provider_id, tx_hash }, None));
+            return Ok((
+                AllocationState::Failed {
+                    reason,
+                    needs_person,
+                    provider_id,
+                    tx_hash,
+                },
+                None,
+            ));
         }
     };
     Ok((state, parked))
@@ -320,13 +404,7 @@ fn line(row: &PgRow) -> Result<LineToDeliver, StoreError> {
 }
 
 fn tokens(row: &PgRow, column: &str) -> Result<TokenAmount, StoreError> {
-    let text: &str = row.try_get(column).store()?;
-    text.parse().map_err(|_| StoreError::broken("a token amount"))
-}
-
-fn confirmations(row: &PgRow) -> Result<u32, StoreError> {
-    let count: i32 = row.try_get("confirmations").store()?;
-    u32::try_from(count).map_err(|_| StoreError::broken("an allocation's confirmations"))
+    crate::tiers::tokens(row.try_get(column).store()?)
 }
 
 fn decimals(row: &PgRow) -> Result<u8, StoreError> {
@@ -335,5 +413,7 @@ fn decimals(row: &PgRow) -> Result<u8, StoreError> {
 }
 
 fn ids(rows: &[PgRow]) -> Result<Vec<AllocationId>, StoreError> {
-    rows.iter().map(|row| row.try_get("id").map(AllocationId::from_uuid).store()).collect()
+    rows.iter()
+        .map(|row| row.try_get("id").map(AllocationId::from_uuid).store())
+        .collect()
 }

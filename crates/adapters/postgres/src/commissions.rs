@@ -4,11 +4,12 @@ mod queries;
 
 use async_trait::async_trait;
 use posx_commissions::{
-    Commission, CommissionRepository, CommissionState, CommissionsTx, Decision, HoldDays, Levels, Outcome, PaidOrder,
-    PaidOrders, Plan, PlanRepository, PlanSnapshot,
+    Commission, CommissionRepository, CommissionState, CommissionsTx, Decision, HoldDays, Levels, Outcome,
+    PaidOrder, PaidOrders, Plan, PlanRepository, PlanSnapshot,
 };
 use posx_kernel::{
-    Begin, SiteScope, CommissionId, Currency, Money, OrderId, Outbox, PartyId, PlanId, Rate, StoreError, Timestamp,
+    Begin, CommissionId, Currency, Money, OrderId, Outbox, PartyId, PlanId, Rate, SiteScope, StoreError,
+    Timestamp,
 };
 use posx_tenancy::ReferralRepository;
 use sqlx::Row;
@@ -49,7 +50,11 @@ impl CommissionsTx for SiteTx {
 impl PlanRepository for SiteTx {
     async fn find(&mut self, id: PlanId) -> Result<Option<Plan>, StoreError> {
         let sql = "select id, name, version, levels, hold_days, active, created_at from commission_plans where id = $1";
-        let row = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(self.connection()).await.store()?;
+        let row = sqlx::query(sql)
+            .bind(id.as_uuid())
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
         row.as_ref().map(plan).transpose()
     }
 
@@ -61,12 +66,17 @@ impl PlanRepository for SiteTx {
 
     async fn latest_version(&mut self, name: &str) -> Result<u32, StoreError> {
         let sql = "select coalesce(max(version), 0) as version from commission_plans where name = $1";
-        let row = sqlx::query(sql).bind(name).fetch_one(self.connection()).await.store()?;
+        let row = sqlx::query(sql)
+            .bind(name)
+            .fetch_one(self.connection())
+            .await
+            .store()?;
         unsigned(&row, "version")
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<bool, StoreError> {
-        let version = i32::try_from(plan.version).map_err(|_| StoreError::broken("a plan version beyond 32 bits"))?;
+        let version =
+            i32::try_from(plan.version).map_err(|_| StoreError::broken("a plan version beyond 32 bits"))?;
         let done = sqlx::query(
             "insert into commission_plans (id, name, version, levels, hold_days, active, created_at)
              values ($1, $2, $3, $4, $5, $6, $7)
@@ -91,9 +101,17 @@ impl PlanRepository for SiteTx {
             hashtextextended('commission_plans:' || (select app.current_site_id())::text, 0))";
         sqlx::query(lock).execute(self.connection()).await.store()?;
         let others = "update commission_plans set active = false where active and id <> $1";
-        sqlx::query(others).bind(id.as_uuid()).execute(self.connection()).await.store()?;
+        sqlx::query(others)
+            .bind(id.as_uuid())
+            .execute(self.connection())
+            .await
+            .store()?;
         let this = "update commission_plans set active = true where id = $1";
-        sqlx::query(this).bind(id.as_uuid()).execute(self.connection()).await.store()?;
+        sqlx::query(this)
+            .bind(id.as_uuid())
+            .execute(self.connection())
+            .await
+            .store()?;
         Ok(())
     }
 }
@@ -115,7 +133,10 @@ impl PaidOrders for SiteTx {
         Ok(Some(PaidOrder {
             order,
             buyer: PartyId::from_uuid(row.try_get("buyer_id").store()?),
-            referrer: row.try_get::<Option<Uuid>, _>("referrer_id").store()?.map(PartyId::from_uuid),
+            referrer: row
+                .try_get::<Option<Uuid>, _>("referrer_id")
+                .store()?
+                .map(PartyId::from_uuid),
             total: money(&row, "total")?,
             snapshot: snapshot(&row)?,
             paid_at: row.try_get("paid_at").store()?,
@@ -123,7 +144,10 @@ impl PaidOrders for SiteTx {
     }
 
     async fn sales_of(
-        &mut self, agents: &[PartyId], currency: Currency, before: Timestamp,
+        &mut self,
+        agents: &[PartyId],
+        currency: Currency,
+        before: Timestamp,
     ) -> Result<Vec<Money>, StoreError> {
         let rows = sqlx::query(
             "select coalesce((
@@ -138,7 +162,9 @@ impl PaidOrders for SiteTx {
         .fetch_all(self.connection())
         .await
         .store()?;
-        rows.iter().map(|row| Ok(Money::from_minor(row.try_get("sales").store()?, currency))).collect()
+        rows.iter()
+            .map(|row| Ok(Money::from_minor(row.try_get("sales").store()?, currency)))
+            .collect()
     }
 }
 
@@ -146,12 +172,21 @@ impl PaidOrders for SiteTx {
 impl CommissionRepository for SiteTx {
     async fn claim_order(&mut self, order: OrderId, at: Timestamp) -> Result<bool, StoreError> {
         let sql = "insert into commission_runs (order_id, at) values ($1, $2) on conflict do nothing";
-        let done = sqlx::query(sql).bind(order.as_uuid()).bind(at).execute(self.connection()).await.store()?;
+        let done = sqlx::query(sql)
+            .bind(order.as_uuid())
+            .bind(at)
+            .execute(self.connection())
+            .await
+            .store()?;
         Ok(done.rows_affected() == 1)
     }
 
     async fn insert(
-        &mut self, order: OrderId, decisions: &[Decision], earned: &[Commission], at: Timestamp,
+        &mut self,
+        order: OrderId,
+        decisions: &[Decision],
+        earned: &[Commission],
+        at: Timestamp,
     ) -> Result<(), StoreError> {
         insert_decisions(self, order, decisions, at).await?;
         insert_commissions(self, order, earned).await
@@ -176,7 +211,10 @@ impl CommissionRepository for SiteTx {
 }
 
 async fn insert_decisions(
-    tx: &mut SiteTx, order: OrderId, decisions: &[Decision], at: Timestamp,
+    tx: &mut SiteTx,
+    order: OrderId,
+    decisions: &[Decision],
+    at: Timestamp,
 ) -> Result<(), StoreError> {
     let reason = |decision: &Decision| match &decision.outcome {
         Outcome::Earned { .. } => None,
@@ -199,7 +237,11 @@ async fn insert_decisions(
     Ok(())
 }
 
-async fn insert_commissions(tx: &mut SiteTx, order: OrderId, earned: &[Commission]) -> Result<(), StoreError> {
+async fn insert_commissions(
+    tx: &mut SiteTx,
+    order: OrderId,
+    earned: &[Commission],
+) -> Result<(), StoreError> {
     sqlx::query(
         "insert into commissions (order_id, id, agent_id, level, rate, currency, base, amount, state, hold_until, plan_id,
                                   created_at, updated_at)
@@ -229,7 +271,9 @@ async fn insert_commissions(tx: &mut SiteTx, order: OrderId, earned: &[Commissio
 
 fn plan(row: &PgRow) -> Result<Plan, StoreError> {
     let hold_days: i32 = row.try_get("hold_days").store()?;
-    let hold_days = u16::try_from(hold_days).ok().and_then(|days| HoldDays::new(days).ok());
+    let hold_days = u16::try_from(hold_days)
+        .ok()
+        .and_then(|days| HoldDays::new(days).ok());
     Ok(Plan {
         id: PlanId::from_uuid(row.try_get("id").store()?),
         name: row.try_get("name").store()?,
@@ -250,7 +294,9 @@ fn commission(row: &PgRow) -> Result<Commission, StoreError> {
         order: OrderId::from_uuid(row.try_get("order_id").store()?),
         agent: PartyId::from_uuid(row.try_get("agent_id").store()?),
         level: u8::try_from(level).map_err(|_| StoreError::broken("a commission's level"))?,
-        rate: rate.parse::<Rate>().map_err(|_| StoreError::broken("a commission's rate"))?,
+        rate: rate
+            .parse::<Rate>()
+            .map_err(|_| StoreError::broken("a commission's rate"))?,
         base: money(row, "base")?,
         amount: money(row, "amount")?,
         state: CommissionState::from_name(state).ok_or_else(|| StoreError::broken("a commission's state"))?,
@@ -271,11 +317,9 @@ fn money(row: &PgRow, column: &str) -> Result<Money, StoreError> {
 }
 
 fn currency(row: &PgRow) -> Result<Currency, StoreError> {
-    let code: &str = row.try_get("currency").store()?;
-    Currency::from_code(code).ok_or_else(|| StoreError::broken("a currency that is not in the table"))
+    crate::tiers::currency(row.try_get("currency").store()?)
 }
 
 fn unsigned(row: &PgRow, column: &str) -> Result<u32, StoreError> {
-    let value: i32 = row.try_get(column).store()?;
-    u32::try_from(value).map_err(|_| StoreError::broken("a number below zero"))
+    crate::tiers::count(row.try_get(column).store()?)
 }

@@ -32,7 +32,7 @@ pub use connection::{Database, DatabaseOptions};
 pub use directory::PgDirectory;
 pub use inbox::{InboxRow, JobsDatabase, NewWebhook, WebhookView};
 pub use jobs::JobView;
-pub use migrate::{MigrateError, Passwords, bootstrap, migrate};
+pub use migrate::{MigrateError, Passwords, bootstrap, migrate, schema_fingerprint};
 pub use platform::PlatformDatabase;
 pub use posture::Posture;
 pub use site_tx::SiteTx;

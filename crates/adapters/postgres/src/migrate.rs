@@ -129,3 +129,14 @@ pub(crate) async fn pending(pool: &PgPool) -> Result<usize, StoreError> {
     let applied: i64 = row.try_get(0).store()?;
     Ok(MIGRATIONS.iter().count().saturating_sub(usize::try_from(applied).unwrap_or(0)))
 }
+
+/// Changes when any file of the schema does: a test database is made once for each.
+pub fn schema_fingerprint() -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (ROLES, QUEUE).hash(&mut hasher);
+    for migration in MIGRATIONS.iter() {
+        migration.checksum.hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
+}

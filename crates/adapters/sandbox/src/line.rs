@@ -82,24 +82,24 @@ impl<C: Copy + Eq + Hash + Debug> Line<C> {
         lock(&self.state).calls.get(&call).copied().unwrap_or_default()
     }
 
-    pub(crate) fn arrive(&self, call: C) -> Arrival {
+    /// Counts the call; false while the system is down.
+    pub(crate) fn arrive(&self, call: C) -> bool {
         let mut state = lock(&self.state);
         *state.calls.entry(call).or_default() += 1;
-        Arrival {
-            down: state.down,
-            latency: state.latency,
+        !state.down
+    }
+
+    /// The latency.
+    pub(crate) async fn wait(&self) {
+        let latency = lock(&self.state).latency;
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
         }
     }
 
     pub(crate) fn next_fault(&self, call: C) -> Option<Fault> {
         lock(&self.state).planned.get_mut(&call)?.pop_front()
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
-    pub(crate) down: bool,
-    pub(crate) latency: Duration,
 }
 
 /// What goes back over the line.

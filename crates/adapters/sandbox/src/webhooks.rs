@@ -187,12 +187,13 @@ impl Webhooks {
             let mut state = self.state();
             state.remember(&batch);
             let plan = state.plan.clone();
-            let (dropped, kept) = batch.into_iter().partition(|notice| plan.drops(&notice.kind));
-            for notice in Vec::<Notice>::from(dropped) {
-                state.log(delivery(&notice, now, 0, Outcome::Dropped));
+            let (dropped, kept): (Vec<_>, Vec<_>) =
+                batch.into_iter().partition(|notice| plan.drops(&notice.kind));
+            for notice in &dropped {
+                state.log(delivery(notice, now, 0, Outcome::Dropped));
             }
             if state.holding || state.address.is_none() {
-                state.held.extend(Vec::<Notice>::from(kept));
+                state.held.extend(kept);
                 return;
             }
             (plan.in_order(kept), plan)
@@ -252,10 +253,15 @@ impl Inner {
             let outcome = self.send(notice).await;
             let at = self.env.now();
             lock(&self.state).log(delivery(notice, at, attempt, outcome));
-            if outcome.is_accepted() || !self.is_retried(outcome) {
+            if outcome.is_accepted() {
                 return;
             }
-            tokio::time::sleep(self.retry.pause_after(attempt)).await;
+            if !self.is_retried(outcome) {
+                break;
+            }
+            if attempt < self.retry.attempts_max {
+                tokio::time::sleep(self.retry.pause_after(attempt)).await;
+            }
         }
         tracing::warn!(notice = notice.id, kind = notice.kind, "a webhook was given up");
     }

@@ -25,7 +25,10 @@ const BATCH: &str = "select id, created_by, size, created_at from allocation_bat
 #[async_trait]
 impl AllocationQueries for Database {
     async fn allocations(
-        &self, scope: &SiteScope, filter: &AllocationFilter, page: PageRequest,
+        &self,
+        scope: &SiteScope,
+        filter: &AllocationFilter,
+        page: PageRequest,
     ) -> Result<Page<AllocationView>, StoreError> {
         let mut sql = QueryBuilder::<Postgres>::new(VIEW);
         if let Some(state) = filter.state {
@@ -46,7 +49,8 @@ impl AllocationQueries for Database {
         if let Some(after) = page.after_id() {
             sql.push(" and a.id < ").push_bind(after);
         }
-        sql.push(" order by a.id desc limit ").push_bind(i32::from(page.limit()) + 1);
+        sql.push(" order by a.id desc limit ")
+            .push_bind(i32::from(page.limit()) + 1);
         let mut tx = self.read_site(scope).await?;
         let rows = sql.build().fetch_all(tx.connection()).await.store()?;
         let views = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
@@ -54,7 +58,10 @@ impl AllocationQueries for Database {
     }
 
     async fn allocation(
-        &self, scope: &SiteScope, id: AllocationId, only: Option<PartyId>,
+        &self,
+        scope: &SiteScope,
+        id: AllocationId,
+        only: Option<PartyId>,
     ) -> Result<Option<AllocationView>, StoreError> {
         let mut sql = QueryBuilder::<Postgres>::new(VIEW);
         sql.push(" and a.id = ").push_bind(id.as_uuid());
@@ -71,10 +78,15 @@ impl AllocationQueries for Database {
         if let Some(after) = page.after_id() {
             sql.push(" and id < ").push_bind(after);
         }
-        sql.push(" order by id desc limit ").push_bind(i32::from(page.limit()) + 1);
+        sql.push(" order by id desc limit ")
+            .push_bind(i32::from(page.limit()) + 1);
         let mut tx = self.read_site(scope).await?;
         let rows = sql.build().fetch_all(tx.connection()).await.store()?;
-        Ok(Page::from_rows(batch_views(&mut tx, &rows).await?, page, |view| view.id.as_uuid()))
+        Ok(Page::from_rows(
+            batch_views(&mut tx, &rows).await?,
+            page,
+            |view| view.id.as_uuid(),
+        ))
     }
 
     async fn batch(&self, scope: &SiteScope, id: BatchId) -> Result<Option<BatchView>, StoreError> {
@@ -87,14 +99,27 @@ impl AllocationQueries for Database {
 }
 
 async fn batch_views(tx: &mut SiteTx, rows: &[PgRow]) -> Result<Vec<BatchView>, StoreError> {
-    let ids = rows.iter().map(|row| row.try_get("id").store()).collect::<Result<Vec<Uuid>, _>>()?;
+    let ids = rows
+        .iter()
+        .map(|row| row.try_get("id").store())
+        .collect::<Result<Vec<Uuid>, _>>()?;
     let sql = "select batch_id, state, count(*) as count from allocations where batch_id = any($1) group by batch_id, state";
-    let counts = sqlx::query(sql).bind(ids).fetch_all(tx.connection()).await.store()?;
+    let counts = sqlx::query(sql)
+        .bind(ids)
+        .fetch_all(tx.connection())
+        .await
+        .store()?;
     let mut states: BTreeMap<Uuid, Vec<StateCount>> = BTreeMap::new();
     for row in &counts {
         let count: i64 = row.try_get("count").store()?;
-        let count = StateCount { state: state_name(row)?, count: u16::try_from(count).unwrap_or(u16::MAX) };
-        states.entry(row.try_get("batch_id").store()?).or_default().push(count);
+        let count = StateCount {
+            state: state_name(row)?,
+            count: u16::try_from(count).unwrap_or(u16::MAX),
+        };
+        states
+            .entry(row.try_get("batch_id").store()?)
+            .or_default()
+            .push(count);
     }
     rows.iter().map(|row| batch_view(row, &mut states)).collect()
 }

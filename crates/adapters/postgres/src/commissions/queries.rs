@@ -13,14 +13,18 @@ use crate::connection::Database;
 use crate::error::StoreResult;
 use crate::site_tx::SiteTx;
 
-const COMMISSION: &str = "select id, order_id, agent_id, level, rate::text as rate, currency, base, amount, state, hold_until,
+const COMMISSION: &str =
+    "select id, order_id, agent_id, level, rate::text as rate, currency, base, amount, state, hold_until,
     plan_id, created_at, updated_at from commissions where true";
 const PLAN: &str = "select id, name, version, levels, hold_days, active, created_at from commission_plans";
 
 #[async_trait]
 impl CommissionQueries for Database {
     async fn commissions(
-        &self, scope: &SiteScope, filter: &CommissionFilter, page: PageRequest,
+        &self,
+        scope: &SiteScope,
+        filter: &CommissionFilter,
+        page: PageRequest,
     ) -> Result<Page<CommissionView>, StoreError> {
         let mut sql = QueryBuilder::<Postgres>::new(COMMISSION);
         if let Some(state) = filter.state {
@@ -35,7 +39,8 @@ impl CommissionQueries for Database {
         if let Some(after) = page.after_id() {
             sql.push(" and id < ").push_bind(after);
         }
-        sql.push(" order by id desc limit ").push_bind(i32::from(page.limit()) + 1);
+        sql.push(" order by id desc limit ")
+            .push_bind(i32::from(page.limit()) + 1);
         let mut tx = self.read_site(scope).await?;
         let rows = sql.build().fetch_all(tx.connection()).await.store()?;
         let views = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
@@ -43,7 +48,10 @@ impl CommissionQueries for Database {
     }
 
     async fn commission(
-        &self, scope: &SiteScope, id: CommissionId, only: Option<PartyId>,
+        &self,
+        scope: &SiteScope,
+        id: CommissionId,
+        only: Option<PartyId>,
     ) -> Result<Option<CommissionView>, StoreError> {
         let mut sql = QueryBuilder::<Postgres>::new(COMMISSION);
         sql.push(" and id = ").push_bind(id.as_uuid());
@@ -70,7 +78,9 @@ impl CommissionQueries for Database {
         let Some(row) = row else { return Ok(None) };
         let decisions = decisions(&mut tx, order).await?;
         let mut sql = QueryBuilder::<Postgres>::new(COMMISSION);
-        sql.push(" and order_id = ").push_bind(order.as_uuid()).push(" order by level");
+        sql.push(" and order_id = ")
+            .push_bind(order.as_uuid())
+            .push(" order by level");
         let commissions = sql.build().fetch_all(tx.connection()).await.store()?;
         Ok(Some(OrderShares {
             order,

@@ -28,7 +28,7 @@ pub(super) async fn facts(
     let lock = call.map(|call| lock_name(tx, call));
     let sql = sqlx::AssertSqlSafe(format!(
         "select l.locked, k.fingerprint, k.status, k.body,
-           (select jsonb_build_object('plan', p.id, 'name', p.name, 'version', p.version, 'levels', p.levels,
+           (select jsonb_build_object('plan', 'plan_' || replace(p.id::text, '-', ''), 'name', p.name, 'version', p.version, 'levels', p.levels,
                                       'hold_days', p.hold_days)
             from commission_plans p where p.active) as plan,
            (select jsonb_agg(jsonb_build_object('chain_family', w.chain_family, 'address', w.address))

@@ -1,0 +1,81 @@
+//! Ids in a path. What is no id names nothing: 404, like an id that nobody has.
+
+use std::future::{Ready, ready};
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use posx_allocations::RetryError;
+use posx_commissions::PlanError;
+use posx_kernel::{AllocationId, BatchId, CommissionId, OrderId, PlanId, TierId, WebhookId};
+use posx_orders::OrderError;
+use posx_tiers::{ChainFamily, TierError};
+
+use crate::problem::{ApiError, EdgeError};
+
+/// What may stand in a path.
+pub trait PathId: Sized + 'static {
+    fn read(text: &str) -> Option<Self>;
+    fn not_found() -> ApiError;
+}
+
+/// The last `{…}` of the route.
+#[derive(Debug, Clone, Copy)]
+pub struct Id<T>(pub T);
+
+impl<T: PathId> FromRequest for Id<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let found = req.match_info().iter().last().and_then(|(_, text)| T::read(text));
+        ready(found.map(Self).ok_or_else(T::not_found))
+    }
+}
+
+macro_rules! path_ids {
+    ($($id:ty => $error:expr;)+) => {$(
+        impl PathId for $id {
+            fn read(text: &str) -> Option<Self> {
+                Self::from_str(text).ok()
+            }
+            fn not_found() -> ApiError {
+                ApiError::from($error)
+            }
+        }
+    )+};
+}
+
+path_ids! {
+    TierId => TierError::NotFound;
+    OrderId => OrderError::NotFound;
+    PlanId => PlanError::NotFound;
+    AllocationId => RetryError::NotFound;
+    CommissionId => EdgeError::NotFound { code: "commission_not_found", what: "commission" };
+    BatchId => EdgeError::NotFound { code: "allocation_batch_not_found", what: "allocation batch" };
+    WebhookId => EdgeError::NotFound { code: "webhook_event_not_found", what: "webhook event that can be replayed" };
+}
+
+/// A job's number in the queue.
+#[derive(Debug, Clone, Copy)]
+pub struct JobNumber(pub i64);
+
+impl PathId for JobNumber {
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|number| *number > 0).map(Self)
+    }
+
+    fn not_found() -> ApiError {
+        EdgeError::NotFound { code: "job_not_found", what: "dead job" }.into()
+    }
+}
+
+impl PathId for ChainFamily {
+    fn read(text: &str) -> Option<Self> {
+        Self::from_name(text)
+    }
+
+    fn not_found() -> ApiError {
+        EdgeError::NotFound { code: "wallet_family_not_found", what: "family of chains" }.into()
+    }
+}

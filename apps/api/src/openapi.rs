@@ -1,0 +1,119 @@
+//! The OpenAPI document: what the routes say, and what holds for all of them.
+
+use actix_web::App;
+use actix_web::dev::ResourceDef;
+use posx_tenancy::Capability;
+use serde_json::Value;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    Content, Info, ObjectBuilder, OpenApi, Ref, Required, ResponseBuilder, Type,
+};
+use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa_actix_web::AppExt as _;
+
+use crate::problem::{CONTENT_TYPE, FieldError, ProblemBody};
+use crate::routes;
+
+/// Who may call an operation: `public`, `signed-in`, `member`, or the capabilities of which one is enough.
+pub const ACCESS: &str = "x-capability";
+const TOKEN: &str = "token";
+
+pub type MethodsByPath = Vec<(ResourceDef, String)>;
+
+/// The document as `docs/openapi.json` has it.
+pub fn openapi() -> String {
+    let (_, document) = App::new().into_utoipa_app().configure(routes::all).split_for_parts();
+    let mut text = complete(document).to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Adds to each operation what its access implies: the token, the site, and the refusals that come with them.
+pub fn complete(mut document: OpenApi) -> OpenApi {
+    document.info = Info::new("POSX", env!("CARGO_PKG_VERSION"));
+    document.info.description = Some(DESCRIPTION.to_owned());
+    for (path, item) in &mut document.paths.paths {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            complete_operation(path, operation);
+        }
+    }
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert("Problem".to_owned(), ProblemBody::schema());
+    components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    components.security_schemes.insert(TOKEN.to_owned(), bearer);
+    document
+}
+
+/// The methods of each path, for the `Allow` header.
+pub fn methods_by_path(document: &OpenApi) -> MethodsByPath {
+    let allow = |item: &utoipa::openapi::PathItem| {
+        let all = [("GET", item.get.is_some()), ("POST", item.post.is_some()), ("PUT", item.put.is_some())];
+        let known: Vec<_> = all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect();
+        known.join(", ")
+    };
+    let paths = document.paths.paths.iter();
+    paths.map(|(path, item)| (ResourceDef::new(path.as_str()), allow(item))).collect()
+}
+
+fn complete_operation(path: &str, operation: &mut Operation) {
+    let access = access_of(operation);
+    let by_capability = Capability::ALL.iter().any(|capability| access.contains(capability.as_str()));
+    let signed_in = by_capability || matches!(access.as_str(), "signed-in" | "member");
+    let takes_body = operation.request_body.is_some();
+    let has_id = path.contains('{');
+    let in_site = path.starts_with("/api/");
+    if signed_in {
+        operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, [])]);
+        refuse(operation, "401", "No token, or one that does not hold.");
+    }
+    if in_site {
+        add_site_parameter(operation);
+        refuse(operation, "400", "The site is not named, or something of the request is malformed.");
+        refuse(operation, "404", if has_id { "Not here, or another site's." } else { "There is no such site." });
+        refuse(operation, "429", "Too many requests: wait as Retry-After says.");
+        refuse(operation, "503", "Not possible now, nothing half done: try again.");
+        let forbidden = if signed_in { "Not a member, or not allowed." } else { "The site is suspended." };
+        refuse(operation, "403", forbidden);
+    }
+    if takes_body && in_site {
+        refuse(operation, "413", "The body is too large.");
+        refuse(operation, "415", "The body is not JSON.");
+        refuse(operation, "422", "A field is wrong: `errors` says which.");
+    }
+}
+
+
+
+pub fn access_of(operation: &Operation) -> String {
+    let extensions = operation.extensions.as_ref();
+    let access = extensions.and_then(|extensions| extensions.get(ACCESS)).and_then(Value::as_str);
+    access.unwrap_or("").to_owned()
+}
+
+fn refuse(operation: &mut Operation, status: &str, description: &str) {
+    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    let response = ResponseBuilder::new().description(description).content(CONTENT_TYPE, problem).build();
+    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
+}
+
+fn add_site_parameter(operation: &mut Operation) {
+    let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z0-9_-]{2,20}$")).build();
+    let site = ParameterBuilder::new()
+        .name("X-Site-Code")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("The site's code, where the host name does not name the site."))
+        .schema(Some(schema))
+        .build();
+    operation.parameters.get_or_insert_default().push(site);
+}
+
+const DESCRIPTION: &str = "Offer, order, money, share, delivery: one site's world per request.\n\n\
+    The site comes from the host name or `X-Site-Code`. Money is `{\"amount\": \"12.500\", \"currency\": \"KWD\"}`, never a \
+    number. Lists take `limit` (1 to 100) and `after`, and answer `items` and `next`. What creates or moves money takes an \
+    `Idempotency-Key`; what edits takes `If-Match`. Every refusal is a problem document with a stable `code`. Each \
+    operation's `x-capability` says who may call it: `public`, `signed-in`, `member`, or the capabilities of which one is \
+    enough.";

@@ -1,0 +1,9 @@
+//! The adapter on a real PostgreSQL, with sites as use makes them.
+
+mod audit;
+mod isolation;
+mod ledger;
+mod orders;
+mod posture;
+mod stock;
+mod world;

@@ -1,0 +1,181 @@
+//! What the provider knows, and what each call does to it. Nothing here waits.
+
+use std::collections::BTreeMap;
+
+use posx_kernel::Money;
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::idempotency::Keys;
+use super::intent::{Happened, Method, PaymentIntent};
+use super::params::Metadata;
+use super::refund::{RefundRequest, RefundStatus, SandboxRefund};
+use crate::env::Env;
+
+/// The answer to a call, and what it made happen; a declined card is both a refusal and an event.
+pub(super) type Effect = (Result<Value, ApiError>, Vec<Happened>);
+
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pub(super) intents: BTreeMap<String, PaymentIntent>,
+    /// Oldest first.
+    pub(super) refunds: Vec<SandboxRefund>,
+    pub(super) keys: Keys,
+    /// So many of the next cards that would be accepted are declined.
+    pub(super) declines: usize,
+    pub(super) refunds_stay_pending: bool,
+}
+
+impl Book {
+    pub(super) fn create(&mut self, env: &Env, amount: Money, metadata: Metadata) -> Effect {
+        let intent = PaymentIntent::new(env, amount, metadata);
+        let (answer, happened) = (intent.json(), vec![intent.created()]);
+        self.intents.insert(intent.id.clone(), intent);
+        (Ok(answer), happened)
+    }
+
+    pub(super) fn intent(&self, id: &str) -> Result<&PaymentIntent, ApiError> {
+        self.intents
+            .get(id)
+            .ok_or_else(|| ApiError::not_found("payment_intent", id))
+    }
+
+    /// One change of one intent; the answer is the intent as it then is.
+    pub(super) fn change(
+        &mut self,
+        id: &str,
+        change: impl FnOnce(&mut PaymentIntent) -> Result<Vec<Happened>, ApiError>,
+    ) -> Effect {
+        let Some(intent) = self.intents.get_mut(id) else {
+            return (Err(ApiError::not_found("payment_intent", id)), Vec::new());
+        };
+        match change(intent) {
+            Ok(happened) => (Ok(intent.json()), happened),
+            Err(error) => (Err(error), Vec::new()),
+        }
+    }
+
+    pub(super) fn confirm(&mut self, env: &Env, id: &str, name: &str) -> Effect {
+        let Some(method) = Method::from_name(name) else {
+            return (Err(ApiError::not_found("PaymentMethod", name)), Vec::new());
+        };
+        let declines = method == Method::Accepted && self.declines > 0;
+        let Some(intent) = self.intents.get_mut(id) else {
+            return (Err(ApiError::not_found("payment_intent", id)), Vec::new());
+        };
+        let method = if declines {
+            self.declines -= 1;
+            Method::Declined("generic_decline")
+        } else {
+            method
+        };
+        let (outcome, happened) = intent.confirm(env, name, method);
+        (outcome.map(|()| intent.json()), happened)
+    }
+
+    pub(super) fn authenticate(&mut self, env: &Env, id: &str, succeeded: bool) -> Effect {
+        let Some(intent) = self.intents.get_mut(id) else {
+            return (Err(ApiError::not_found("payment_intent", id)), Vec::new());
+        };
+        let (outcome, happened) = intent.authenticate(env, succeeded);
+        (outcome.map(|()| intent.json()), happened)
+    }
+
+    pub(super) fn with_metadata(&self, name: &str, value: &str) -> Value {
+        let found: Vec<Value> = self
+            .intents
+            .values()
+            .filter(|intent| intent.metadata.get(name).is_some_and(|held| held == value))
+            .map(PaymentIntent::json)
+            .collect();
+        json!({
+            "object": "search_result", "url": "/v1/payment_intents/search", "has_more": false, "next_page": null,
+            "data": found,
+        })
+    }
+
+    /// Refunds of one intent never exceed what it received, those that are pending included (S33).
+    pub(super) fn refund(&mut self, env: &Env, request: RefundRequest) -> Effect {
+        match self.try_refund(env, request) {
+            Ok(refund) => {
+                let json = refund.json();
+                self.refunds.push(refund);
+                (Ok(json.clone()), vec![("refund.created", json)])
+            }
+            Err(error) => (Err(error), Vec::new()),
+        }
+    }
+
+    fn try_refund(&self, env: &Env, request: RefundRequest) -> Result<SandboxRefund, ApiError> {
+        let intent = self.intent(&request.intent)?;
+        if !intent.received.is_positive() {
+            return Err(ApiError::unexpected_state(intent.json()));
+        }
+        let left = intent.received.minor() - self.refunded(&intent.id);
+        if left <= 0 {
+            return Err(
+                ApiError::invalid("The charge has already been refunded.").code("charge_already_refunded")
+            );
+        }
+        let amount = request.amount.unwrap_or(left);
+        if amount > left {
+            return Err(ApiError::parameter(
+                "amount",
+                "amount_too_large",
+                "Refund amount is greater than unrefunded amount on charge.",
+            ));
+        }
+        let status = if self.refunds_stay_pending {
+            RefundStatus::Pending
+        } else {
+            RefundStatus::Succeeded
+        };
+        let amount = Money::from_minor(amount, intent.received.currency());
+        let charge = intent.latest_charge.clone();
+        Ok(SandboxRefund::new(env, request, charge, amount, status))
+    }
+
+    fn refunded(&self, intent: &str) -> i64 {
+        self.refunds
+            .iter()
+            .filter(|refund| refund.intent == intent && refund.status.counts())
+            .map(|refund| refund.amount.minor())
+            .sum()
+    }
+
+    /// Newest first, as the provider lists them.
+    pub(super) fn list_refunds(
+        &self,
+        intent: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Value, ApiError> {
+        let mut wanted = self
+            .refunds
+            .iter()
+            .rev()
+            .filter(|refund| intent.is_none_or(|id| refund.intent == id));
+        if let Some(after) = after
+            && !wanted.by_ref().any(|refund| refund.id == after)
+        {
+            return Err(ApiError::not_found("refund", after));
+        }
+        let page: Vec<Value> = wanted.by_ref().take(limit).map(SandboxRefund::json).collect();
+        let has_more = wanted.next().is_some();
+        Ok(json!({ "object": "list", "url": "/v1/refunds", "has_more": has_more, "data": page }))
+    }
+
+    pub(super) fn settle_refund(&mut self, id: &str, status: RefundStatus) -> Effect {
+        let Some(refund) = self.refunds.iter_mut().find(|refund| refund.id == id) else {
+            return (Err(ApiError::not_found("refund", id)), Vec::new());
+        };
+        refund.status = status;
+        let json = refund.json();
+        let kind = if status == RefundStatus::Failed {
+            "refund.failed"
+        } else {
+            "refund.updated"
+        };
+        (Ok(json.clone()), vec![(kind, json)])
+    }
+}

@@ -1,0 +1,330 @@
+//! The provider's HTTP interface, paths as at Stripe. Server calls bear the secret key; a browser's calls bear the
+//! intent's client secret.
+
+use axum::Router;
+use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::routing::{get, post};
+
+use super::error::ApiError;
+use super::idempotency::KEY_CHARACTERS_MAX;
+use super::params::{self, Pairs, Params};
+use super::perform::Keyed;
+use super::{PaymentCall, Payments};
+use crate::env::lock;
+use crate::line::Answer;
+
+type FormBody = Result<Form<Pairs>, FormRejection>;
+type QueryPairs = Result<Query<Pairs>, QueryRejection>;
+type IntentPath = Result<Path<String>, PathRejection>;
+
+const PAGE_DEFAULT: usize = 10;
+const PAGE_MAX: usize = 100;
+
+pub(crate) fn router(payments: Payments) -> Router {
+    Router::new()
+        .route("/v1/payment_intents", post(create_intent))
+        .route("/v1/payment_intents/search", get(search_intents))
+        .route("/v1/payment_intents/{id}", get(retrieve_intent))
+        .route("/v1/payment_intents/{id}/cancel", post(cancel_intent))
+        .route("/v1/payment_intents/{id}/confirm", post(confirm))
+        .route("/v1/payment_intents/{id}/complete_action", post(complete_action))
+        .route("/v1/refunds", post(create_refund).get(list_refunds))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .with_state(payments)
+}
+
+/// Most handlers refuse on their way: `Err` is as much an answer as `Ok`.
+fn answer(outcome: Result<Answer, ApiError>) -> Answer {
+    outcome.unwrap_or_else(|error| error.answer())
+}
+
+async fn unknown(uri: Uri) -> Answer {
+    let message = format!("Unrecognized request URL ({}).", uri.path());
+    ApiError::invalid(message).status(404).answer()
+}
+
+async fn create_intent(State(payments): State<Payments>, headers: HeaderMap, body: FormBody) -> Answer {
+    let call = PaymentCall::CreateIntent;
+    let checked = || {
+        payments.arrive(call)?;
+        payments.server_call(&headers)?;
+        let pairs = form(body)?;
+        let (amount, metadata) = params::intent(&pairs)?;
+        let keyed = required_key(&headers, "/v1/payment_intents", &pairs)?;
+        Ok((amount, metadata, keyed))
+    };
+    match checked() {
+        Ok((amount, metadata, keyed)) => {
+            payments
+                .perform(call, Some(keyed), move |book, env| {
+                    book.create(env, amount, metadata)
+                })
+                .await
+        }
+        Err(error) => ApiError::answer(&error),
+    }
+}
+
+async fn retrieve_intent(
+    State(payments): State<Payments>,
+    headers: HeaderMap,
+    id: IntentPath,
+    query: QueryPairs,
+) -> Answer {
+    let call = PaymentCall::RetrieveIntent;
+    let checked = || {
+        payments.arrive(call)?;
+        let (id, pairs) = (path(id)?, query_pairs(query)?);
+        let params = Params::read(&pairs, &["client_secret"])?;
+        payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
+        Ok(id)
+    };
+    match checked() {
+        Ok(id) => {
+            payments
+                .look_up(call, |book| Ok(book.intent(&id)?.json()))
+                .await
+        }
+        Err(error) => ApiError::answer(&error),
+    }
+}
+
+async fn search_intents(State(payments): State<Payments>, headers: HeaderMap, query: QueryPairs) -> Answer {
+    let call = PaymentCall::SearchIntents;
+    let checked = || {
+        payments.arrive(call)?;
+        payments.server_call(&headers)?;
+        let pairs = query_pairs(query)?;
+        let params = Params::read(&pairs, &["query", "limit"])?;
+        let (name, value) = params::metadata_query(params.required("query")?).ok_or_else(|| {
+            ApiError::invalid("The sandbox answers only queries of the form metadata['name']:'value'.")
+        })?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    match checked() {
+        Ok((name, value)) => {
+            payments
+                .look_up(call, |book| Ok(book.with_metadata(&name, &value)))
+                .await
+        }
+        Err(error) => ApiError::answer(&error),
+    }
+}
+
+async fn cancel_intent(
+    State(payments): State<Payments>,
+    headers: HeaderMap,
+    id: IntentPath,
+    body: FormBody,
+) -> Answer {
+    let call = PaymentCall::CancelIntent;
+    let checked = || {
+        payments.arrive(call)?;
+        payments.server_call(&headers)?;
+        let (id, pairs) = (path(id)?, form(body)?);
+        Params::read(&pairs, &["cancellation_reason"])?;
+        let keyed = key(&headers, &format!("/v1/payment_intents/{id}/cancel"), &pairs)?;
+        Ok((id, keyed))
+    };
+    match checked() {
+        Ok((id, keyed)) => {
+            payments
+                .perform(call, keyed, move |book, env| {
+                    book.change(&id, |intent| intent.cancel(env))
+                })
+                .await
+        }
+        Err(error) => ApiError::answer(&error),
+    }
+}
+
+async fn confirm(
+    State(payments): State<Payments>,
+    headers: HeaderMap,
+    id: IntentPath,
+    body: FormBody,
+) -> Answer {
+    let call = PaymentCall::Confirm;
+    let checked = || {
+        payments.arrive(call)?;
+        let (id, pairs) = (path(id)?, form(body)?);
+        let params = Params::read(&pairs, &["client_secret", "payment_method", "key", "return_url"])?;
+        payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
+        let method = params.required("payment_method")?.to_owned();
+        let keyed = key(&headers, &format!("/v1/payment_intents/{id}/confirm"), &pairs)?;
+        Ok((id, method, keyed))
+    };
+    match checked() {
+        Ok((id, method, keyed)) => {
+            payments
+                .perform(call, keyed, move |book, env| book.confirm(env, &id, &method))
+                .await
+        }
+        Err(error) => ApiError::answer(&error),
+    }
+}
+
+/// The sandbox's own: what the bank's page would do.
+async fn complete_action(
+    State(payments): State<Payments>,
+    headers: HeaderMap,
+    id: IntentPath,
+    body: FormBody,
+) -> Answer {
+    let call = PaymentCall::Confirm;
+    let checked = || {
+        payments.arrive(call)?;
+        let (id, pairs) = (path(id)?, form(body)?);
+        let params = Params::read(&pairs, &["client_secret", "succeeded"])?;
+        payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
+        let succeeded = match params.required("succeeded")? {
+            "true" => true,
+            "false" => false,
+            _ => {
+                return Err(ApiError::parameter(
+                    "succeeded",
+                    "parameter_invalid_string",
+                    "true or false.",
+                ));
+            }
+        };
+        Ok((id, succeeded))
+    };
+    match checked() {
+        Ok((id, succeeded)) => {
+            payments
+                .perform(call, None, move |book, env| {
+                    book.authenticate(env, &id, succeeded)
+                })
+                .await
+        }
+        Err(error) => ApiError::answer(&error),
+    }
+}
+
+async fn create_refund(State(payments): State<Payments>, headers: HeaderMap, body: FormBody) -> Answer {
+    let call = PaymentCall::CreateRefund;
+    let checked = || {
+        payments.arrive(call)?;
+        payments.server_call(&headers)?;
+        let pairs = form(body)?;
+        let request = params::refund(&pairs)?;
+        let keyed = required_key(&headers, "/v1/refunds", &pairs)?;
+        Ok((request, keyed))
+    };
+    match checked() {
+        Ok((request, keyed)) => {
+            payments
+                .perform(call, Some(keyed), move |book, env| book.refund(env, request))
+                .await
+        }
+        Err(error) => ApiError::answer(&error),
+    }
+}
+
+async fn list_refunds(State(payments): State<Payments>, headers: HeaderMap, query: QueryPairs) -> Answer {
+    let call = PaymentCall::ListRefunds;
+    let checked = || {
+        payments.arrive(call)?;
+        payments.server_call(&headers)?;
+        let pairs = query_pairs(query)?;
+        let params = Params::read(&pairs, &["payment_intent", "limit", "starting_after"])?;
+        let limit = match params.integer("limit")? {
+            None => PAGE_DEFAULT,
+            Some(limit) => usize::try_from(limit)
+                .ok()
+                .filter(|limit| (1..=PAGE_MAX).contains(limit))
+                .ok_or_else(|| {
+                    ApiError::parameter("limit", "parameter_invalid_integer", "Limit is 1 to 100.")
+                })?,
+        };
+        Ok((params, limit))
+    };
+    match checked() {
+        Ok((params, limit)) => {
+            let (intent, after) = (params.text("payment_intent"), params.text("starting_after"));
+            payments
+                .look_up(call, |book| book.list_refunds(intent, after, limit))
+                .await
+        }
+        Err(error) => ApiError::answer(&error),
+    }
+}
+
+impl Payments {
+    fn server_call(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let bearer = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "));
+        match bearer {
+            Some(key) if key == self.inner.secret_key => Ok(()),
+            _ => Err(ApiError::unauthorized()),
+        }
+    }
+
+    /// The secret key opens every intent, a client secret its own.
+    fn browser_or_server_call(
+        &self,
+        headers: &HeaderMap,
+        id: &str,
+        client_secret: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let Some(client_secret) = client_secret else {
+            return self.server_call(headers);
+        };
+        let book = lock(&self.inner.book);
+        if book.intent(id)?.client_secret == client_secret {
+            Ok(())
+        } else {
+            Err(ApiError::parameter(
+                "client_secret",
+                "payment_intent_invalid_parameter",
+                "The client_secret provided does not match the client_secret associated with the PaymentIntent.",
+            ))
+        }
+    }
+}
+
+fn form(body: FormBody) -> Result<Pairs, ApiError> {
+    match body {
+        Ok(Form(pairs)) => Ok(pairs),
+        Err(rejection) => Err(ApiError::invalid(rejection.body_text()).status(rejection.status().as_u16())),
+    }
+}
+
+fn query_pairs(query: QueryPairs) -> Result<Pairs, ApiError> {
+    query
+        .map(|Query(pairs)| pairs)
+        .map_err(|rejection| ApiError::invalid(rejection.body_text()))
+}
+
+fn path(id: IntentPath) -> Result<String, ApiError> {
+    id.map(|Path(id)| id)
+        .map_err(|rejection| ApiError::invalid(rejection.body_text()))
+}
+
+fn required_key(headers: &HeaderMap, endpoint: &str, pairs: &Pairs) -> Result<Keyed, ApiError> {
+    key(headers, endpoint, pairs)?
+        .ok_or_else(|| ApiError::idempotency("The sandbox requires an Idempotency-Key for this request."))
+}
+
+fn key(headers: &HeaderMap, endpoint: &str, pairs: &Pairs) -> Result<Option<Keyed>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=KEY_CHARACTERS_MAX).contains(&key.len()))
+        .ok_or_else(|| ApiError::idempotency("An idempotency key has 1 to 255 characters."))?;
+    let mut parameters = pairs.clone();
+    parameters.sort();
+    Ok(Some(Keyed {
+        key: key.to_owned(),
+        request: format!("{endpoint} {parameters:?}"),
+    }))
+}

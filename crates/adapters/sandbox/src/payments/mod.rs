@@ -1,0 +1,207 @@
+//! A payment provider that behaves as Stripe does, as far as POSX relies on it: rules S01 to S33 of semantics.md.
+
+mod book;
+mod client;
+mod error;
+mod http;
+mod idempotency;
+mod intent;
+mod params;
+mod perform;
+mod refund;
+mod sign;
+mod wire;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use posx_kernel::Money;
+use serde_json::{Value, json};
+
+pub use client::SandboxGateway;
+pub use error::ApiError;
+pub use intent::{IntentStatus, PaymentFailure, PaymentIntent};
+pub use refund::{RefundStatus, SandboxRefund};
+
+use crate::env::{Env, lock};
+use crate::line::Line;
+use crate::webhooks::{Notice, RetryPolicy, Webhooks};
+use book::{Book, Effect};
+use intent::{Happened, LIVEMODE};
+use sign::Signer;
+
+pub(crate) use http::router;
+
+/// The version that events say they are of.
+pub const STRIPE_API_VERSION: &str = "2025-09-30.clover";
+
+/// The calls that can be counted and made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PaymentCall {
+    CreateIntent,
+    RetrieveIntent,
+    SearchIntents,
+    CancelIntent,
+    /// The browser's calls: confirm, and coming back from the bank.
+    Confirm,
+    CreateRefund,
+    ListRefunds,
+}
+
+/// The payment provider, seen from behind its counter. A clone is a handle on the same.
+#[derive(Clone)]
+pub struct Payments {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Payments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payments").finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    env: Env,
+    secret_key: String,
+    line: Line<PaymentCall>,
+    signer: Arc<Signer>,
+    webhooks: Webhooks,
+    book: Mutex<Book>,
+}
+
+impl Payments {
+    pub(crate) fn new(
+        env: Env,
+        http: reqwest::Client,
+        secret_key: String,
+        webhook_secrets: Vec<String>,
+        retry: RetryPolicy,
+    ) -> Self {
+        let signer = Arc::new(Signer::new(webhook_secrets));
+        let webhooks = Webhooks::new(env.clone(), http, Arc::clone(&signer) as _, retry);
+        let inner = Inner {
+            env,
+            secret_key,
+            line: Line::new(),
+            signer,
+            webhooks,
+            book: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.inner.webhooks
+    }
+
+    pub fn line(&self) -> &Line<PaymentCall> {
+        &self.inner.line
+    }
+
+    /// In the order of their ids, which is no order of time.
+    pub fn intents(&self) -> Vec<PaymentIntent> {
+        lock(&self.inner.book).intents.values().cloned().collect()
+    }
+
+    pub fn intent(&self, id: &str) -> Option<PaymentIntent> {
+        lock(&self.inner.book).intents.get(id).cloned()
+    }
+
+    /// Oldest first.
+    pub fn refunds(&self) -> Vec<SandboxRefund> {
+        lock(&self.inner.book).refunds.clone()
+    }
+
+    /// A buyer's try, as the browser makes it over HTTP. `method` is one of the provider's test methods:
+    /// `pm_card_visa`, `pm_card_chargeDeclined`, `pm_card_threeDSecure2Required`, `pm_bank_debit`, ….
+    pub fn confirm(&self, intent: &str, method: &str) -> Result<PaymentIntent, ApiError> {
+        self.act(intent, |book, env| book.confirm(env, intent, method))
+    }
+
+    /// The buyer comes back from 3-D Secure.
+    pub fn complete_action(&self, intent: &str, succeeded: bool) -> Result<PaymentIntent, ApiError> {
+        self.act(intent, |book, env| book.authenticate(env, intent, succeeded))
+    }
+
+    /// The bank settles or returns the debit of an intent that is processing.
+    pub fn settle(&self, intent: &str, succeeded: bool) -> Result<PaymentIntent, ApiError> {
+        self.act(intent, |book, env| {
+            book.change(intent, |intent| intent.settle(env, succeeded))
+        })
+    }
+
+    /// Makes an intent succeed with an amount of the test's choice, also a wrong one or one of another currency.
+    pub fn receive(&self, intent: &str, received: Money) -> Result<PaymentIntent, ApiError> {
+        self.act(intent, |book, env| {
+            book.change(intent, |intent| intent.receive(env, received))
+        })
+    }
+
+    /// The next `cards` that would be accepted are declined.
+    pub fn decline_next(&self, cards: usize) {
+        lock(&self.inner.book).declines = cards;
+    }
+
+    /// From now on new refunds are pending until [`settle_refund`](Self::settle_refund).
+    pub fn keep_refunds_pending(&self, pending: bool) {
+        lock(&self.inner.book).refunds_stay_pending = pending;
+    }
+
+    /// What became of a refund; also one that had succeeded may fail.
+    pub fn settle_refund(&self, refund: &str, status: RefundStatus) -> Result<(), ApiError> {
+        self.apply(|book, _| book.settle_refund(refund, status)).map(drop)
+    }
+
+    /// The secrets that webhooks are signed with from now on; two during a rotation.
+    pub fn set_webhook_secrets(&self, secrets: Vec<String>) {
+        self.inner.signer.set_secrets(secrets);
+    }
+
+    fn act(
+        &self,
+        intent: &str,
+        effect: impl FnOnce(&mut Book, &Env) -> Effect,
+    ) -> Result<PaymentIntent, ApiError> {
+        self.apply(effect)?;
+        self.intent(intent)
+            .ok_or_else(|| ApiError::not_found("payment_intent", intent))
+    }
+
+    fn apply(&self, effect: impl FnOnce(&mut Book, &Env) -> Effect) -> Result<Value, ApiError> {
+        let (answer, happened) = effect(&mut lock(&self.inner.book), &self.inner.env);
+        self.emit(happened, None);
+        answer
+    }
+
+    fn emit(&self, happened: Vec<Happened>, idempotency_key: Option<&str>) {
+        let notices = happened
+            .into_iter()
+            .map(|(kind, object)| self.notice(kind, object, idempotency_key))
+            .collect::<Vec<_>>();
+        self.inner.webhooks.emit(notices);
+    }
+
+    fn notice(&self, kind: &'static str, object: Value, idempotency_key: Option<&str>) -> Notice {
+        let id = self.inner.env.stripe_id("evt");
+        let resource = object["id"].as_str().unwrap_or_default().to_owned();
+        let event = json!({
+            "id": id,
+            "object": "event",
+            "api_version": STRIPE_API_VERSION,
+            "created": self.inner.env.now().timestamp(),
+            "data": { "object": object },
+            "livemode": LIVEMODE,
+            "pending_webhooks": 1,
+            "request": { "id": null, "idempotency_key": idempotency_key },
+            "type": kind,
+        });
+        Notice {
+            id,
+            kind: kind.to_owned(),
+            resource,
+            body: event.to_string().into_bytes().into(),
+        }
+    }
+}

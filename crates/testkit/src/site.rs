@@ -1,0 +1,32 @@
+//! Fresh sites.
+
+use std::sync::Arc;
+
+use posx_kernel::{Clock, Currency, Randomness, SystemClock, SystemIds, SystemRandomness};
+use posx_postgres::PlatformDatabase;
+use posx_tenancy::{CreateSite, Platform, Site};
+
+use crate::database;
+
+/// The platform plane of the test database. `clock` stamps what it makes.
+pub async fn platform(clock: Arc<dyn Clock>) -> Platform {
+    let ids = Arc::new(SystemIds);
+    let directory = PlatformDatabase::connect(&database().platform_url, clock.clone(), ids.clone()).await;
+    let directory = directory.expect("the platform role connects");
+    Platform::new(Arc::new(directory), clock, ids, Arc::new(SystemRandomness))
+}
+
+/// A site that no other test knows: a code of its own, and the host name `{code}.test` in lower case.
+pub async fn fresh_site(currency: &str) -> Site {
+    let mut random = [0; 5];
+    SystemRandomness.fill(&mut random);
+    let code = random.iter().fold("T".to_owned(), |code, byte| format!("{code}{byte:02X}"));
+    let wish = CreateSite {
+        name: format!("Test site {code}"),
+        host_names: vec![format!("{}.test", code.to_lowercase())],
+        currency: Currency::from_code(currency).expect("a known currency"),
+        time_zone: chrono_tz::UTC,
+        code,
+    };
+    platform(Arc::new(SystemClock)).await.create(wish).await.expect("a fresh code is free")
+}
