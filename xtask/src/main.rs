@@ -1,2 +1,70 @@
-//! xtask.
-fn main() {}
+//! The project's own tool, `cargo xtask`: the rules of the tree as checks, the derived files, the whole gate.
+#![allow(
+    clippy::print_stdout,
+    reason = "a command line tool for people: what it has to say goes to its standard output"
+)]
+
+mod cargo;
+mod regen;
+mod tidy;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit status: 0 done, 1 something is not as it should be (each thing is named), 2 wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Checks the rules of the tree: who may depend on whom, naming, sizes, migrations, documents
+    Tidy,
+    /// Writes the derived files again: docs/openapi.json, docs/errors.md
+    Regen(regen::Regen),
+    /// The whole gate but the tests: format, clippy, tidy, derived files, cargo deny, the demo
+    Verify,
+}
+
+fn main() -> ExitCode {
+    let root = workspace_root();
+    let outcome = match Cli::parse().verb {
+        Verb::Tidy => tidy::run(&root),
+        Verb::Regen(regen) => regen.run(&root),
+        Verb::Verify => verify::run(&root),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(why)) => {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a verb ends with status 1, in one or more lines.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Failed(String);
+
+/// The tree that this tool was built from.
+fn workspace_root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

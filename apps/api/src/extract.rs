@@ -19,7 +19,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use allowed::{Allowed, Policy, SiteMember, can};
-pub use body::{RawBody, read as read_body};
+pub use body::{Provider, RawBody};
 pub use caller::Caller;
 pub use guarded::Guarded;
 pub use idempotent::{Idempotent, IdempotentPath, REPLAYED};
@@ -27,7 +27,7 @@ pub use if_match::{IfMatch, etag};
 pub use json::{Json, instant};
 pub use path::{Id, JobNumber, PathId};
 pub use query::Query;
-pub use site::{PublicSite, SITE_HEADER, SiteContext, Visitor};
+pub use site::{PublicSite, SignedIn, SiteContext, Visitor};
 
 /// What an extractor returns. actix runs a connection on one thread, so it need not be `Send`.
 pub type Extracting<T, E = crate::problem::ApiError> = Pin<Box<dyn Future<Output = Result<T, E>>>>;

@@ -155,30 +155,14 @@ impl Plan {
     }
 }
 
-/// The rules by which one order's shares are counted, for ever: the JSON in `orders.plan_snapshot`. The statement that
-/// places an order builds it from the active plan's row, so the plan's id is a bare UUID there, as in the row.
+/// The rules by which one order's shares are counted, for ever: the JSON in `orders.plan_snapshot`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanSnapshot {
-    #[serde(with = "bare_uuid")]
     pub plan: PlanId,
     pub name: String,
     pub version: u32,
     pub levels: Levels,
     pub hold_days: HoldDays,
-}
-
-mod bare_uuid {
-    use posx_kernel::PlanId;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use uuid::Uuid;
-
-    pub fn serialize<S: Serializer>(plan: &PlanId, serializer: S) -> Result<S::Ok, S::Error> {
-        plan.as_uuid().serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PlanId, D::Error> {
-        Uuid::deserialize(deserializer).map(PlanId::from_uuid)
-    }
 }
 
 #[cfg(test)]
@@ -229,7 +213,7 @@ mod tests {
             serde_json::from_value::<PlanSnapshot>(json.clone()).expect("and back"),
             snapshot
         );
-        assert_eq!(json["plan"], "00000000-0000-0000-0000-000000000001");
+        assert_eq!(json["plan"], "plan_00000000000000000000000000000001");
         assert_eq!(json["levels"][0]["rate"], "0.12");
         assert_eq!(
             json["levels"][0]["minimum_sales"],

@@ -27,7 +27,9 @@ pub fn database() -> &'static TestDatabase {
     static DATABASE: OnceLock<TestDatabase> = OnceLock::new();
     DATABASE.get_or_init(|| {
         // Not on the caller's thread: it may be a runtime's, which must not block.
-        std::thread::spawn(start).join().expect("the thread that starts PostgreSQL says why it failed")
+        std::thread::spawn(start)
+            .join()
+            .expect("the thread that starts PostgreSQL says why it failed")
     })
 }
 
@@ -43,9 +45,19 @@ fn start() -> TestDatabase {
     let name = format!("posx_{}", schema_fingerprint());
     let superuser_url = server.superuser_url();
     // Known to every process of the run, and as hard to guess as the superuser's.
-    let secret = superuser_url.split(['@', ':']).nth(2).unwrap_or_default().to_owned();
+    let secret = superuser_url
+        .split(['@', ':'])
+        .nth(2)
+        .unwrap_or_default()
+        .to_owned();
     let password = |role: &str| format!("{role}-{secret}");
-    let url = |role: &str| format!("postgres://posx_{role}:{}@127.0.0.1:{}/{name}", password(role), server.port());
+    let url = |role: &str| {
+        format!(
+            "postgres://posx_{role}:{}@127.0.0.1:{}/{name}",
+            password(role),
+            server.port()
+        )
+    };
     let database = TestDatabase {
         migrator_url: url("migrator"),
         app_url: url("app"),
@@ -56,7 +68,10 @@ fn start() -> TestDatabase {
         name,
     };
     let made = cluster.once(&database.name, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(async {
             let passwords = Passwords {
                 migrator: password("migrator"),

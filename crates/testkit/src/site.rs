@@ -20,7 +20,9 @@ pub async fn platform(clock: Arc<dyn Clock>) -> Platform {
 pub async fn fresh_site(currency: &str) -> Site {
     let mut random = [0; 5];
     SystemRandomness.fill(&mut random);
-    let code = random.iter().fold("T".to_owned(), |code, byte| format!("{code}{byte:02X}"));
+    let code = random
+        .iter()
+        .fold("T".to_owned(), |code, byte| format!("{code}{byte:02X}"));
     let wish = CreateSite {
         name: format!("Test site {code}"),
         host_names: vec![format!("{}.test", code.to_lowercase())],
@@ -28,5 +30,9 @@ pub async fn fresh_site(currency: &str) -> Site {
         time_zone: chrono_tz::UTC,
         code,
     };
-    platform(Arc::new(SystemClock)).await.create(wish).await.expect("a fresh code is free")
+    platform(Arc::new(SystemClock))
+        .await
+        .create(wish)
+        .await
+        .expect("a fresh code is free")
 }

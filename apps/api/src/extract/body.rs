@@ -7,6 +7,8 @@ use actix_web::{FromRequest, HttpRequest};
 use futures::StreamExt as _;
 
 use super::Extracting;
+use super::caller::api_of;
+use crate::limit;
 use crate::problem::{ApiError, EdgeError};
 use crate::state::WEBHOOK_BYTES_MAX;
 
@@ -33,6 +35,23 @@ pub async fn read(req: &HttpRequest, mut payload: Payload, bytes_max: usize) -> 
         return Err(EdgeError::TooLarge { bytes_max }.into());
     }
     Ok(body.into())
+}
+
+/// A provider's server: whether it is one, the signature over the body tells. Calls count by address.
+#[derive(Debug)]
+pub struct Provider;
+
+impl FromRequest for Provider {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            limit::count_delivery(&req, api_of(&req)).await?;
+            Ok(Self)
+        })
+    }
 }
 
 /// A provider's delivery, as it came: a signature is over these bytes.

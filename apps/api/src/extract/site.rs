@@ -72,6 +72,27 @@ impl FromRequest for PublicSite {
     }
 }
 
+/// Someone who signed in and need not be a member: who they are, and joining.
+#[derive(Debug)]
+pub struct SignedIn {
+    pub caller: Caller,
+    pub context: SiteContext,
+}
+
+impl FromRequest for SignedIn {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            let api = api_of(&req);
+            let caller = Caller::of(&req, api).await?;
+            Ok(Self { caller, context: SiteContext::of(&req, api).await? })
+        })
+    }
+}
+
 /// A route for everyone that shows more to some. A token that is sent must hold.
 #[derive(Debug)]
 pub struct Visitor {

@@ -47,12 +47,30 @@ pub struct AuditReport {
 
 /// Tables without `site_id` of their own, each with the reason why that is right. Another one fails the audit.
 const REVIEWED_TABLES: &[(&str, &str)] = &[
-    ("sites", "the list of sites itself: the app role reaches it by app.find_site and app.site only"),
-    ("site_hosts", "host names are unique across sites: read by app.find_site only"),
-    ("identities", "who logs in, before any site is known: made by app.identity_of only"),
-    ("external_ids", "which site an outside object belongs to: written by app.claim_external_id, read by the inbox only"),
-    ("webhook_inbox", "stored before the site is known: written by app.store_webhook, read by the queue's role only"),
-    ("_sqlx_migrations", "which migrations were applied: the app role reads it for readiness"),
+    (
+        "sites",
+        "the list of sites itself: the app role reaches it by app.find_site and app.site only",
+    ),
+    (
+        "site_hosts",
+        "host names are unique across sites: read by app.find_site only",
+    ),
+    (
+        "identities",
+        "who logs in, before any site is known: made by app.identity_of only",
+    ),
+    (
+        "external_ids",
+        "which site an outside object belongs to: written by app.claim_external_id, read by the inbox only",
+    ),
+    (
+        "webhook_inbox",
+        "stored before the site is known: written by app.store_webhook, read by the queue's role only",
+    ),
+    (
+        "_sqlx_migrations",
+        "which migrations were applied: the app role reads it for readiness",
+    ),
 ];
 
 /// SECURITY DEFINER functions: each does one narrow thing and has a fixed `search_path`.
@@ -79,7 +97,13 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
 /// The only table of a site whose rows the app role deletes: answers of old calls.
 const DELETABLE: &[&str] = &["idempotency_keys"];
 
-const ROLES: &[&str] = &["posx_owner", "posx_migrator", "posx_app", "posx_jobs", "posx_platform"];
+const ROLES: &[&str] = &[
+    "posx_owner",
+    "posx_migrator",
+    "posx_app",
+    "posx_jobs",
+    "posx_platform",
+];
 
 /// `url` names a role that may read the catalogue: any role may. The report is an artefact to keep.
 pub async fn audit_isolation(url: &str) -> Result<AuditReport, StoreError> {
@@ -87,13 +111,19 @@ pub async fn audit_isolation(url: &str) -> Result<AuditReport, StoreError> {
     let mut connection = options.connect().await.store()?;
     let mut findings = Vec::new();
     for (check, sql) in CHECKS {
-        let query = sqlx::query(*sql).bind(names(REVIEWED_TABLES.iter().map(|(name, _)| *name))).bind(names(
-            REVIEWED_FUNCTIONS.iter().copied(),
-        ));
-        let query = query.bind(names(DELETABLE.iter().copied())).bind(names(ROLES.iter().copied()));
+        let query = sqlx::query(*sql)
+            .bind(names(REVIEWED_TABLES.iter().map(|(name, _)| *name)))
+            .bind(names(REVIEWED_FUNCTIONS.iter().copied()));
+        let query = query
+            .bind(names(DELETABLE.iter().copied()))
+            .bind(names(ROLES.iter().copied()));
         for row in query.fetch_all(&mut connection).await.store()? {
             let (object, problem) = (row.try_get(0).store()?, row.try_get(1).store()?);
-            findings.push(Finding { check, object, problem });
+            findings.push(Finding {
+                check,
+                object,
+                problem,
+            });
         }
     }
     Ok(AuditReport {

@@ -37,7 +37,9 @@ pub struct Database {
 impl Database {
     /// Opens the pool and one connection, so that a wrong address is noticed at the start.
     pub async fn connect(url: &str, options: DatabaseOptions) -> Result<Self, StoreError> {
-        Ok(Self { pool: connect(url, "posx", options).await? })
+        Ok(Self {
+            pool: connect(url, "posx", options).await?,
+        })
     }
 
     pub(crate) async fn begin_site(&self, scope: &SiteScope) -> Result<SiteTx, StoreError> {
@@ -64,11 +66,14 @@ impl Database {
 pub(crate) async fn connect(url: &str, name: &str, options: DatabaseOptions) -> Result<PgPool, StoreError> {
     let ms = |duration: Duration| format!("{}ms", duration.as_millis());
     let parsed: PgConnectOptions = url.parse().store()?;
-    let parsed = parsed.application_name(name).statement_cache_capacity(256).options([
-        ("statement_timeout", ms(options.statement_timeout)),
-        ("lock_timeout", ms(options.lock_timeout)),
-        ("idle_in_transaction_session_timeout", "30s".to_owned()),
-    ]);
+    let parsed = parsed
+        .application_name(name)
+        .statement_cache_capacity(256)
+        .options([
+            ("statement_timeout", ms(options.statement_timeout)),
+            ("lock_timeout", ms(options.lock_timeout)),
+            ("idle_in_transaction_session_timeout", "30s".to_owned()),
+        ]);
     PgPoolOptions::new()
         .max_connections(options.pool_size)
         .acquire_timeout(options.acquire_timeout)

@@ -26,7 +26,10 @@ impl PgDirectory {
         Self { database, clock, ids }
     }
 
-    async fn one(&self, query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>) -> Result<Option<Site>, StoreError> {
+    async fn one(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<Option<Site>, StoreError> {
         let row = query.fetch_optional(&self.database.pool).await.store()?;
         row.as_ref().map(site_of).transpose()
     }
@@ -43,8 +46,14 @@ pub(crate) fn module_name(module: Module) -> &'static str {
     }
 }
 
-const MODULES: [Module; 6] =
-    [Module::TokenSale, Module::Pos, Module::Storefront, Module::Brokerage, Module::Channel, Module::Assistant];
+const MODULES: [Module; 6] = [
+    Module::TokenSale,
+    Module::Pos,
+    Module::Storefront,
+    Module::Brokerage,
+    Module::Channel,
+    Module::Assistant,
+];
 
 pub(crate) fn site_of(row: &PgRow) -> Result<Site, StoreError> {
     let code: String = row.try_get("code").store()?;
@@ -58,38 +67,55 @@ pub(crate) fn site_of(row: &PgRow) -> Result<Site, StoreError> {
         name: row.try_get("name").store()?,
         host_names: row.try_get("host_names").store()?,
         currency: currency(row.try_get("currency").store()?)?,
-        time_zone: time_zone.parse().map_err(|_| StoreError::broken("a site's time zone"))?,
-        state: if state == "active" { SiteState::Active } else { SiteState::Suspended },
-        modules: MODULES.into_iter().filter(|m| modules.iter().any(|name| name == module_name(*m))).collect(),
-        order_expiry_minutes: u16::try_from(expiry).map_err(|_| StoreError::broken("a site's order expiry"))?,
+        time_zone: time_zone
+            .parse()
+            .map_err(|_| StoreError::broken("a site's time zone"))?,
+        state: if state == "active" {
+            SiteState::Active
+        } else {
+            SiteState::Suspended
+        },
+        modules: MODULES
+            .into_iter()
+            .filter(|m| modules.iter().any(|name| name == module_name(*m)))
+            .collect(),
+        order_expiry_minutes: u16::try_from(expiry)
+            .map_err(|_| StoreError::broken("a site's order expiry"))?,
         created_at: row.try_get("created_at").store()?,
     })
 }
 
 pub(crate) fn member_of(row: &PgRow) -> Result<Member, StoreError> {
-    let (role, code, site): (String, String, String) =
-        (row.try_get("role").store()?, row.try_get("referral_code").store()?, row.try_get("site_code").store()?);
+    let (role, code, site): (String, String, String) = (
+        row.try_get("role").store()?,
+        row.try_get("referral_code").store()?,
+        row.try_get("site_code").store()?,
+    );
     let site = SiteCode::new(&site).ok_or_else(|| StoreError::broken("a site's code"))?;
     Ok(Member {
         identity: IdentityId::from_uuid(row.try_get("identity_id").store()?),
         party: PartyId::from_uuid(row.try_get("party_id").store()?),
         role: Role::from_name(&role).ok_or_else(|| StoreError::broken("a member's role"))?,
-        referral_code: ReferralCode::parse(&code, &site).map_err(|_| StoreError::broken("a referral code"))?,
+        referral_code: ReferralCode::parse(&code, &site)
+            .map_err(|_| StoreError::broken("a referral code"))?,
     })
 }
 
 #[async_trait]
 impl Directory for PgDirectory {
     async fn site_by_code(&self, code: &SiteCode) -> Result<Option<Site>, StoreError> {
-        self.one(sqlx::query("select * from app.find_site($1, null)").bind(code.as_str())).await
+        self.one(sqlx::query("select * from app.find_site($1, null)").bind(code.as_str()))
+            .await
     }
 
     async fn site_by_host(&self, host: &str) -> Result<Option<Site>, StoreError> {
-        self.one(sqlx::query("select * from app.find_site(null, $1)").bind(host)).await
+        self.one(sqlx::query("select * from app.find_site(null, $1)").bind(host))
+            .await
     }
 
     async fn site(&self, id: SiteId) -> Result<Option<Site>, StoreError> {
-        self.one(sqlx::query("select * from app.site($1)").bind(id.as_uuid())).await
+        self.one(sqlx::query("select * from app.site($1)").bind(id.as_uuid()))
+            .await
     }
 
     async fn identity(&self, issuer: &str, subject: &str) -> Result<IdentityId, StoreError> {

@@ -26,7 +26,10 @@ pub(crate) fn claim_of(row: &PgRow, call: &IdempotentCall) -> Result<Claim, Stor
     }
     let status: i16 = row.try_get("status").store()?;
     let status = u16::try_from(status).map_err(|_| StoreError::broken("a stored answer's status"))?;
-    Ok(Claim::Replay(StoredAnswer { status, body: row.try_get("body").store()? }))
+    Ok(Claim::Replay(StoredAnswer {
+        status,
+        body: row.try_get("body").store()?,
+    }))
 }
 
 #[async_trait]
@@ -67,6 +70,9 @@ impl Idempotency for SiteTx {
             return Ok(());
         }
         // The first call committed between our snapshot and our lock: begin again, and find its answer.
-        Err(StoreError::new(StoreFault::Retry, "the key was taken in the meantime"))
+        Err(StoreError::new(
+            StoreFault::Retry,
+            "the key was taken in the meantime",
+        ))
     }
 }

@@ -79,7 +79,10 @@ impl Database {
 
     /// The site's own events, newest first.
     pub async fn webhooks(
-        &self, scope: &SiteScope, state: Option<&str>, page: PageRequest,
+        &self,
+        scope: &SiteScope,
+        state: Option<&str>,
+        page: PageRequest,
     ) -> Result<Page<WebhookView>, StoreError> {
         let mut tx = self.read_site(scope).await?;
         let rows = sqlx::query("select * from app.webhooks_of_site($1, $2, $3)")
@@ -96,7 +99,11 @@ impl Database {
     /// Has the event interpreted again. False: the site has no such event, or nobody acts on its type.
     pub async fn replay_webhook(&self, scope: &SiteScope, id: WebhookId) -> Result<bool, StoreError> {
         let mut tx = self.begin_site(scope).await?;
-        let row = sqlx::query("select app.replay_webhook($1)").bind(id.as_uuid()).fetch_one(tx.connection()).await.store()?;
+        let row = sqlx::query("select app.replay_webhook($1)")
+            .bind(id.as_uuid())
+            .fetch_one(tx.connection())
+            .await
+            .store()?;
         let found = row.try_get(0).store()?;
         posx_kernel::Transaction::commit(Box::new(tx)).await?;
         Ok(found)
@@ -127,8 +134,13 @@ pub struct JobsDatabase {
 
 impl JobsDatabase {
     pub async fn connect(url: &str, pool_size: u32) -> Result<Self, StoreError> {
-        let options = DatabaseOptions { pool_size, ..DatabaseOptions::default() };
-        Ok(Self { pool: connect(url, "posx-jobs", options).await? })
+        let options = DatabaseOptions {
+            pool_size,
+            ..DatabaseOptions::default()
+        };
+        Ok(Self {
+            pool: connect(url, "posx-jobs", options).await?,
+        })
     }
 
     /// For the queue's own library.
@@ -138,7 +150,11 @@ impl JobsDatabase {
 
     /// Counts a try and reads the event with the site it belongs to, if that is known by now.
     pub async fn webhook(&self, id: WebhookId) -> Result<Option<InboxRow>, StoreError> {
-        let row = sqlx::query("select * from app.webhook($1)").bind(id.as_uuid()).fetch_optional(&self.pool).await.store()?;
+        let row = sqlx::query("select * from app.webhook($1)")
+            .bind(id.as_uuid())
+            .fetch_optional(&self.pool)
+            .await
+            .store()?;
         let Some(row) = row else { return Ok(None) };
         let site: Option<uuid::Uuid> = row.try_get("site_id_of_owner").store()?;
         Ok(Some(InboxRow {
@@ -155,7 +171,11 @@ impl JobsDatabase {
 
     /// `outcome` is done, ignored, dead or received (it will be tried again, for the reason in `why`).
     pub async fn finish_webhook(
-        &self, id: WebhookId, outcome: &str, why: Option<&str>, at: Timestamp,
+        &self,
+        id: WebhookId,
+        outcome: &str,
+        why: Option<&str>,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
         sqlx::query("select app.finish_webhook($1, $2, $3, $4)")
             .bind(id.as_uuid())
@@ -170,17 +190,33 @@ impl JobsDatabase {
 
     /// Deletes done and ignored events, 10,000 at most a call; returns how many.
     pub async fn purge_webhooks(&self, finished_before: Timestamp) -> Result<i64, StoreError> {
-        let row = sqlx::query("select app.purge_webhooks($1)").bind(finished_before).fetch_one(&self.pool).await.store()?;
+        let row = sqlx::query("select app.purge_webhooks($1)")
+            .bind(finished_before)
+            .fetch_one(&self.pool)
+            .await
+            .store()?;
         row.try_get(0).store()
     }
 
     pub async fn active_sites(&self) -> Result<Vec<SiteId>, StoreError> {
-        let rows = sqlx::query("select app.active_sites()").fetch_all(&self.pool).await.store()?;
-        rows.iter().map(|row| Ok(SiteId::from_uuid(row.try_get(0).store()?))).collect()
+        let rows = sqlx::query("select app.active_sites()")
+            .fetch_all(&self.pool)
+            .await
+            .store()?;
+        rows.iter()
+            .map(|row| Ok(SiteId::from_uuid(row.try_get(0).store()?)))
+            .collect()
     }
 
     /// Adds a site's job at once; with the same key it is added once while it waits.
-    pub async fn add_job_for_site(&self, site: SiteId, task: &str, key: &str, priority: i32, tries: i32) -> Result<(), StoreError> {
+    pub async fn add_job_for_site(
+        &self,
+        site: SiteId,
+        task: &str,
+        key: &str,
+        priority: i32,
+        tries: i32,
+    ) -> Result<(), StoreError> {
         sqlx::query("select graphile_worker.enqueue_for_site($1, $2, '{}', $3, $4, 0, $5)")
             .bind(site.as_uuid())
             .bind(task)

@@ -26,7 +26,13 @@ pub struct JobView {
 
 impl Database {
     /// Waiting, running and dead jobs of the site, newest first, older than `before`.
-    pub async fn jobs(&self, scope: &SiteScope, dead: bool, before: Option<i64>, limit: u16) -> Result<Vec<JobView>, StoreError> {
+    pub async fn jobs(
+        &self,
+        scope: &SiteScope,
+        dead: bool,
+        before: Option<i64>,
+        limit: u16,
+    ) -> Result<Vec<JobView>, StoreError> {
         let mut tx = self.read_site(scope).await?;
         let rows = sqlx::query("select * from app.jobs_of_site($1, $2, $3)")
             .bind(dead)
@@ -54,14 +60,22 @@ impl Database {
     /// Gives a dead job its tries back. False: the site has no such dead job.
     pub async fn replay_job(&self, scope: &SiteScope, id: i64) -> Result<bool, StoreError> {
         let mut tx = self.begin_site(scope).await?;
-        let row = sqlx::query("select app.replay_job($1)").bind(id).fetch_one(tx.connection()).await.store()?;
+        let row = sqlx::query("select app.replay_job($1)")
+            .bind(id)
+            .fetch_one(tx.connection())
+            .await
+            .store()?;
         let found = row.try_get(0).store()?;
         Box::new(tx).commit().await?;
         Ok(found)
     }
 
     /// Deletes the site's idempotency keys from before `before`, 10,000 at most a call; returns how many.
-    pub async fn purge_idempotency_keys(&self, scope: &SiteScope, before: Timestamp) -> Result<u64, StoreError> {
+    pub async fn purge_idempotency_keys(
+        &self,
+        scope: &SiteScope,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
         let mut tx = self.begin_site(scope).await?;
         let done = sqlx::query(
             "delete from idempotency_keys where (actor, operation, key) in (

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posx_kernel::{EntryId, Page, PageRequest, SiteScope, StoreError};
 use posx_ledger::{
-    AccountView, Entry, EntryFilter, EntryView, LedgerQueries, LedgerRepository, Posted, PostingView, Side, TrialBalanceRow,
+    AccountView, Entry, EntryFilter, EntryView, LedgerQueries, LedgerRepository, Posted, PostingView, Side,
+    TrialBalanceRow,
 };
 use sqlx::Row;
 use uuid::Uuid;
@@ -43,11 +44,15 @@ impl EntryColumns {
             columns.at.push(entry.at());
             for (line, posting) in entry.postings().iter().enumerate() {
                 columns.posting_entries.push(entry.id().as_uuid());
-                columns.lines.push(i16::try_from(line).map_err(|_| StoreError::broken("an entry of too many postings"))?);
+                columns.lines.push(
+                    i16::try_from(line).map_err(|_| StoreError::broken("an entry of too many postings"))?,
+                );
                 columns.accounts.push(posting.account.code());
                 columns.units.push(posting.unit.to_string());
                 columns.classes.push(posting.account.class().as_str());
-                columns.parties.push(posting.account.party().map(posx_kernel::PartyId::as_uuid));
+                columns
+                    .parties
+                    .push(posting.account.party().map(posx_kernel::PartyId::as_uuid));
                 let sign = if posting.side == Side::Debit { "" } else { "-" };
                 columns.amounts.push(format!("{sign}{}", posting.amount));
             }
@@ -107,7 +112,10 @@ impl LedgerRepository for SiteTx {
         }
         let columns = EntryColumns::of(std::slice::from_ref(entry))?;
         let query = sqlx::query(concat!("with ", post_entries!(), " select count(*) from posted"));
-        let row = bind_entries!(query, columns).fetch_one(self.connection()).await.store()?;
+        let row = bind_entries!(query, columns)
+            .fetch_one(self.connection())
+            .await
+            .store()?;
         let posted: i64 = row.try_get(0).store()?;
         Ok(if posted == 1 { Posted::New } else { Posted::Already })
     }
@@ -115,7 +123,12 @@ impl LedgerRepository for SiteTx {
 
 #[async_trait]
 impl LedgerQueries for Database {
-    async fn entries(&self, scope: &SiteScope, filter: &EntryFilter, page: PageRequest) -> Result<Page<EntryView>, StoreError> {
+    async fn entries(
+        &self,
+        scope: &SiteScope,
+        filter: &EntryFilter,
+        page: PageRequest,
+    ) -> Result<Page<EntryView>, StoreError> {
         let mut tx = self.read_site(scope).await?;
         let rows = sqlx::query(
             "select id, kind, cause_id, cause_part, posted_at from entries
@@ -151,7 +164,12 @@ impl LedgerQueries for Database {
 
     async fn accounts(&self, scope: &SiteScope) -> Result<Vec<AccountView>, StoreError> {
         let rows = self.trial_balance(scope).await?;
-        let view = |row: TrialBalanceRow| AccountView { code: row.account, unit: row.unit, class: row.class, balance: row.balance };
+        let view = |row: TrialBalanceRow| AccountView {
+            code: row.account,
+            unit: row.unit,
+            class: row.class,
+            balance: row.balance,
+        };
         Ok(rows.into_iter().map(view).collect())
     }
 
@@ -182,7 +200,10 @@ impl LedgerQueries for Database {
     }
 }
 
-async fn postings_of(tx: &mut SiteTx, entries: &[Uuid]) -> Result<BTreeMap<Uuid, Vec<PostingView>>, StoreError> {
+async fn postings_of(
+    tx: &mut SiteTx,
+    entries: &[Uuid],
+) -> Result<BTreeMap<Uuid, Vec<PostingView>>, StoreError> {
     let rows = sqlx::query(
         "select entry_id, account, unit, amount::text as amount from postings where entry_id = any ($1) order by entry_id, line",
     )
@@ -197,7 +218,10 @@ async fn postings_of(tx: &mut SiteTx, entries: &[Uuid]) -> Result<BTreeMap<Uuid,
             unit: row.try_get("unit").store()?,
             amount: row.try_get("amount").store()?,
         };
-        postings.entry(row.try_get("entry_id").store()?).or_default().push(view);
+        postings
+            .entry(row.try_get("entry_id").store()?)
+            .or_default()
+            .push(view);
     }
     Ok(postings)
 }

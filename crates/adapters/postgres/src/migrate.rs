@@ -47,11 +47,21 @@ impl std::fmt::Debug for Passwords {
 
 /// Makes the roles with their passwords, the database and the queue's empty schema. Safe to run again. `superuser_url` names
 /// any existing database of the server.
-pub async fn bootstrap(superuser_url: &str, database: &str, passwords: &Passwords) -> Result<(), MigrateError> {
-    if database.is_empty() || !database.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+pub async fn bootstrap(
+    superuser_url: &str,
+    database: &str,
+    passwords: &Passwords,
+) -> Result<(), MigrateError> {
+    if database.is_empty()
+        || !database
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    {
         return Err(MigrateError::Name);
     }
-    let options: PgConnectOptions = superuser_url.parse().map_err(step("reading the superuser's address"))?;
+    let options: PgConnectOptions = superuser_url
+        .parse()
+        .map_err(step("reading the superuser's address"))?;
     let mut server = options.connect().await.map_err(step("connecting as superuser"))?;
     lock(&mut server).await?;
     run(&mut server, ROLES, "making the roles").await?;
@@ -63,33 +73,68 @@ pub async fn bootstrap(superuser_url: &str, database: &str, passwords: &Password
     ];
     for (role, password) in logins {
         // ALTER ROLE takes no parameters; what is printed into it can hold no quote.
-        let plain = password.len() >= 16 && password.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let plain = password.len() >= 16
+            && password
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         if !plain {
             return Err(MigrateError::Password);
         }
-        run(&mut server, &format!("alter role {role} password '{password}'"), "setting a role's password").await?;
+        run(
+            &mut server,
+            &format!("alter role {role} password '{password}'"),
+            "setting a role's password",
+        )
+        .await?;
     }
-    let known = sqlx::query("select from pg_database where datname = $1").bind(database).fetch_optional(&mut server).await;
+    let known = sqlx::query("select from pg_database where datname = $1")
+        .bind(database)
+        .fetch_optional(&mut server)
+        .await;
     if known.map_err(step("looking for the database"))?.is_none() {
-        run(&mut server, &format!("create database {database} owner posx_owner"), "making the database").await?;
+        run(
+            &mut server,
+            &format!("create database {database} owner posx_owner"),
+            "making the database",
+        )
+        .await?;
     }
     let close = format!(
         "revoke all on database {database} from public;
          grant connect on database {database} to posx_migrator, posx_app, posx_jobs, posx_platform"
     );
     run(&mut server, &close, "closing the database to others").await?;
-    let mut inside = options.database(database).connect().await.map_err(step("connecting to the new database"))?;
-    run(&mut inside, "create schema if not exists graphile_worker authorization posx_jobs", "making the queue's schema").await
+    let mut inside = options
+        .database(database)
+        .connect()
+        .await
+        .map_err(step("connecting to the new database"))?;
+    run(
+        &mut inside,
+        "create schema if not exists graphile_worker authorization posx_jobs",
+        "making the queue's schema",
+    )
+    .await
 }
 
 /// Brings schema and queue up to date. Safe to run again, and while another process does.
 pub async fn migrate(migrator_url: &str, jobs_url: &str) -> Result<(), MigrateError> {
-    let options: PgConnectOptions = migrator_url.parse().map_err(step("reading the migrator's address"))?;
+    let options: PgConnectOptions = migrator_url
+        .parse()
+        .map_err(step("reading the migrator's address"))?;
     let mut owner = options.connect().await.map_err(step("connecting as migrator"))?;
     lock(&mut owner).await?;
     run(&mut owner, "set role posx_owner", "becoming the owner").await?;
-    MIGRATIONS.run_direct(None, &mut owner, false).await.map_err(MigrateError::Migration)?;
-    run(&mut owner, "grant select on _sqlx_migrations to posx_app", "showing the migrations to the app role").await?;
+    MIGRATIONS
+        .run_direct(None, &mut owner, false)
+        .await
+        .map_err(MigrateError::Migration)?;
+    run(
+        &mut owner,
+        "grant select on _sqlx_migrations to posx_app",
+        "showing the migrations to the app role",
+    )
+    .await?;
     migrate_queue(&mut owner, jobs_url).await?;
     owner.close().await.map_err(step("closing the connection"))
 }
@@ -97,37 +142,65 @@ pub async fn migrate(migrator_url: &str, jobs_url: &str) -> Result<(), MigrateEr
 /// The queue's library makes its schema if it is not there, and PostgreSQL asks for the right to do so even where it is:
 /// the owner lends that right for the moment.
 async fn migrate_queue(owner: &mut PgConnection, jobs_url: &str) -> Result<(), MigrateError> {
-    run(owner, "do $$ begin execute format('grant create on database %I to posx_jobs', current_database()); end $$", "lending the queue a right").await?;
+    run(
+        owner,
+        "do $$ begin execute format('grant create on database %I to posx_jobs', current_database()); end $$",
+        "lending the queue a right",
+    )
+    .await?;
     let migrated = migrate_queue_as_its_owner(jobs_url).await;
     run(owner, "do $$ begin execute format('revoke create on database %I from posx_jobs', current_database()); end $$", "taking the right back").await?;
     migrated
 }
 
 async fn migrate_queue_as_its_owner(jobs_url: &str) -> Result<(), MigrateError> {
-    let pool = PgPoolOptions::new().max_connections(1).connect(jobs_url).await.map_err(step("connecting as the queue's role"))?;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect(jobs_url)
+        .await
+        .map_err(step("connecting as the queue's role"))?;
     let queue = graphile_worker::WorkerUtils::new(pool.clone(), "graphile_worker");
-    queue.migrate().await.map_err(|error| MigrateError::Queue(error.into()))?;
-    sqlx::raw_sql(QUEUE).execute(&pool).await.map_err(step("making the queue's functions"))?;
+    queue
+        .migrate()
+        .await
+        .map_err(|error| MigrateError::Queue(error.into()))?;
+    sqlx::raw_sql(QUEUE)
+        .execute(&pool)
+        .await
+        .map_err(step("making the queue's functions"))?;
     pool.close().await;
     Ok(())
 }
 
 async fn lock(connection: &mut PgConnection) -> Result<(), MigrateError> {
-    sqlx::query("select pg_advisory_lock($1)").bind(LOCK).execute(connection).await.map_err(step("waiting for another migration"))?;
+    sqlx::query("select pg_advisory_lock($1)")
+        .bind(LOCK)
+        .execute(connection)
+        .await
+        .map_err(step("waiting for another migration"))?;
     Ok(())
 }
 
 async fn run(connection: &mut PgConnection, sql: &str, name: &'static str) -> Result<(), MigrateError> {
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map_err(step(name))?;
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(connection)
+        .await
+        .map_err(step(name))?;
     Ok(())
 }
 
 /// How many migrations of this build the database does not have; readiness wants none.
 pub(crate) async fn pending(pool: &PgPool) -> Result<usize, StoreError> {
     use crate::error::StoreResult;
-    let row = sqlx::query("select count(*) from _sqlx_migrations where success").fetch_one(pool).await.store()?;
+    let row = sqlx::query("select count(*) from _sqlx_migrations where success")
+        .fetch_one(pool)
+        .await
+        .store()?;
     let applied: i64 = row.try_get(0).store()?;
-    Ok(MIGRATIONS.iter().count().saturating_sub(usize::try_from(applied).unwrap_or(0)))
+    Ok(MIGRATIONS
+        .iter()
+        .count()
+        .saturating_sub(usize::try_from(applied).unwrap_or(0)))
 }
 
 /// Changes when any file of the schema does: a test database is made once for each.

@@ -19,14 +19,36 @@ struct Reaction {
     tries: i32,
 }
 
-const fn at_once(event: &'static str, task: &'static str, payload: fn(&Event) -> Value, priority: i32) -> Reaction {
-    Reaction { event, task, payload, priority, delay_s: 0, tries: 20 }
+const fn at_once(
+    event: &'static str,
+    task: &'static str,
+    payload: fn(&Event) -> Value,
+    priority: i32,
+) -> Reaction {
+    Reaction {
+        event,
+        task,
+        payload,
+        priority,
+        delay_s: 0,
+        tries: 20,
+    }
 }
 
 /// Who acts on what. `order.placed` is not here on purpose: placing is the hottest path, and nobody waits for it.
 const REACTIONS: &[Reaction] = &[
-    at_once("order.paid", "accrue_commissions", |event| json!({ "order": event.subject }), 0),
-    at_once("order.paid", "allocate_order", |event| json!({ "order": event.subject }), 0),
+    at_once(
+        "order.paid",
+        "accrue_commissions",
+        |event| json!({ "order": event.subject }),
+        0,
+    ),
+    at_once(
+        "order.paid",
+        "allocate_order",
+        |event| json!({ "order": event.subject }),
+        0,
+    ),
     Reaction {
         event: "checkout.opened",
         task: "resolve_checkout",
@@ -35,8 +57,18 @@ const REACTIONS: &[Reaction] = &[
         delay_s: 30,
         tries: 10,
     },
-    at_once("refund.requested", "send_refund", |event| json!({ "refund": event.payload["refund"] }), -5),
-    at_once("allocation_batch.created", "submit_batch", |event| json!({ "batch": event.subject }), 0),
+    at_once(
+        "refund.requested",
+        "send_refund",
+        |event| json!({ "refund": event.payload["refund"] }),
+        -5,
+    ),
+    at_once(
+        "allocation_batch.created",
+        "submit_batch",
+        |event| json!({ "batch": event.subject }),
+        0,
+    ),
 ];
 
 #[async_trait]
@@ -60,13 +92,27 @@ impl SiteTx {
         for reaction in REACTIONS.iter().filter(|reaction| reaction.event == event.kind) {
             let payload = (reaction.payload)(event);
             let key = format!("{}:{payload}", reaction.task);
-            self.add_job(reaction.task, &payload, &key, reaction.priority, reaction.delay_s, reaction.tries).await?;
+            self.add_job(
+                reaction.task,
+                &payload,
+                &key,
+                reaction.priority,
+                reaction.delay_s,
+                reaction.tries,
+            )
+            .await?;
         }
         Ok(())
     }
 
     pub(crate) async fn add_job(
-        &mut self, task: &str, payload: &Value, key: &str, priority: i32, delay_s: i32, tries: i32,
+        &mut self,
+        task: &str,
+        payload: &Value,
+        key: &str,
+        priority: i32,
+        delay_s: i32,
+        tries: i32,
     ) -> Result<(), StoreError> {
         sqlx::query("select app.add_job($1, $2, $3, $4, $5, $6)")
             .bind(task)

@@ -22,8 +22,15 @@ pub struct PlatformDatabase {
 
 impl PlatformDatabase {
     pub async fn connect(url: &str, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<Self, StoreError> {
-        let options = DatabaseOptions { pool_size: 2, ..DatabaseOptions::default() };
-        Ok(Self { pool: connect(url, "posx-platform", options).await?, clock, ids })
+        let options = DatabaseOptions {
+            pool_size: 2,
+            ..DatabaseOptions::default()
+        };
+        Ok(Self {
+            pool: connect(url, "posx-platform", options).await?,
+            clock,
+            ids,
+        })
     }
 }
 
@@ -60,12 +67,14 @@ impl PlatformDirectory for PlatformDatabase {
             return Err(PlatformError::CodeTaken);
         }
         for host in &site.host_names {
-            let taken = sqlx::query("insert into site_hosts (host, site_id) values ($1, $2) on conflict (host) do nothing")
-                .bind(host)
-                .bind(site.id.as_uuid())
-                .execute(&mut *tx)
-                .await
-                .store()?;
+            let taken = sqlx::query(
+                "insert into site_hosts (host, site_id) values ($1, $2) on conflict (host) do nothing",
+            )
+            .bind(host)
+            .bind(site.id.as_uuid())
+            .execute(&mut *tx)
+            .await
+            .store()?;
             if taken.rows_affected() == 0 {
                 return Err(PlatformError::HostTaken(host.clone()));
             }
@@ -89,12 +98,13 @@ impl PlatformDirectory for PlatformDatabase {
 
     async fn appoint(&self, site: SiteId, member: &NewMember) -> Result<(), StoreError> {
         let mut tx = SiteTx::begin(&self.pool, site, "BEGIN").await?;
-        let changed = sqlx::query("update memberships set role = $2, state = 'active' where identity_id = $1")
-            .bind(member.identity.as_uuid())
-            .bind(member.role.as_str())
-            .execute(tx.connection())
-            .await
-            .store()?;
+        let changed =
+            sqlx::query("update memberships set role = $2, state = 'active' where identity_id = $1")
+                .bind(member.identity.as_uuid())
+                .bind(member.role.as_str())
+                .execute(tx.connection())
+                .await
+                .store()?;
         if changed.rows_affected() == 0 {
             sqlx::query(INSERT_MEMBER)
                 .bind(member.party.as_uuid())
@@ -111,12 +121,19 @@ impl PlatformDirectory for PlatformDatabase {
     }
 
     async fn list(&self) -> Result<Vec<Site>, StoreError> {
-        let rows = sqlx::query("select * from sites order by code").fetch_all(&self.pool).await.store()?;
+        let rows = sqlx::query("select * from sites order by code")
+            .fetch_all(&self.pool)
+            .await
+            .store()?;
         rows.iter().map(site_of).collect()
     }
 
     async fn find(&self, code: &SiteCode) -> Result<Option<Site>, StoreError> {
-        let row = sqlx::query("select * from sites where code = $1").bind(code.as_str()).fetch_optional(&self.pool).await.store()?;
+        let row = sqlx::query("select * from sites where code = $1")
+            .bind(code.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .store()?;
         row.as_ref().map(site_of).transpose()
     }
 

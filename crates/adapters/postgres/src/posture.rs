@@ -38,11 +38,20 @@ impl Database {
         .store()?;
         let name: String = row.try_get("rolname").store()?;
         let checks = [
-            ("rolsuper", "is a superuser: row-level security does not apply to it"),
-            ("rolbypassrls", "has BYPASSRLS: row-level security does not apply to it"),
+            (
+                "rolsuper",
+                "is a superuser: row-level security does not apply to it",
+            ),
+            (
+                "rolbypassrls",
+                "has BYPASSRLS: row-level security does not apply to it",
+            ),
             ("owns", "owns tables: it could turn row-level security off"),
             ("is_member", "is a member of another role and could become it"),
-            ("unforced", "sees a table of sites that does not force row-level security"),
+            (
+                "unforced",
+                "sees a table of sites that does not force row-level security",
+            ),
             ("sees_queue", "can reach into the job queue"),
         ];
         let mut posture = Posture::default();

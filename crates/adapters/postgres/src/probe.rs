@@ -18,12 +18,20 @@ impl Database {
         .fetch_all(&self.pool)
         .await
         .store()?;
-        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().store()
+        rows.iter()
+            .map(|row| row.try_get(0))
+            .collect::<Result<_, _>>()
+            .store()
     }
 
     /// How many rows of `of` the app role sees in a table, working in the site `within` or in none. `table` must be one that
     /// [`site_tables`](Self::site_tables) named.
-    pub async fn rows_seen(&self, table: &str, of: SiteId, within: Option<SiteId>) -> Result<i64, StoreError> {
+    pub async fn rows_seen(
+        &self,
+        table: &str,
+        of: SiteId,
+        within: Option<SiteId>,
+    ) -> Result<i64, StoreError> {
         if !self.site_tables().await?.iter().any(|known| known == table) {
             return Err(StoreError::broken("not a table of sites"));
         }

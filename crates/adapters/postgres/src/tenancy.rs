@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use posx_kernel::{IdentityId, OrderId, Page, PageRequest, PartyId, SiteScope, StoreError, Timestamp};
 use posx_tenancy::{
-    Member, MemberRepository, NewMember, ReferralBinding, ReferralCode, ReferralEntry, ReferralQueries, ReferralRepository,
+    Member, MemberRepository, NewMember, ReferralBinding, ReferralCode, ReferralEntry, ReferralQueries,
+    ReferralRepository,
 };
 use sqlx::Row;
 
@@ -45,7 +46,8 @@ impl MemberRepository for SiteTx {
             .fetch_optional(self.connection())
             .await
             .store()?;
-        row.map(|row| Ok(PartyId::from_uuid(row.try_get(0).store()?))).transpose()
+        row.map(|row| Ok(PartyId::from_uuid(row.try_get(0).store()?)))
+            .transpose()
     }
 
     async fn insert(&mut self, member: &NewMember) -> Result<bool, StoreError> {
@@ -65,7 +67,13 @@ impl MemberRepository for SiteTx {
 
 #[async_trait]
 impl ReferralRepository for SiteTx {
-    async fn bind(&mut self, party: PartyId, referrer: PartyId, order: OrderId, at: Timestamp) -> Result<ReferralBinding, StoreError> {
+    async fn bind(
+        &mut self,
+        party: PartyId,
+        referrer: PartyId,
+        order: OrderId,
+        at: Timestamp,
+    ) -> Result<ReferralBinding, StoreError> {
         use sqlx::Connection;
         // The trigger refuses a cycle with an error, so the insert stands in a savepoint of its own.
         let mut inner = self.connection().begin().await.store()?;
@@ -83,10 +91,17 @@ impl ReferralRepository for SiteTx {
         match done {
             Ok(done) => {
                 inner.commit().await.store()?;
-                Ok(if done.rows_affected() == 1 { ReferralBinding::Bound } else { ReferralBinding::AlreadyBound })
+                Ok(if done.rows_affected() == 1 {
+                    ReferralBinding::Bound
+                } else {
+                    ReferralBinding::AlreadyBound
+                })
             }
             Err(sqlx::Error::Database(error))
-                if matches!(error.constraint(), Some("referrals_no_cycle" | "referrals_no_self")) =>
+                if matches!(
+                    error.constraint(),
+                    Some("referrals_no_cycle" | "referrals_no_self")
+                ) =>
             {
                 inner.rollback().await.store()?;
                 Ok(ReferralBinding::Refused)
@@ -108,7 +123,9 @@ impl ReferralRepository for SiteTx {
         .fetch_all(self.connection())
         .await
         .store()?;
-        rows.iter().map(|row| Ok(PartyId::from_uuid(row.try_get(0).store()?))).collect()
+        rows.iter()
+            .map(|row| Ok(PartyId::from_uuid(row.try_get(0).store()?)))
+            .collect()
     }
 
     async fn claimed_referrer(&mut self, party: PartyId) -> Result<Option<PartyId>, StoreError> {
@@ -125,7 +142,12 @@ impl ReferralRepository for SiteTx {
 
 #[async_trait]
 impl ReferralQueries for Database {
-    async fn referred_by(&self, scope: &SiteScope, referrer: PartyId, page: PageRequest) -> Result<Page<ReferralEntry>, StoreError> {
+    async fn referred_by(
+        &self,
+        scope: &SiteScope,
+        referrer: PartyId,
+        page: PageRequest,
+    ) -> Result<Page<ReferralEntry>, StoreError> {
         let mut tx = self.read_site(scope).await?;
         let rows = sqlx::query(
             "select p.id, r.bound_at from parties p
@@ -140,7 +162,10 @@ impl ReferralQueries for Database {
         .await
         .store()?;
         let entry = |row: &sqlx::postgres::PgRow| -> Result<_, StoreError> {
-            Ok(ReferralEntry { party: PartyId::from_uuid(row.try_get("id").store()?), bound_at: row.try_get("bound_at").store()? })
+            Ok(ReferralEntry {
+                party: PartyId::from_uuid(row.try_get("id").store()?),
+                bound_at: row.try_get("bound_at").store()?,
+            })
         };
         let entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::from_rows(entries, page, |entry| entry.party.as_uuid()))

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use posx_kernel::{
-    ChainAssetId, Currency, IdentityId, Money, MovementId, PartyId, SiteScope, StoreError, TierId, Timestamp, TokenAmount,
+    ChainAssetId, Currency, IdentityId, Money, MovementId, PartyId, SiteScope, StoreError, TierId, Timestamp,
+    TokenAmount,
 };
 use posx_tiers::{
-    AssetRepository, AssetView, Chain, ChainAsset, Promotion, PromotionView, Stock, StockChange, StockMove, StockRefusal,
-    StockRepository, StockView, Tier, TierQueries, TierRepository, TierView,
+    AssetRepository, AssetView, Chain, ChainAsset, Promotion, PromotionView, Stock, StockChange, StockMove,
+    StockRefusal, StockRepository, StockView, Tier, TierQueries, TierRepository, TierView,
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -35,8 +36,7 @@ fn stored_count(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-pub(crate) const ASSET_COLUMNS: &str =
-    "a.id as asset_id, a.chain, a.symbol, a.decimals, a.provider_asset, a.vault, a.active as asset_active, a.created_at as asset_created_at";
+pub(crate) const ASSET_COLUMNS: &str = "a.id as asset_id, a.chain, a.symbol, a.decimals, a.provider_asset, a.vault, a.active as asset_active, a.created_at as asset_created_at";
 
 pub(crate) fn asset_of(row: &PgRow) -> Result<ChainAsset, StoreError> {
     let decimals: i16 = row.try_get("decimals").store()?;
@@ -90,11 +90,13 @@ pub(crate) fn tier_of(row: &PgRow) -> Result<Tier, StoreError> {
 #[async_trait]
 impl AssetRepository for SiteTx {
     async fn find(&mut self, id: ChainAssetId) -> Result<Option<ChainAsset>, StoreError> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("select {ASSET_COLUMNS} from chain_assets a where a.id = $1")))
-            .bind(id.as_uuid())
-            .fetch_optional(self.connection())
-            .await
-            .store()?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {ASSET_COLUMNS} from chain_assets a where a.id = $1"
+        )))
+        .bind(id.as_uuid())
+        .fetch_optional(self.connection())
+        .await
+        .store()?;
         row.as_ref().map(asset_of).transpose()
     }
 
@@ -121,11 +123,13 @@ impl AssetRepository for SiteTx {
 #[async_trait]
 impl TierRepository for SiteTx {
     async fn find(&mut self, id: TierId) -> Result<Option<Tier>, StoreError> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("select {TIER_COLUMNS} from tiers t where t.id = $1")))
-            .bind(id.as_uuid())
-            .fetch_optional(self.connection())
-            .await
-            .store()?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {TIER_COLUMNS} from tiers t where t.id = $1"
+        )))
+        .bind(id.as_uuid())
+        .fetch_optional(self.connection())
+        .await
+        .store()?;
         row.as_ref().map(tier_of).transpose()
     }
 
@@ -139,10 +143,18 @@ impl TierRepository for SiteTx {
         .fetch_all(self.connection())
         .await
         .store()?;
-        rows.iter().map(|row| Ok((tier_of(row)?, asset_of(row)?))).collect()
+        rows.iter()
+            .map(|row| Ok((tier_of(row)?, asset_of(row)?)))
+            .collect()
     }
 
-    async fn insert(&mut self, tier: &Tier, supply: i64, movement: MovementId, actor: IdentityId) -> Result<(), StoreError> {
+    async fn insert(
+        &mut self,
+        tier: &Tier,
+        supply: i64,
+        movement: MovementId,
+        actor: IdentityId,
+    ) -> Result<(), StoreError> {
         let promotion = tier.promotion.as_ref();
         sqlx::query(
             "with t as (
@@ -220,7 +232,11 @@ fn deltas(change: &StockChange, quantity: i64) -> (i64, i64, i64, &'static str) 
 
 #[async_trait]
 impl StockRepository for SiteTx {
-    async fn change(&mut self, movement: &StockMove, change: &StockChange) -> Result<Result<Stock, StockRefusal>, StoreError> {
+    async fn change(
+        &mut self,
+        movement: &StockMove,
+        change: &StockChange,
+    ) -> Result<Result<Stock, StockRefusal>, StoreError> {
         let (supply, reserved, sold, kind) = deltas(change, movement.quantity);
         let (reason, actor) = match change {
             StockChange::Correct { reason, actor } => (Some(reason.as_str()), Some(actor.as_uuid())),
@@ -258,13 +274,19 @@ impl StockRepository for SiteTx {
             .await
             .store()?;
         Ok(Err(match stock {
-            Some(row) => StockRefusal::NotEnough { available: stock_of(&row)?.available() },
+            Some(row) => StockRefusal::NotEnough {
+                available: stock_of(&row)?.available(),
+            },
             None => StockRefusal::NoSuchTier,
         }))
     }
 
     async fn count_for_buyer(
-        &mut self, tier: TierId, buyer: PartyId, quantity: i64, limit: Option<u32>,
+        &mut self,
+        tier: TierId,
+        buyer: PartyId,
+        quantity: i64,
+        limit: Option<u32>,
     ) -> Result<Result<(), StockRefusal>, StoreError> {
         let limit = limit.map_or(i32::MAX, stored_count);
         let quantity = i32::try_from(quantity).map_err(|_| StoreError::broken("a quantity"))?;
@@ -295,7 +317,11 @@ impl StockRepository for SiteTx {
                 .store()?
                 .rows_affected()
         };
-        Ok(if done == 1 { Ok(()) } else { Err(StockRefusal::BuyerLimit) })
+        Ok(if done == 1 {
+            Ok(())
+        } else {
+            Err(StockRefusal::BuyerLimit)
+        })
     }
 }
 
@@ -309,7 +335,12 @@ pub(crate) fn stock_of(row: &PgRow) -> Result<Stock, StoreError> {
 
 fn view_of(row: &PgRow, staff: bool, now: Timestamp) -> Result<TierView, StoreError> {
     let (tier, asset, stock) = (tier_of(row)?, asset_of(row)?, stock_of(row)?);
-    let counters = StockView { supply: stock.supply, reserved: stock.reserved, sold: stock.sold, available: stock.available() };
+    let counters = StockView {
+        supply: stock.supply,
+        reserved: stock.reserved,
+        sold: stock.sold,
+        available: stock.available(),
+    };
     Ok(TierView {
         id: tier.id,
         price: tier.price_at(now),
@@ -320,7 +351,11 @@ fn view_of(row: &PgRow, staff: bool, now: Timestamp) -> Result<TierView, StoreEr
         asset_id: asset.id,
         decimals: asset.decimals,
         list_price: tier.list_price,
-        promotion: tier.promotion.map(|p| PromotionView { price: p.price, from: p.from, until: p.until }),
+        promotion: tier.promotion.map(|p| PromotionView {
+            price: p.price,
+            from: p.from,
+            until: p.until,
+        }),
         tokens_per_unit: tier.tokens_per_unit,
         bonus_per_unit: tier.bonus_per_unit,
         max_per_order: tier.max_per_order,
@@ -357,13 +392,28 @@ fn tiers_sql(condition: &str) -> sqlx::AssertSqlSafe<String> {
 
 #[async_trait]
 impl TierQueries for Database {
-    async fn tiers(&self, scope: &SiteScope, staff: bool, now: Timestamp) -> Result<Vec<TierView>, StoreError> {
+    async fn tiers(
+        &self,
+        scope: &SiteScope,
+        staff: bool,
+        now: Timestamp,
+    ) -> Result<Vec<TierView>, StoreError> {
         let mut tx = self.read_site(scope).await?;
-        let rows = sqlx::query(tiers_sql("(t.active or $1)")).bind(staff).fetch_all(tx.connection()).await.store()?;
+        let rows = sqlx::query(tiers_sql("(t.active or $1)"))
+            .bind(staff)
+            .fetch_all(tx.connection())
+            .await
+            .store()?;
         rows.iter().map(|row| view_of(row, staff, now)).collect()
     }
 
-    async fn tier(&self, scope: &SiteScope, id: TierId, staff: bool, now: Timestamp) -> Result<Option<TierView>, StoreError> {
+    async fn tier(
+        &self,
+        scope: &SiteScope,
+        id: TierId,
+        staff: bool,
+        now: Timestamp,
+    ) -> Result<Option<TierView>, StoreError> {
         let mut tx = self.read_site(scope).await?;
         let row = sqlx::query(tiers_sql("(t.active or $1) and t.id = $2"))
             .bind(staff)
@@ -376,15 +426,23 @@ impl TierQueries for Database {
 
     async fn assets(&self, scope: &SiteScope) -> Result<Vec<AssetView>, StoreError> {
         let mut tx = self.read_site(scope).await?;
-        let sql = sqlx::AssertSqlSafe(format!("select {ASSET_COLUMNS} from chain_assets a order by a.id"));
+        let sql = sqlx::AssertSqlSafe(format!(
+            "select {ASSET_COLUMNS} from chain_assets a order by a.id"
+        ));
         let rows = sqlx::query(sql).fetch_all(tx.connection()).await.store()?;
         rows.iter().map(asset_view).collect()
     }
 
     async fn asset(&self, scope: &SiteScope, id: ChainAssetId) -> Result<Option<AssetView>, StoreError> {
         let mut tx = self.read_site(scope).await?;
-        let sql = sqlx::AssertSqlSafe(format!("select {ASSET_COLUMNS} from chain_assets a where a.id = $1"));
-        let row = sqlx::query(sql).bind(id.as_uuid()).fetch_optional(tx.connection()).await.store()?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "select {ASSET_COLUMNS} from chain_assets a where a.id = $1"
+        ));
+        let row = sqlx::query(sql)
+            .bind(id.as_uuid())
+            .fetch_optional(tx.connection())
+            .await
+            .store()?;
         row.as_ref().map(asset_view).transpose()
     }
 }

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use posx_kernel::{Money, OrderId, PartyId, PaymentAttemptId, RefundId, StoreError, Timestamp};
 use posx_orders::gateway::{IntentId, RefundState};
 use posx_orders::{
-    Attempt, AttemptRepository, AttemptState, Refund, RefundReason, RefundRepository, Wallet, WalletAddress, WalletRepository,
+    Attempt, AttemptRepository, AttemptState, Refund, RefundReason, RefundRepository, Wallet, WalletAddress,
+    WalletRepository,
 };
 use posx_tiers::ChainFamily;
 use sqlx::Row;
@@ -125,7 +126,11 @@ impl AttemptRepository for SiteTx {
     }
 }
 
-pub(crate) async fn claim_external_id(tx: &mut SiteTx, provider: &str, external_id: &str) -> Result<bool, StoreError> {
+pub(crate) async fn claim_external_id(
+    tx: &mut SiteTx,
+    provider: &str,
+    external_id: &str,
+) -> Result<bool, StoreError> {
     let row = sqlx::query("select app.claim_external_id($1, $2)")
         .bind(provider)
         .bind(external_id)
@@ -173,7 +178,12 @@ impl RefundRepository for SiteTx {
             .await
             .store()?;
         let Some(row) = row else { return Ok(None) };
-        let states = [RefundState::Pending, RefundState::Succeeded, RefundState::Failed, RefundState::Cancelled];
+        let states = [
+            RefundState::Pending,
+            RefundState::Succeeded,
+            RefundState::Failed,
+            RefundState::Cancelled,
+        ];
         let stored: String = row.try_get("state").store()?;
         let currency = currency(row.try_get("currency").store()?)?;
         Ok(Some(Refund {
@@ -208,7 +218,12 @@ impl RefundRepository for SiteTx {
 
 #[async_trait]
 impl WalletRepository for SiteTx {
-    async fn bind(&mut self, party: PartyId, address: &WalletAddress, at: Timestamp) -> Result<bool, StoreError> {
+    async fn bind(
+        &mut self,
+        party: PartyId,
+        address: &WalletAddress,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
         // Taken by another party is a value; the party's own earlier address of the family is replaced.
         let done = sqlx::query(
             "insert into wallets (party_id, chain_family, address, bound_at)
@@ -225,23 +240,30 @@ impl WalletRepository for SiteTx {
         match done {
             Ok(done) => Ok(done.rows_affected() == 1),
             // Two parties at the same moment: the second one loses.
-            Err(sqlx::Error::Database(error)) if error.constraint() == Some("wallets_address_key") => Ok(false),
+            Err(sqlx::Error::Database(error)) if error.constraint() == Some("wallets_address_key") => {
+                Ok(false)
+            }
             Err(error) => Err(crate::error::store(error)),
         }
     }
 
     async fn of_party(&mut self, party: PartyId) -> Result<Vec<Wallet>, StoreError> {
-        let rows = sqlx::query("select chain_family, address, bound_at from wallets where party_id = $1 order by chain_family")
-            .bind(party.as_uuid())
-            .fetch_all(self.connection())
-            .await
-            .store()?;
+        let rows = sqlx::query(
+            "select chain_family, address, bound_at from wallets where party_id = $1 order by chain_family",
+        )
+        .bind(party.as_uuid())
+        .fetch_all(self.connection())
+        .await
+        .store()?;
         rows.iter()
             .map(|row| {
                 let family = ChainFamily::from_name(row.try_get("chain_family").store()?)
                     .ok_or_else(|| StoreError::broken("a wallet's family of chains"))?;
                 let address = WalletAddress::from_stored(row.try_get("address").store()?, family);
-                Ok(Wallet { address, bound_at: row.try_get("bound_at").store()? })
+                Ok(Wallet {
+                    address,
+                    bound_at: row.try_get("bound_at").store()?,
+                })
             })
             .collect()
     }

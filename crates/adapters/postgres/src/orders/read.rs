@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use posx_kernel::{Money, OrderId, Page, PageRequest, PartyId, SiteScope, StoreError, TierId};
 use posx_orders::{
-    EventView, OrderFilter, OrderKind, OrderQueries, OrderSummary, OrderView, PlacingFacts, Wallet, WalletRepository as _,
+    EventView, OrderFilter, OrderKind, OrderQueries, OrderSummary, OrderView, PlacingFacts, Wallet,
+    WalletRepository as _,
 };
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row};
@@ -54,20 +55,35 @@ fn list(filter: OrderFilter, page: PageRequest) -> QueryBuilder<Postgres> {
         sql.push(" and attention is not null");
     }
     // With the site in front this is the order of the keys: the page is read from the index and no more.
-    sql.push(" order by site_id desc, id desc limit ").push_bind(i64::from(page.limit()) + 1);
+    sql.push(" order by site_id desc, id desc limit ")
+        .push_bind(i64::from(page.limit()) + 1);
     sql
 }
 
 #[async_trait]
 impl OrderQueries for Database {
-    async fn list(&self, scope: &SiteScope, filter: OrderFilter, page: PageRequest) -> Result<Page<OrderSummary>, StoreError> {
+    async fn list(
+        &self,
+        scope: &SiteScope,
+        filter: OrderFilter,
+        page: PageRequest,
+    ) -> Result<Page<OrderSummary>, StoreError> {
         let mut tx = self.read_site(scope).await?;
-        let rows = list(filter, page).build().fetch_all(tx.connection()).await.store()?;
+        let rows = list(filter, page)
+            .build()
+            .fetch_all(tx.connection())
+            .await
+            .store()?;
         let rows = rows.iter().map(summary_of).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::from_rows(rows, page, |order| order.id.as_uuid()))
     }
 
-    async fn get(&self, scope: &SiteScope, id: OrderId, buyer: Option<PartyId>) -> Result<Option<OrderView>, StoreError> {
+    async fn get(
+        &self,
+        scope: &SiteScope,
+        id: OrderId,
+        buyer: Option<PartyId>,
+    ) -> Result<Option<OrderView>, StoreError> {
         let mut tx = self.read_site(scope).await?;
         let row = sqlx::query("select * from orders where id = $1 and ($2::uuid is null or buyer_id = $2)")
             .bind(id.as_uuid())
@@ -81,7 +97,12 @@ impl OrderQueries for Database {
         Ok(Some(OrderView::of(&order, history)))
     }
 
-    async fn facts(&self, scope: &SiteScope, buyer: PartyId, tiers: &[TierId]) -> Result<PlacingFacts, StoreError> {
+    async fn facts(
+        &self,
+        scope: &SiteScope,
+        buyer: PartyId,
+        tiers: &[TierId],
+    ) -> Result<PlacingFacts, StoreError> {
         let mut tx = self.read_site(scope).await?;
         Ok(facts(&mut tx, None, buyer, tiers).await?.1)
     }
@@ -98,7 +119,11 @@ async fn history(tx: &mut SiteTx, order: OrderId) -> Result<Vec<EventView>, Stor
         .await
         .store()?;
     let view = |row: &PgRow| -> Result<_, sqlx::Error> {
-        Ok(EventView { kind: row.try_get("kind")?, at: row.try_get("at")?, payload: row.try_get("payload")? })
+        Ok(EventView {
+            kind: row.try_get("kind")?,
+            at: row.try_get("at")?,
+            payload: row.try_get("payload")?,
+        })
     };
     rows.iter().map(view).collect::<Result<_, _>>().store()
 }

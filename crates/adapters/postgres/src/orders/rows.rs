@@ -1,7 +1,9 @@
 //! Rows as entities.
 
 use posx_kernel::{ChainAssetId, Currency, LineId, Money, OrderId, PartyId, StoreError, TierId};
-use posx_orders::{Approval, Delivery, Lifecycle, Line, Order, OrderKind, OrderNumber, PaymentStatus, WalletAddress};
+use posx_orders::{
+    Approval, Delivery, Lifecycle, Line, Order, OrderKind, OrderNumber, PaymentStatus, WalletAddress,
+};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 

@@ -23,7 +23,10 @@ struct WalletRow {
 
 /// What placing and previewing read: the plan and the wallets come with each tier's row, so that it is one statement.
 pub(super) async fn facts(
-    tx: &mut SiteTx, call: Option<&IdempotentCall>, buyer: PartyId, tiers: &[TierId],
+    tx: &mut SiteTx,
+    call: Option<&IdempotentCall>,
+    buyer: PartyId,
+    tiers: &[TierId],
 ) -> Result<(Claim, PlacingFacts), StoreError> {
     let lock = call.map(|call| lock_name(tx, call));
     let sql = sqlx::AssertSqlSafe(format!(
@@ -50,18 +53,28 @@ pub(super) async fn facts(
         .fetch_all(tx.connection())
         .await
         .store()?;
-    let first = rows.first().ok_or_else(|| StoreError::broken("a select without a condition gave no row"))?;
+    let first = rows
+        .first()
+        .ok_or_else(|| StoreError::broken("a select without a condition gave no row"))?;
     let claim = call.map_or(Ok(Claim::New), |call| claim_of(first, call))?;
     let wallets: Option<sqlx::types::Json<Vec<WalletRow>>> = first.try_get("wallets").store()?;
     let mut facts = PlacingFacts {
         tiers: Vec::with_capacity(tiers.len()),
-        wallets: wallets.map_or_else(Vec::new, |wallets| wallets.0).into_iter().filter_map(wallet).collect(),
+        wallets: wallets
+            .map_or_else(Vec::new, |wallets| wallets.0)
+            .into_iter()
+            .filter_map(wallet)
+            .collect(),
         plan_snapshot: first.try_get("plan").store()?,
     };
     for row in &rows {
         if row.try_get("found").store()? {
             let available = stock_of(row)?.available();
-            facts.tiers.push(TierFacts { tier: tier_of(row)?, asset: asset_of(row)?, available });
+            facts.tiers.push(TierFacts {
+                tier: tier_of(row)?,
+                asset: asset_of(row)?,
+                available,
+            });
         }
     }
     Ok((claim, facts))
@@ -74,7 +87,10 @@ fn wallet(row: WalletRow) -> Option<WalletAddress> {
 #[async_trait]
 impl OrderRepository for SiteTx {
     async fn begin_placing(
-        &mut self, call: Option<&IdempotentCall>, buyer: PartyId, tiers: &[TierId],
+        &mut self,
+        call: Option<&IdempotentCall>,
+        buyer: PartyId,
+        tiers: &[TierId],
     ) -> Result<(Claim, PlacingFacts), StoreError> {
         facts(self, call, buyer, tiers).await
     }
@@ -118,7 +134,11 @@ impl OrderRepository for SiteTx {
         .execute(self.connection())
         .await
         .store()?;
-        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::broken("an order that was read is gone")) }
+        if done.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::broken("an order that was read is gone"))
+        }
     }
 
     async fn due(&mut self, now: Timestamp, limit: u16) -> Result<Vec<OrderId>, StoreError> {
@@ -130,7 +150,9 @@ impl OrderRepository for SiteTx {
         .fetch_all(self.connection())
         .await
         .store()?;
-        rows.iter().map(|row| Ok(OrderId::from_uuid(row.try_get(0).store()?))).collect()
+        rows.iter()
+            .map(|row| Ok(OrderId::from_uuid(row.try_get(0).store()?)))
+            .collect()
     }
 }
 
@@ -144,7 +166,10 @@ pub(super) async fn with_lines(tx: &mut SiteTx, mut order: Order) -> Result<Orde
     .await
     .store()?;
     let currency = order.currency();
-    order.lines = rows.iter().map(|row| line_of(row, currency)).collect::<Result<_, _>>()?;
+    order.lines = rows
+        .iter()
+        .map(|row| line_of(row, currency))
+        .collect::<Result<_, _>>()?;
     Ok(order)
 }
 
@@ -205,16 +230,57 @@ async fn insert_order(tx: &mut SiteTx, new: &NewOrder<'_>) -> Result<(), StoreEr
         .bind(order.paid_at)
         .bind(lines(|line| line.id.as_uuid()))
         .bind(lines(|line| line.tier.as_uuid()))
-        .bind(order.lines.iter().map(|line| line.tier_name.clone()).collect::<Vec<_>>())
+        .bind(
+            order
+                .lines
+                .iter()
+                .map(|line| line.tier_name.clone())
+                .collect::<Vec<_>>(),
+        )
         .bind(lines(|line| line.asset.as_uuid()))
-        .bind(order.lines.iter().map(|line| i32::try_from(line.quantity).unwrap_or(i32::MAX)).collect::<Vec<_>>())
-        .bind(order.lines.iter().map(|line| line.unit_price.minor()).collect::<Vec<_>>())
-        .bind(order.lines.iter().map(|line| line.amount.minor()).collect::<Vec<_>>())
-        .bind(order.lines.iter().map(|line| line.tokens.to_string()).collect::<Vec<_>>())
-        .bind(order.lines.iter().map(|line| line.counted_per_buyer).collect::<Vec<_>>())
+        .bind(
+            order
+                .lines
+                .iter()
+                .map(|line| i32::try_from(line.quantity).unwrap_or(i32::MAX))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            order
+                .lines
+                .iter()
+                .map(|line| line.unit_price.minor())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            order
+                .lines
+                .iter()
+                .map(|line| line.amount.minor())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            order
+                .lines
+                .iter()
+                .map(|line| line.tokens.to_string())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            order
+                .lines
+                .iter()
+                .map(|line| line.counted_per_buyer)
+                .collect::<Vec<_>>(),
+        )
         .bind(new.events.iter().map(|event| event.kind).collect::<Vec<_>>())
         .bind(new.events.iter().map(|event| event.subject).collect::<Vec<_>>())
-        .bind(new.events.iter().map(|event| event.payload.clone()).collect::<Vec<_>>())
+        .bind(
+            new.events
+                .iter()
+                .map(|event| event.payload.clone())
+                .collect::<Vec<_>>(),
+        )
         .bind(call.map(|call| &call.actor))
         .bind(call.map(|call| call.operation))
         .bind(call.map(|call| &call.key))
@@ -227,5 +293,8 @@ async fn insert_order(tx: &mut SiteTx, new: &NewOrder<'_>) -> Result<(), StoreEr
     if row.try_get("kept").store()? {
         return Ok(());
     }
-    Err(StoreError::new(StoreFault::Retry, "the key was taken in the meantime"))
+    Err(StoreError::new(
+        StoreFault::Retry,
+        "the key was taken in the meantime",
+    ))
 }

@@ -5,7 +5,7 @@ use posx_ledger::{Account, Entry, EntryFilter, EntryKind, LedgerQueries as _, Po
 use posx_tiers::TiersTx;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::server::{connect, shared};
+use crate::server::{connect, shared, superuser};
 use crate::world::{World, new_id, noon, usd};
 
 fn payment(cause: uuid::Uuid, minor: i64) -> Entry {
@@ -21,7 +21,7 @@ async fn post(world: &World, entry: &Entry) -> Posted {
 }
 
 async fn app_in(world: &World) -> PgConnection {
-    let mut connection = connect(&shared().app()).await;
+    let mut connection = connect(&shared().app_url).await;
     let begin = format!("begin; set local app.current_site_id = '{}'", world.site.id.as_uuid());
     sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut connection).await.expect("begun");
     connection
@@ -101,7 +101,7 @@ async fn p31_a_posting_added_to_an_older_entry_is_refused_and_no_line_is_ever_ch
 
     // Not even a superuser, by accident.
     for sql in ["update postings set amount = amount", "delete from postings", "delete from entries", "delete from accounts"] {
-        let mut admin = shared().as_superuser().await;
+        let mut admin = superuser().await;
         let mut tx = admin.begin().await.expect("a transaction");
         let sql = format!("{sql} where site_id = $1");
         let refused = sqlx::query(sqlx::AssertSqlSafe(sql.as_str())).bind(world.site.id.as_uuid()).execute(&mut *tx).await;

@@ -1,13 +1,10 @@
-//! The adapter on real PostgreSQL.
+//! The adapter on real PostgreSQL: what its ports promise, and what the database refuses.
 
-mod audit;
 mod idempotency;
 mod inbox;
 mod isolation;
-mod jobs;
 mod ledger;
 mod migrate;
-mod orders;
 mod posture;
 mod server;
 mod stock;

@@ -8,7 +8,7 @@ use posx_tiers::{CorrectSupply, StockView, TierError, TierQueries as _};
 use sqlx::Row as _;
 use tokio::task::JoinSet;
 
-use crate::server::shared;
+use crate::server::superuser;
 use crate::world::{World, terms};
 
 async fn stock(world: &World, tier: posx_kernel::TierId) -> StockView {
@@ -23,7 +23,7 @@ async fn movements(tier: posx_kernel::TierId) -> (i64, i64, i64) {
          from stock_movements where tier_id = $1",
     )
     .bind(tier.as_uuid())
-    .fetch_one(&mut shared().as_superuser().await)
+    .fetch_one(&mut superuser().await)
     .await
     .expect("sums");
     (row.get(0), row.get(1), row.get(2))

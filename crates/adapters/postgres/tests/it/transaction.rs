@@ -16,7 +16,7 @@ async fn begin(database: &Database, scope: &SiteScope) -> Box<dyn TiersTx> {
 /// A pool of one connection, so that the next look uses the very connection that was used before.
 async fn one_connection(acquire_timeout: Duration) -> Database {
     let options = DatabaseOptions { pool_size: 1, acquire_timeout, ..DatabaseOptions::default() };
-    Database::connect(&shared().app(), options).await.expect("a pool")
+    Database::connect(&shared().app_url, options).await.expect("a pool")
 }
 
 #[tokio::test]

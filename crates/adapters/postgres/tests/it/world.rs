@@ -65,11 +65,11 @@ impl World {
 
     pub async fn with_pool(pool_size: u32) -> Self {
         let options = DatabaseOptions { pool_size, acquire_timeout: Duration::from_secs(30), ..DatabaseOptions::default() };
-        let database = Database::connect(&shared().app(), options).await.expect("the app role's pool");
+        let database = Database::connect(&shared().app_url, options).await.expect("the app role's pool");
         let clock = Arc::new(ManualClock::stopped_at(noon()));
         let dyn_clock: Arc<dyn Clock> = clock.clone();
         let (ids, random): (Arc<dyn Ids>, Arc<dyn Randomness>) = (Arc::new(SystemIds), Arc::new(SystemRandomness));
-        let planes = PlatformDatabase::connect(&shared().platform(), dyn_clock.clone(), ids.clone()).await;
+        let planes = PlatformDatabase::connect(&shared().platform_url, dyn_clock.clone(), ids.clone()).await;
         let platform = Platform::new(
             Arc::new(planes.expect("the platform role's pool")),
             dyn_clock.clone(),

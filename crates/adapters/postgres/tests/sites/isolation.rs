@@ -15,7 +15,9 @@ async fn lived_in() -> World {
 }
 
 async fn within(site: Option<uuid::Uuid>) -> PgConnection {
-    let mut connection = PgConnection::connect(&database().app_url).await.expect("connected");
+    let mut connection = PgConnection::connect(&database().app_url)
+        .await
+        .expect("connected");
     let begin = match site {
         Some(site) => format!("BEGIN; SET LOCAL app.current_site_id = '{site}'"),
         None => "BEGIN".to_owned(),
@@ -31,10 +33,18 @@ async fn p01_no_command_on_any_table_sees_or_changes_another_sites_rows() {
     assert!(tables.len() >= 20, "{tables:?}");
     let mut with_rows = 0;
     for table in &tables {
-        let own = na.database.rows_seen(table, na.site.id, Some(na.site.id)).await.expect("own rows");
+        let own = na
+            .database
+            .rows_seen(table, na.site.id, Some(na.site.id))
+            .await
+            .expect("own rows");
         with_rows += usize::from(own > 0);
         for foreigner in [Some(asia.site.id), None] {
-            let seen = na.database.rows_seen(table, na.site.id, foreigner).await.expect("a count");
+            let seen = na
+                .database
+                .rows_seen(table, na.site.id, foreigner)
+                .await
+                .expect("a count");
             assert_eq!(seen, 0, "{table} seen from {foreigner:?}");
         }
         for command in [
@@ -65,9 +75,16 @@ async fn p01_a_row_cannot_be_written_into_another_site_or_into_none() {
         )
     };
     let foreign = format!("'{}'", na.site.id.as_uuid());
-    for (within_site, site) in [(Some(asia.site.id.as_uuid()), foreign.as_str()), (None, foreign.as_str()), (None, "default")] {
+    for (within_site, site) in [
+        (Some(asia.site.id.as_uuid()), foreign.as_str()),
+        (None, foreign.as_str()),
+        (None, "default"),
+    ] {
         let mut connection = within(within_site).await;
-        assert!(connection.execute(AssertSqlSafe(insert(site))).await.is_err(), "{within_site:?} {site}");
+        assert!(
+            connection.execute(AssertSqlSafe(insert(site))).await.is_err(),
+            "{within_site:?} {site}"
+        );
     }
 }
 
@@ -78,13 +95,29 @@ async fn p02_after_the_end_of_a_transaction_the_pooled_connection_has_no_site() 
     for commit in [true, false] {
         let buyer = world.join(None).await;
         if commit {
-            assert!(world.place(&world.wish(buyer.party, &world.tier(10_000, 1).await, 1)).await.is_ok());
+            assert!(
+                world
+                    .place(&world.wish(buyer.party, &world.tier(10_000, 1).await, 1))
+                    .await
+                    .is_ok()
+            );
         } else {
-            let unknown = posx_tiers::Tier { id: posx_kernel::TierId::from_uuid(SystemIds.uuid(world.now())), ..world.tier(1000, 1).await };
+            let unknown = posx_tiers::Tier {
+                id: posx_kernel::TierId::from_uuid(SystemIds.uuid(world.now())),
+                ..world.tier(1000, 1).await
+            };
             assert!(world.place(&world.wish(buyer.party, &unknown, 1)).await.is_err());
         }
         for table in ["orders", "tiers", "events"] {
-            assert_eq!(world.database.rows_seen(table, world.site.id, None).await.expect("a count"), 0, "{table}");
+            assert_eq!(
+                world
+                    .database
+                    .rows_seen(table, world.site.id, None)
+                    .await
+                    .expect("a count"),
+                0,
+                "{table}"
+            );
         }
     }
 }
@@ -107,7 +140,9 @@ async fn p03_the_app_role_cannot_switch_row_level_security_off_truncate_or_becom
         "create table mine (x int)",
         "set row_security = off; select * from orders",
     ] {
-        let mut connection = PgConnection::connect(&database().app_url).await.expect("connected");
+        let mut connection = PgConnection::connect(&database().app_url)
+            .await
+            .expect("connected");
         assert!(connection.execute(forbidden).await.is_err(), "{forbidden}");
     }
 }
@@ -121,14 +156,19 @@ async fn p04_a_row_cannot_name_another_sites_row() {
         "insert into tier_stock (tier_id, supply) values ('{}', 5)",
         tier.id.as_uuid()
     );
-    let refused = connection.execute(AssertSqlSafe(foreign)).await.expect_err("the tier is another site's");
+    let refused = connection
+        .execute(AssertSqlSafe(foreign))
+        .await
+        .expect_err("the tier is another site's");
     assert!(refused.to_string().contains("foreign key"), "{refused}");
 }
 
 #[tokio::test]
 async fn p05_site_id_never_changes_not_even_by_the_owner() {
     let (na, asia) = (lived_in().await, lived_in().await);
-    let mut owner = PgConnection::connect(&database().superuser_url).await.expect("connected");
+    let mut owner = PgConnection::connect(&database().superuser_url)
+        .await
+        .expect("connected");
     for table in na.database.site_tables().await.expect("the catalogue") {
         let (from, to) = (na.site.id.as_uuid(), asia.site.id.as_uuid());
         let move_row = format!("update {table} set site_id = '{to}' where site_id = '{from}'");
@@ -161,7 +201,9 @@ async fn a_job_carries_its_transactions_site_whatever_its_payload_says() {
         na.site.id.as_uuid()
     );
     connection.execute(AssertSqlSafe(forged)).await.expect("added");
-    let mut jobs = PgConnection::connect(&database().jobs_url).await.expect("connected");
+    let mut jobs = PgConnection::connect(&database().jobs_url)
+        .await
+        .expect("connected");
     let row = sqlx::query(
         "select count(*) filter (where payload ->> 'site_id' = $1) as asia, count(*) filter (where payload ->> 'site_id' = $2) as na
          from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id where t.identifier = 'forged'",
@@ -173,5 +215,11 @@ async fn a_job_carries_its_transactions_site_whatever_its_payload_says() {
     .expect("counted");
     assert_eq!((row.get::<i64, _>("asia"), row.get::<i64, _>("na")), (1, 0));
     let mut nowhere = within(None).await;
-    assert!(nowhere.execute("select app.add_job('forged', '{}', 'k', 0, 0, 1)").await.is_err(), "no site, no job");
+    assert!(
+        nowhere
+            .execute("select app.add_job('forged', '{}', 'k', 0, 0, 1)")
+            .await
+            .is_err(),
+        "no site, no job"
+    );
 }

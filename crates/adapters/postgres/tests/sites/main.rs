@@ -5,5 +5,6 @@ mod isolation;
 mod ledger;
 mod orders;
 mod posture;
+mod shares;
 mod stock;
 mod world;

@@ -10,7 +10,12 @@ async fn p07_many_parallel_buyers_of_fewer_units_get_exactly_the_units() {
     let world = World::new("USD").await;
     let tier = world.tier(10_000, 7).await;
     let buyers = join_all((0..40).map(|_| world.join(None))).await;
-    let tries = join_all(buyers.iter().map(|buyer| async { world.place(&world.wish(buyer.party, &tier, 1)).await })).await;
+    let tries = join_all(
+        buyers
+            .iter()
+            .map(|buyer| async { world.place(&world.wish(buyer.party, &tier, 1)).await }),
+    )
+    .await;
     let mut placed = Vec::new();
     for outcome in tries {
         match outcome {
@@ -20,24 +25,50 @@ async fn p07_many_parallel_buyers_of_fewer_units_get_exactly_the_units() {
         }
     }
     assert_eq!(placed.len(), 7);
-    let seen = world.database.tier(&world.scope, tier.id, true, world.now()).await.expect("read").expect("there");
+    let seen = world
+        .database
+        .tier(&world.scope, tier.id, true, world.now())
+        .await
+        .expect("read")
+        .expect("there");
     let stock = seen.stock.expect("staff see the counters");
     assert_eq!((stock.reserved, stock.sold, stock.available), (7, 0, 0));
 
     world.clock.advance(chrono::Duration::minutes(16));
     for order in placed {
-        assert_eq!(world.orders.expire(&world.scope, order.id).await.expect("expired"), Closed::Now);
+        assert_eq!(
+            world
+                .orders
+                .expire(&world.scope, order.id)
+                .await
+                .expect("expired"),
+            Closed::Now
+        );
     }
-    let seen = world.database.tier(&world.scope, tier.id, true, world.now()).await.expect("read").expect("there");
-    assert_eq!(seen.stock.map(|stock| stock.available), Some(7), "all of it is back");
+    let seen = world
+        .database
+        .tier(&world.scope, tier.id, true, world.now())
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!(
+        seen.stock.map(|stock| stock.available),
+        Some(7),
+        "all of it is back"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p08_an_edit_with_a_stale_version_is_refused() {
     let world = World::new("USD").await;
     let tier = world.tier(10_000, 7).await;
-    let both = join_all([true, false].map(|active| world.tiers.set_active(&world.scope, tier.id, 1, active))).await;
-    assert_eq!(both.iter().filter(|outcome| outcome.is_ok()).count(), 1, "one of two editors wins");
+    let both =
+        join_all([true, false].map(|active| world.tiers.set_active(&world.scope, tier.id, 1, active))).await;
+    assert_eq!(
+        both.iter().filter(|outcome| outcome.is_ok()).count(),
+        1,
+        "one of two editors wins"
+    );
     let refused = both.into_iter().find_map(Result::err).expect("the other is told");
     assert_eq!(refused.code(), "version_stale");
 }
@@ -70,6 +101,9 @@ async fn p10_the_same_key_at_the_same_moment_makes_one_order() {
     }
     assert_eq!(made, 1);
     let mut wish = world.wish(buyer.party, &tier, 1);
-    wish.call = Some(posx_kernel::IdempotentCall { fingerprint: [8; 32], ..call });
+    wish.call = Some(posx_kernel::IdempotentCall {
+        fingerprint: [8; 32],
+        ..call
+    });
     assert!(matches!(world.place(&wish).await, Err(OrderError::KeyReused)));
 }

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use posx_kernel::{
-    Begin, Clock, IdentityId, Ids, ManualClock, Money, PartyId, SiteScope, SystemClock, SystemIds, SystemRandomness, TokenAmount,
+    Begin, Clock, IdentityId, Ids, ManualClock, Money, PartyId, SiteScope, SystemClock, SystemIds,
+    SystemRandomness, TokenAmount,
 };
 use posx_orders::testing::ScriptedGateway;
 use posx_orders::{Order, Orders, OrdersTx, PlaceOrder, Placed, WishedLine};
@@ -24,8 +25,13 @@ pub struct World {
 }
 
 pub async fn database(pool_size: u32) -> Database {
-    let options = DatabaseOptions { pool_size, ..DatabaseOptions::default() };
-    Database::connect(&posx_testkit::database().app_url, options).await.expect("the app role connects")
+    let options = DatabaseOptions {
+        pool_size,
+        ..DatabaseOptions::default()
+    };
+    Database::connect(&posx_testkit::database().app_url, options)
+        .await
+        .expect("the app role connects")
 }
 
 impl World {
@@ -35,13 +41,26 @@ impl World {
 
     pub async fn on(database: Database, currency: &str) -> Self {
         let site = posx_testkit::fresh_site(currency).await;
-        let (clock, ids, randomness) = (Arc::new(ManualClock::default()), Arc::new(SystemIds), Arc::new(SystemRandomness));
+        let (clock, ids, randomness) = (
+            Arc::new(ManualClock::default()),
+            Arc::new(SystemIds),
+            Arc::new(SystemRandomness),
+        );
         let db = Arc::new(database.clone());
         let gateway = Arc::new(ScriptedGateway::default());
         Self {
             scope: SiteScope::of_verified_request(site.id),
-            tenancy: Tenancy::new(db.clone() as Arc<dyn Begin<dyn TenancyTx>>, clock.clone(), ids.clone(), randomness.clone()),
-            tiers: Tiers::new(db.clone() as Arc<dyn Begin<dyn TiersTx>>, clock.clone(), ids.clone()),
+            tenancy: Tenancy::new(
+                db.clone() as Arc<dyn Begin<dyn TenancyTx>>,
+                clock.clone(),
+                ids.clone(),
+                randomness.clone(),
+            ),
+            tiers: Tiers::new(
+                db.clone() as Arc<dyn Begin<dyn TiersTx>>,
+                clock.clone(),
+                ids.clone(),
+            ),
             orders: Orders::new(
                 db.clone() as Arc<dyn Begin<dyn OrdersTx>>,
                 db,
@@ -64,13 +83,24 @@ impl World {
 
     pub async fn join(&self, referral_code: Option<&str>) -> Member {
         let subject = SystemIds.uuid(SystemClock.now()).to_string();
-        let identity = self.directory.identity("https://issuer.test/", &subject).await.expect("an identity");
-        let join = Join { site: &self.site, identity, referral_code };
+        let identity = self
+            .directory
+            .identity("https://issuer.test/", &subject)
+            .await
+            .expect("an identity");
+        let join = Join {
+            site: &self.site,
+            identity,
+            referral_code,
+        };
         self.tenancy.join(&self.scope, join).await.expect("joined").member
     }
 
     pub async fn tier(&self, price: i64, supply: i64) -> Tier {
-        let symbol = format!("T{}", &SystemIds.uuid(self.now()).simple().to_string().to_uppercase()[20..32]);
+        let symbol = format!(
+            "T{}",
+            &SystemIds.uuid(self.now()).simple().to_string().to_uppercase()[20..32]
+        );
         let asset = CreateAsset {
             chain: Chain::Polygon,
             symbol,
@@ -78,7 +108,11 @@ impl World {
             provider_asset: "PSX_POLYGON".to_owned(),
             vault: "0".to_owned(),
         };
-        let asset = self.tiers.create_asset(&self.scope, asset).await.expect("an asset");
+        let asset = self
+            .tiers
+            .create_asset(&self.scope, asset)
+            .await
+            .expect("an asset");
         let terms = EditTier {
             name: "Seed".to_owned(),
             description: String::new(),
@@ -97,14 +131,20 @@ impl World {
             supply,
         };
         let actor = IdentityId::from_uuid(SystemIds.uuid(self.now()));
-        self.tiers.create(&self.scope, self.site.currency, actor, wish).await.expect("a tier")
+        self.tiers
+            .create(&self.scope, self.site.currency, actor, wish)
+            .await
+            .expect("a tier")
     }
 
     pub fn wish(&self, buyer: PartyId, tier: &Tier, quantity: u32) -> PlaceOrder<'_> {
         PlaceOrder {
             site: &self.site,
             buyer,
-            lines: vec![WishedLine { tier: tier.id, quantity }],
+            lines: vec![WishedLine {
+                tier: tier.id,
+                quantity,
+            }],
             wallet_address: Some("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed".to_owned()),
             referrer: None,
             call: None,
@@ -112,12 +152,19 @@ impl World {
     }
 
     pub async fn place(&self, wish: &PlaceOrder<'_>) -> Result<Placed, posx_orders::OrderError> {
-        let answer = |order: &Order| posx_kernel::StoredAnswer { status: 201, body: order.id.to_string().into_bytes() };
+        let answer = |order: &Order| posx_kernel::StoredAnswer {
+            status: 201,
+            body: order.id.to_string().into_bytes(),
+        };
         self.orders.place(&self.scope, wish, &answer).await
     }
 
     pub async fn placed(&self, buyer: PartyId, tier: &Tier, quantity: u32) -> Order {
-        match self.place(&self.wish(buyer, tier, quantity)).await.expect("placed") {
+        match self
+            .place(&self.wish(buyer, tier, quantity))
+            .await
+            .expect("placed")
+        {
             Placed::New { order, .. } => *order,
             Placed::Replayed(_) => panic!("no key was given"),
         }

@@ -1,0 +1,171 @@
+//! Who the caller is here, joining, whom they referred, and their wallets.
+
+use actix_web::web::Json as Answer;
+use actix_web::{HttpResponse, get, post, put};
+use chrono::{DateTime, Utc};
+use posx_kernel::{Cursor, IdentityId, Page, PartyId};
+use posx_orders::Wallet;
+use posx_tenancy::{Join, Member, ReferralClaim, ReferralCode, ReferralEntry, Role};
+use posx_tiers::ChainFamily;
+use serde::{Deserialize, Serialize};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::sites::SiteView;
+use super::{page, whole};
+use crate::extract::{Allowed, Guarded, Id, Json, Policy as _, Query, SignedIn, SiteMember, can};
+use crate::problem::ApiError;
+use crate::state::Api;
+
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(get_me).service(join).service(wallets).service(bind_wallet).service(referrals);
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MeView {
+    pub identity_id: IdentityId,
+    pub site: SiteView,
+    /// Absent until the caller joins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub membership: Option<MembershipView>,
+    /// In the answer to joining: what became of the referral code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referral: Option<ReferralClaim>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MembershipView {
+    pub party_id: PartyId,
+    pub role: Role,
+    pub capabilities: Vec<&'static str>,
+    pub referral_code: ReferralCode,
+}
+
+impl MembershipView {
+    fn of(member: &Member) -> Self {
+        Self {
+            party_id: member.party,
+            role: member.role,
+            capabilities: member.role.capabilities().iter().map(|capability| capability.as_str()).collect(),
+            referral_code: member.referral_code.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinBody {
+    /// One that is unknown does not block joining.
+    referral_code: Option<String>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct WalletView {
+    pub family: ChainFamily,
+    /// In canonical form.
+    pub address: String,
+    pub bound_at: DateTime<Utc>,
+}
+
+impl WalletView {
+    fn of(wallet: &Wallet) -> Self {
+        Self {
+            family: wallet.address.family(),
+            address: wallet.address.to_string(),
+            bound_at: wallet.bound_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WalletBody {
+    address: String,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ReferralsView {
+    /// What the caller gives to others.
+    pub referral_code: ReferralCode,
+    pub items: Vec<ReferralEntry>,
+    #[schema(value_type = Option<String>)]
+    pub next: Option<Cursor>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    limit: Option<u16>,
+    after: Option<Cursor>,
+}
+
+/// The caller's identity, and their place in this site if they have one.
+#[utoipa::path(tag = "me", operation_id = "get_me", extensions(("x-capability" = json!("signed-in"))),
+    responses((status = 200, body = MeView)))]
+#[get("/api/v1/me")]
+async fn get_me(api: Api, me: SignedIn) -> Result<Answer<MeView>, ApiError> {
+    let member = SiteMember::find(&api, &me.context, me.caller).await?;
+    Ok(Answer(MeView {
+        identity_id: me.caller.identity,
+        site: SiteView::of(&me.context.site),
+        membership: member.as_ref().map(MembershipView::of),
+        referral: None,
+    }))
+}
+
+/// Joins the site as a buyer. Joining again changes nothing.
+#[utoipa::path(tag = "me", operation_id = "join_site", request_body = JoinBody,
+    extensions(("x-capability" = json!("signed-in"))),
+    responses((status = 201, body = MeView, description = "Joined."), (status = 200, body = MeView, description = "A member before.")))]
+#[post("/api/v1/me")]
+async fn join(api: Api, Guarded(me, Json(body)): Guarded<SignedIn, Json<JoinBody>>) -> Result<HttpResponse, ApiError> {
+    let wish = Join {
+        site: &me.context.site,
+        identity: me.caller.identity,
+        referral_code: body.referral_code.as_deref(),
+    };
+    let joined = api.tenancy.join(&me.context.scope, wish).await?;
+    let view = MeView {
+        identity_id: me.caller.identity,
+        site: SiteView::of(&me.context.site),
+        membership: Some(MembershipView::of(&joined.member)),
+        referral: Some(joined.referral),
+    };
+    Ok(if joined.new { HttpResponse::Created() } else { HttpResponse::Ok() }.json(view))
+}
+
+/// The caller's wallets, at most one for each family of chains.
+#[utoipa::path(tag = "me", operation_id = "list_wallets", extensions(("x-capability" = json!(can::Buy::names()))),
+    responses((status = 200, body = Page<WalletView>)))]
+#[get("/api/v1/me/wallets")]
+async fn wallets(api: Api, me: Allowed<can::Buy>) -> Result<Answer<Page<WalletView>>, ApiError> {
+    let wallets = api.order_queries.wallets(me.scope(), me.party()).await?;
+    Ok(Answer(whole(wallets.iter().map(WalletView::of).collect())))
+}
+
+/// Binds a wallet address, in the place of an earlier one of this family. Placed orders keep the address they have.
+#[utoipa::path(tag = "me", operation_id = "bind_wallet", request_body = WalletBody,
+    params(("family" = ChainFamily, Path)), extensions(("x-capability" = json!(can::Buy::names()))),
+    responses((status = 200, body = WalletView), (status = 409, description = "Another buyer has bound it.")))]
+#[put("/api/v1/me/wallets/{family}")]
+async fn bind_wallet(
+    api: Api,
+    Guarded(me, (Id(family), Json(body))): Guarded<Allowed<can::Buy>, (Id<ChainFamily>, Json<WalletBody>)>,
+) -> Result<Answer<WalletView>, ApiError> {
+    let bound = api.orders.bind_wallet(me.scope(), me.party(), family, &body.address).await;
+    let wallet = bound.map_err(|error| ApiError::from(error).on_field("wallet_address", "address"))?;
+    Ok(Answer(WalletView::of(&wallet)))
+}
+
+/// Whom the caller referred, newest first, and the caller's own code.
+#[utoipa::path(tag = "me", operation_id = "list_referrals",
+    params(("limit" = Option<u16>, Query), ("after" = Option<String>, Query)),
+    extensions(("x-capability" = json!(can::Buy::names()))), responses((status = 200, body = ReferralsView)))]
+#[get("/api/v1/referrals")]
+async fn referrals(
+    api: Api,
+    Guarded(me, Query(query)): Guarded<Allowed<can::Buy>, Query<Listing>>,
+) -> Result<Answer<ReferralsView>, ApiError> {
+    let page = page(query.limit, query.after);
+    let Page { items, next } = api.referral_queries.referred_by(me.scope(), me.party(), page).await?;
+    Ok(Answer(ReferralsView { referral_code: me.member().referral_code.clone(), items, next }))
+}

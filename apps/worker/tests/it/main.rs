@@ -1,0 +1,10 @@
+//! The worker on real PostgreSQL.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in a test function")]
+
+mod crash;
+mod flow;
+mod queue;
+mod schedule;
+mod webhooks;
+mod world;

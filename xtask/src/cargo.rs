@@ -1,0 +1,89 @@
+//! Running cargo from the root of the tree, as the same version that runs us.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::Failed;
+
+pub(crate) fn command(root: &Path) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).stdin(Stdio::null());
+    command
+}
+
+/// Runs `cargo …` with its output shown.
+pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), Failed> {
+    let shown = format!("cargo {}", arguments.join(" "));
+    let status = command(root)
+        .args(arguments)
+        .status()
+        .map_err(|error| Failed(format!("`{shown}` did not start: {error}")))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failed(format!("`{shown}` failed ({status})")))
+    }
+}
+
+/// Whether a subcommand that is not part of Rust is installed.
+pub(crate) fn has(root: &Path, subcommand: &str) -> bool {
+    let mut probe = command(root);
+    probe
+        .args([subcommand, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success())
+}
+
+/// The part of cargo's build messages that is read here.
+#[derive(Deserialize)]
+struct Message {
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// Builds with `cargo build …` and says where the binary is.
+pub(crate) fn build(root: &Path, binary: &str, arguments: &[&str]) -> Result<PathBuf, Failed> {
+    let output = command(root)
+        .args(["build", "--quiet", "--message-format=json-render-diagnostics"])
+        .args(["--bin", binary])
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| Failed(format!("cargo did not start: {error}")))?;
+    if !output.status.success() {
+        return Err(Failed(format!("{binary} does not build ({})", output.status)));
+    }
+    executable(&String::from_utf8_lossy(&output.stdout), binary)
+        .ok_or_else(|| Failed(format!("cargo did not say where it put {binary}")))
+}
+
+fn executable(messages: &str, binary: &str) -> Option<PathBuf> {
+    messages.lines().find_map(|line| {
+        let message: Message = serde_json::from_str(line).ok()?;
+        let of_binary = message.target.is_some_and(|target| target.name == binary);
+        message.executable.filter(|_| of_binary)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_among_the_messages_of_a_build() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"posx-api"},"executable":"/t/debug/posx-api"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages, "posx-api"), Some("/t/debug/posx-api".into()));
+        assert_eq!(executable(messages, "posx"), None);
+    }
+}
