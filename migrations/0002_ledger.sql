@@ -52,7 +52,7 @@ as $$
 declare
   entry uuid := (to_jsonb(new) ->> tg_argv[0])::uuid;
 begin
-  if not exists (select from public.postings p where p.site_id = new.site_id and p.entry_id = entry)
+  if not exists (select from public.postings p where p.site_id = new.site_id and p.entry_id = entry and p.line = 0)
      or exists (select from public.postings p where p.site_id = new.site_id and p.entry_id = entry
                 group by p.unit having sum(p.amount) <> 0) then
     raise exception 'entry % does not balance', entry

@@ -47,8 +47,7 @@ impl Regen {
                 (true, _) => println!("{} is up to date", derived.path),
                 (false, true) => stale.push(derived.path),
                 (false, false) => {
-                    fs::write(&path, text)
-                        .map_err(|error| Failed(format!("{}: {error}", path.display())))?;
+                    fs::write(&path, text).map_err(|error| Failed(format!("{}: {error}", path.display())))?;
                     println!("{} written", derived.path);
                 }
             }
@@ -67,7 +66,10 @@ fn verdict(stale: &[&str]) -> Result<(), Failed> {
     if stale.is_empty() {
         return Ok(());
     }
-    Err(Failed(format!("out of date: {}; run `cargo xtask regen` and commit the difference", stale.join(", "))))
+    Err(Failed(format!(
+        "out of date: {}; run `cargo xtask regen` and commit the difference",
+        stale.join(", ")
+    )))
 }
 
 fn print(api: &Path, what: &str) -> Result<String, Failed> {
@@ -107,6 +109,9 @@ mod tests {
     fn a_stale_file_is_named_with_what_to_do() {
         assert!(verdict(&[]).is_ok());
         let said = verdict(&["docs/errors.md"]).unwrap_err().to_string();
-        assert!(said.contains("docs/errors.md") && said.contains("cargo xtask regen"), "{said}");
+        assert!(
+            said.contains("docs/errors.md") && said.contains("cargo xtask regen"),
+            "{said}"
+        );
     }
 }

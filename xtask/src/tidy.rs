@@ -32,7 +32,12 @@ struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, line, rule, what } = self;
+        let Self {
+            path,
+            line,
+            rule,
+            what,
+        } = self;
         write!(f, "{path}:{line}: [{rule}] {what}")
     }
 }
@@ -74,7 +79,11 @@ mod tests {
     #[test]
     fn every_rule_holds_in_this_tree() {
         let findings = super::check(&crate::workspace_root()).unwrap();
-        let shown: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
-        assert!(findings.is_empty(), "`cargo xtask tidy` has something to say:\n{shown}");
+        let shown: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        assert!(
+            findings.is_empty(),
+            "`cargo xtask tidy` says:\n{}",
+            shown.join("\n")
+        );
     }
 }

@@ -28,7 +28,20 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "clippy",
-        run: |root| cargo(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+        run: |root| {
+            cargo(
+                root,
+                &[
+                    "clippy",
+                    "--quiet",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "--deny",
+                    "warnings",
+                ],
+            )
+        },
     },
     Step {
         name: "derived files",
@@ -56,9 +69,11 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<Outcome, Failed> {
 
 fn deny(root: &Path) -> Result<Outcome, Failed> {
     if !cargo::has(root, "deny") {
-        return Ok(Outcome::Skipped("cargo-deny is not installed: cargo install --locked cargo-deny"));
+        return Ok(Outcome::Skipped(
+            "cargo-deny is not installed: cargo install --locked cargo-deny",
+        ));
     }
-    cargo(root, &["deny", "--all-features", "check"])
+    cargo(root, &["deny", "check"])
 }
 
 pub(crate) fn run(root: &Path) -> Result<(), Failed> {
@@ -79,7 +94,12 @@ fn run_steps(steps: &[Step], root: &Path) -> Result<String, Failed> {
         let line = match outcome {
             Ok(Outcome::Passed) => format!("  ok       {time:>8}  {}\n", step.name),
             Ok(Outcome::Skipped(why)) => format!("  skipped  {time:>8}  {}: {why}\n", step.name),
-            Err(Failed(why)) => return Err(Failed(format!("verify stopped at {} after {time}: {why}", step.name))),
+            Err(Failed(why)) => {
+                return Err(Failed(format!(
+                    "verify stopped at {} after {time}: {why}",
+                    step.name
+                )));
+            }
         };
         print!("{line}");
         report.push_str(&line);
@@ -110,8 +130,13 @@ mod tests {
             name: "never",
             run: |_| panic!("a step after a failure ran"),
         };
-        let said = run_steps(&[GOOD, bad, never], Path::new(".")).unwrap_err().to_string();
-        assert!(said.starts_with("verify stopped at bad after ") && said.ends_with(": no"), "{said}");
+        let said = run_steps(&[GOOD, bad, never], Path::new("."))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.starts_with("verify stopped at bad after ") && said.ends_with(": no"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -121,6 +146,9 @@ mod tests {
             run: |_| Ok(Outcome::Skipped("not installed")),
         };
         let report = run_steps(&[GOOD, skipped], Path::new(".")).unwrap();
-        assert!(report.contains("ok ") && report.contains("skipped ") && report.contains("not installed"), "{report}");
+        assert!(
+            report.contains("ok ") && report.contains("skipped ") && report.contains("not installed"),
+            "{report}"
+        );
     }
 }

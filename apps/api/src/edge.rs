@@ -58,7 +58,11 @@ async fn answer<B: MessageBody + 'static>(
         Err(_) => Err(ApiError::from(EdgeError::TimedOut).into()),
     };
     let mut answer = match result {
-        Ok(answer) => match answer.response().error().and_then(|error| error.as_error::<ApiError>()) {
+        Ok(answer) => match answer
+            .response()
+            .error()
+            .and_then(|error| error.as_error::<ApiError>())
+        {
             Some(refusal) => {
                 let problem = refuse(refusal, id);
                 ServiceResponse::new(req.clone(), problem)
@@ -93,9 +97,16 @@ fn set_headers(req: &HttpRequest, headers: &mut HeaderMap, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    let policy = if req.path().starts_with("/docs/") { CSP_DOCS } else { CSP_API };
+    let policy = if req.path().starts_with("/docs/") {
+        CSP_DOCS
+    } else {
+        CSP_API
+    };
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -128,9 +139,13 @@ fn note(answer: &ServiceResponse<BoxBody>, method: &'static str, route: &str, to
 
 /// The caller's own id if it can stand in a log, else a new one.
 fn request_id(request: &ServiceRequest) -> String {
-    let sent = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| {
-        (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
-    });
+    let sent = request
+        .headers()
+        .get(&REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .filter(|id| {
+            (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+        });
     match (sent, request.app_data::<Api>()) {
         (Some(id), _) => id.to_owned(),
         (None, Some(api)) => api.ids.uuid(api.clock.now()).simple().to_string(),
@@ -154,5 +169,6 @@ fn known_method(method: &Method) -> &'static str {
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic".to_owned())
 }

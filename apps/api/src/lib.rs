@@ -19,6 +19,6 @@ mod server;
 mod state;
 
 pub use openapi::openapi;
-pub use problem::{ErrorRow, error_catalogue};
+pub use problem::{ErrorRow, error_catalogue, errors_markdown};
 pub use server::{ServeError, app, serve};
 pub use state::{Api, ApiState};

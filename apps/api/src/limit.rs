@@ -59,12 +59,21 @@ async fn count(
 ) -> Result<(), ApiError> {
     match api.limiter.check(class, key, per_minute).await {
         RateVerdict::Allowed { remaining } => {
-            req.extensions_mut().insert(Counted { class, per_minute, remaining });
+            req.extensions_mut().insert(Counted {
+                class,
+                per_minute,
+                remaining,
+            });
             Ok(())
         }
         RateVerdict::Refused { retry_after_s } => {
             metrics::counter!("posx_http_rate_limited_total", "class" => class).increment(1);
-            Err(EdgeError::RateLimited { class, per_minute, retry_after_s }.into())
+            Err(EdgeError::RateLimited {
+                class,
+                per_minute,
+                retry_after_s,
+            }
+            .into())
         }
     }
 }
@@ -81,8 +90,9 @@ pub fn headers(
         None => format!("\"{class}\";r={remaining}"),
     };
     let text = [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)].into_iter();
-    let mut headers: Vec<_> =
-        text.filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))).collect();
+    let mut headers: Vec<_> = text
+        .filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)))
+        .collect();
     if let Some(seconds) = retry_after_s {
         headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
     }
@@ -118,7 +128,12 @@ fn client_address(req: &HttpRequest, trusted: u8) -> Option<IpAddr> {
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .collect();
-    noted.iter().rev().nth(hops).and_then(|address| address.parse().ok()).or(peer)
+    noted
+        .iter()
+        .rev()
+        .nth(hops)
+        .and_then(|address| address.parse().ok())
+        .or(peer)
 }
 
 #[cfg(test)]

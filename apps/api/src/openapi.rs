@@ -6,9 +6,7 @@ use posx_tenancy::Capability;
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{
-    Content, Info, ObjectBuilder, OpenApi, Ref, Required, ResponseBuilder, Type,
-};
+use utoipa::openapi::{Content, Info, ObjectBuilder, OpenApi, Ref, Required, ResponseBuilder, Type};
 use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
 
@@ -23,7 +21,10 @@ pub type MethodsByPath = Vec<(ResourceDef, String)>;
 
 /// The document as `docs/openapi.json` has it.
 pub fn openapi() -> String {
-    let (_, document) = App::new().into_utoipa_app().configure(routes::all).split_for_parts();
+    let (_, document) = App::new()
+        .into_utoipa_app()
+        .configure(routes::all)
+        .split_for_parts();
     let mut text = complete(document).to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
@@ -34,33 +35,57 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     document.info = Info::new("POSX", env!("CARGO_PKG_VERSION"));
     document.info.description = Some(DESCRIPTION.to_owned());
     for (path, item) in &mut document.paths.paths {
-        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete, &mut item.patch];
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.delete,
+            &mut item.patch,
+        ];
         for operation in operations.into_iter().flatten() {
             complete_operation(path, operation);
         }
     }
     let components = document.components.get_or_insert_default();
-    components.schemas.insert("Problem".to_owned(), ProblemBody::schema());
-    components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
+    components
+        .schemas
+        .insert("Problem".to_owned(), ProblemBody::schema());
+    components
+        .schemas
+        .insert(FieldError::name().into_owned(), FieldError::schema());
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    components.security_schemes.insert(TOKEN.to_owned(), bearer);
+    components
+        .security_schemes
+        .insert(TOKEN.to_owned(), bearer.into());
     document
 }
 
 /// The methods of each path, for the `Allow` header.
 pub fn methods_by_path(document: &OpenApi) -> MethodsByPath {
     let allow = |item: &utoipa::openapi::PathItem| {
-        let all = [("GET", item.get.is_some()), ("POST", item.post.is_some()), ("PUT", item.put.is_some())];
-        let known: Vec<_> = all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect();
+        let all = [
+            ("GET", item.get.is_some()),
+            ("POST", item.post.is_some()),
+            ("PUT", item.put.is_some()),
+        ];
+        let known: Vec<_> = all
+            .into_iter()
+            .filter(|(_, there)| *there)
+            .map(|(name, _)| name)
+            .collect();
         known.join(", ")
     };
     let paths = document.paths.paths.iter();
-    paths.map(|(path, item)| (ResourceDef::new(path.as_str()), allow(item))).collect()
+    paths
+        .map(|(path, item)| (ResourceDef::new(path.as_str()), allow(item)))
+        .collect()
 }
 
 fn complete_operation(path: &str, operation: &mut Operation) {
     let access = access_of(operation);
-    let by_capability = Capability::ALL.iter().any(|capability| access.contains(capability.as_str()));
+    let by_capability = Capability::ALL
+        .iter()
+        .any(|capability| access.contains(capability.as_str()));
     let signed_in = by_capability || matches!(access.as_str(), "signed-in" | "member");
     let takes_body = operation.request_body.is_some();
     let has_id = path.contains('{');
@@ -71,11 +96,31 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     }
     if in_site {
         add_site_parameter(operation);
-        refuse(operation, "400", "The site is not named, or something of the request is malformed.");
-        refuse(operation, "404", if has_id { "Not here, or another site's." } else { "There is no such site." });
+        refuse(
+            operation,
+            "400",
+            "The site is not named, or something of the request is malformed.",
+        );
+        refuse(
+            operation,
+            "404",
+            if has_id {
+                "Not here, or another site's."
+            } else {
+                "There is no such site."
+            },
+        );
         refuse(operation, "429", "Too many requests: wait as Retry-After says.");
-        refuse(operation, "503", "Not possible now, nothing half done: try again.");
-        let forbidden = if signed_in { "Not a member, or not allowed." } else { "The site is suspended." };
+        refuse(
+            operation,
+            "503",
+            "Not possible now, nothing half done: try again.",
+        );
+        let forbidden = if signed_in {
+            "Not a member, or not allowed."
+        } else {
+            "The site is suspended."
+        };
         refuse(operation, "403", forbidden);
     }
     if takes_body && in_site {
@@ -85,30 +130,42 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     }
 }
 
-
-
 pub fn access_of(operation: &Operation) -> String {
     let extensions = operation.extensions.as_ref();
-    let access = extensions.and_then(|extensions| extensions.get(ACCESS)).and_then(Value::as_str);
+    let access = extensions
+        .and_then(|extensions| extensions.get(ACCESS))
+        .and_then(Value::as_str);
     access.unwrap_or("").to_owned()
 }
 
 fn refuse(operation: &mut Operation, status: &str, description: &str) {
     let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-    let response = ResponseBuilder::new().description(description).content(CONTENT_TYPE, problem).build();
-    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
+    let response = ResponseBuilder::new()
+        .description(description)
+        .content(CONTENT_TYPE, problem)
+        .build();
+    operation
+        .responses
+        .responses
+        .entry(status.to_owned())
+        .or_insert_with(|| response.into());
 }
 
 fn add_site_parameter(operation: &mut Operation) {
-    let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z0-9_-]{2,20}$")).build();
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[A-Z0-9_-]{2,20}$"))
+        .build();
     let site = ParameterBuilder::new()
         .name("X-Site-Code")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
-        .description(Some("The site's code, where the host name does not name the site."))
+        .description(Some(
+            "The site's code, where the host name does not name the site.",
+        ))
         .schema(Some(schema))
         .build();
-    operation.parameters.get_or_insert_default().push(site);
+    operation.parameters.get_or_insert_default().push(site.into());
 }
 
 const DESCRIPTION: &str = "Offer, order, money, share, delivery: one site's world per request.\n\n\

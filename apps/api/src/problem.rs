@@ -6,13 +6,13 @@ mod edge;
 use std::error::Error as StdError;
 use std::fmt;
 
-use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use posx_kernel::{Kind, Refusal, Severity};
 use serde::Serialize;
 
-pub use catalogue::{ErrorRow, error_catalogue};
+pub use catalogue::{ErrorRow, error_catalogue, errors_markdown};
 pub use edge::EdgeError;
 
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -70,10 +70,6 @@ impl ApiError {
         self.severity
     }
 
-    pub const fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// Everything that led here, for the log only.
     pub fn chain(&self) -> String {
         let mut chain = self.cause.to_string();
@@ -84,6 +80,15 @@ impl ApiError {
             next = cause.source();
         }
         chain
+    }
+
+    /// The same refusal under the name that the field has in this route's body.
+    #[must_use]
+    pub fn on_field(mut self, domain: &str, here: &str) -> Self {
+        for error in self.fields.iter_mut().filter(|error| error.field == domain) {
+            here.clone_into(&mut error.field);
+        }
+        self
     }
 
     /// The answer. `request_id` lets a person find the log lines of it.
@@ -110,7 +115,9 @@ impl ApiError {
             instance: request_id.map(|id| format!("urn:request:{id}")),
             errors: self.fields.clone(),
         };
-        answer.insert_header((header::CONTENT_TYPE, CONTENT_TYPE)).json(body)
+        answer
+            .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))
+            .json(body)
     }
 }
 

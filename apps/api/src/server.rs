@@ -28,8 +28,6 @@ pub enum ServeError {
     Listener(#[source] std::io::Error),
     #[error("the server stopped on an error")]
     Server(#[source] std::io::Error),
-    #[error("the server's thread is gone")]
-    Thread,
 }
 
 /// Serves on `listener` until `shutdown` is ready, then lets open requests finish within the grace of the settings.
@@ -75,7 +73,10 @@ pub fn app(
         InitError = (),
     >,
 > {
-    let (app, document) = App::new().into_utoipa_app().configure(routes::all).split_for_parts();
+    let (app, document) = App::new()
+        .into_utoipa_app()
+        .configure(routes::all)
+        .split_for_parts();
     let document = openapi::complete(document);
     let methods = Arc::new(openapi::methods_by_path(&document));
     app.app_data(state)

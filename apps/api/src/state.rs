@@ -26,9 +26,15 @@ pub struct ApiState {
 
 impl ApiState {
     pub fn new(services: Services, settings: ServerSettings) -> Self {
-        let unknown_hosts =
-            Cache::builder().max_capacity(UNKNOWN_HOSTS_MAX).time_to_live(UNKNOWN_HOST_AGE_MAX).build();
-        Self { services, settings, unknown_hosts }
+        let unknown_hosts = Cache::builder()
+            .max_capacity(UNKNOWN_HOSTS_MAX)
+            .time_to_live(UNKNOWN_HOST_AGE_MAX)
+            .build();
+        Self {
+            services,
+            settings,
+            unknown_hosts,
+        }
     }
 }
 

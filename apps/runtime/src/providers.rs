@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use posx_allocations::custody::Custody;
 use posx_orders::gateway::PaymentGateway;
+use posx_sandbox::{SandboxCustody, SandboxGateway};
+use secrecy::ExposeSecret as _;
 
-use crate::{CustodyProvider, PaymentProvider, Settings, StartError};
+use crate::{CustodyProvider, CustodySettings, PaymentProvider, PaymentSettings, Settings, StartError};
 
 /// Who is called for payments and for transfers.
 #[derive(Debug, Clone)]
@@ -23,10 +25,18 @@ pub(crate) fn of_settings(settings: &Settings) -> Result<Providers, StartError> 
 
 fn payments(settings: &Settings) -> Result<Arc<dyn PaymentGateway>, StartError> {
     match settings.payments.provider {
-        PaymentProvider::Sandbox => Err(StartError::NoAdapter {
-            kind: "payment",
-            name: "sandbox",
-        }),
+        PaymentProvider::Sandbox => {
+            let PaymentSettings {
+                base_url, secret_key, ..
+            } = &settings.payments;
+            match SandboxGateway::new(base_url, secret_key.expose_secret()) {
+                Ok(gateway) => Ok(Arc::new(gateway)),
+                Err(source) => Err(StartError::Provider {
+                    kind: "payment",
+                    source: Box::new(source),
+                }),
+            }
+        }
         PaymentProvider::Stripe => Err(StartError::NoAdapter {
             kind: "payment",
             name: "stripe",
@@ -36,10 +46,18 @@ fn payments(settings: &Settings) -> Result<Arc<dyn PaymentGateway>, StartError> 
 
 fn custody(settings: &Settings) -> Result<Arc<dyn Custody>, StartError> {
     match settings.custody.provider {
-        CustodyProvider::Sandbox => Err(StartError::NoAdapter {
-            kind: "custody",
-            name: "sandbox",
-        }),
+        CustodyProvider::Sandbox => {
+            let CustodySettings {
+                base_url, api_key, ..
+            } = &settings.custody;
+            match SandboxCustody::new(base_url, api_key.expose_secret()) {
+                Ok(custody) => Ok(Arc::new(custody)),
+                Err(source) => Err(StartError::Provider {
+                    kind: "custody",
+                    source: Box::new(source),
+                }),
+            }
+        }
         CustodyProvider::Fireblocks => Err(StartError::NoAdapter {
             kind: "custody",
             name: "fireblocks",

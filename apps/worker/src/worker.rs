@@ -1,6 +1,6 @@
 //! The worker process's heart: one queue client per lane, all stopped by one signal.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::FutureExt as _;
 use graphile_worker::{
@@ -10,6 +10,7 @@ use graphile_worker::{
 use posx_runtime::{Services, WorkerSettings};
 use tokio::sync::watch;
 
+use crate::error::chain;
 use crate::registry::TASKS;
 use crate::runner::Runner;
 use crate::task::Lane;
@@ -20,6 +21,10 @@ const SCHEMA: &str = "graphile_worker";
 const INTERRUPTED_DELAY: Duration = Duration::from_secs(1);
 /// Jobs wait in memory this long at most before they are given back.
 const LOCAL_TTL: Duration = Duration::from_mins(1);
+
+/// After the queue was lost; doubled each time it is lost again soon, up to the maximum.
+const REOPEN_AFTER: Duration = Duration::from_millis(500);
+const REOPEN_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// Why the worker does not run, or not any more.
 #[derive(Debug, thiserror::Error)]
@@ -40,51 +45,100 @@ pub enum RunError {
     },
 }
 
-/// Runs jobs until `shutdown` resolves; then running jobs get the grace period, and fetched ones are given back. When one
-/// lane fails the others stop too, and the error is returned: whoever supervises the process starts it again.
+/// Runs jobs until `shutdown` resolves; then running jobs get the grace period, and fetched ones are given back. The first
+/// opening must succeed; afterwards, when a lane fails because the database went away, all are opened again, as often as
+/// it takes.
 pub async fn run(
     services: Services,
     settings: &WorkerSettings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), RunError> {
-    let (stop, stopped) = watch::channel(false);
     let runner = Runner::new(services.clone());
-    let mut lanes = Vec::new();
-    for lane in Lane::ALL {
-        lanes.push((
-            lane,
-            open(&services, settings, &runner, lane, stopped.clone()).await?,
-        ));
-    }
-    tracing::info!(lanes = lanes.len(), "the worker takes jobs");
-    let running = lanes.iter().map(|(lane, worker)| {
-        let stop = stop.clone();
-        worker.run().map(move |ended| {
-            // Whatever ended it: the other lanes must not go on alone.
-            stop.send_replace(true);
-            ended.map_err(|source| RunError::Stopped {
-                lane: lane.name(),
-                source: Box::new(source),
-            })
-        })
-    });
-    let mut running = std::pin::pin!(join_lanes(running));
-    tokio::select! {
-        ended = &mut running => ended,
-        () = shutdown => {
-            tracing::info!("the worker stops");
-            stop.send_replace(true);
-            running.await
+    let mut shutdown = std::pin::pin!(shutdown.fuse());
+    let mut lanes = Lanes::open(&services, settings, &runner).await?;
+    let mut delay = REOPEN_AFTER;
+    loop {
+        let opened = Instant::now();
+        let mut error = match lanes.run_until(&mut shutdown).await {
+            Ended::AsAsked(result) => return result,
+            Ended::Failed(error) => error,
+        };
+        if opened.elapsed() > REOPEN_AFTER_MAX {
+            delay = REOPEN_AFTER;
         }
+        lanes = loop {
+            metrics::counter!("posx_worker_reopened_total").increment(1);
+            tracing::error!(
+                error = chain(&error),
+                "the worker has no queue and opens it again"
+            );
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = &mut shutdown => return Ok(()),
+            }
+            delay = (delay * 2).min(REOPEN_AFTER_MAX);
+            match Lanes::open(&services, settings, &runner).await {
+                Ok(lanes) => break lanes,
+                Err(still) => error = still,
+            }
+        };
     }
 }
 
-/// All of them to their end, then the first error.
-async fn join_lanes(
-    lanes: impl Iterator<Item = impl Future<Output = Result<(), RunError>>>,
-) -> Result<(), RunError> {
-    let ended = futures::future::join_all(lanes).await;
-    ended.into_iter().collect()
+enum Ended {
+    /// After the shutdown was asked for.
+    AsAsked(Result<(), RunError>),
+    Failed(RunError),
+}
+
+/// The three clients, and the signal that stops them together.
+struct Lanes {
+    workers: Vec<(Lane, Worker)>,
+    stop: watch::Sender<bool>,
+}
+
+impl Lanes {
+    async fn open(services: &Services, settings: &WorkerSettings, runner: &Runner) -> Result<Self, RunError> {
+        let (stop, stopped) = watch::channel(false);
+        let mut workers = Vec::new();
+        for lane in Lane::ALL {
+            workers.push((
+                lane,
+                open(services, settings, runner, lane, stopped.clone()).await?,
+            ));
+        }
+        tracing::info!(lanes = workers.len(), "the worker takes jobs");
+        Ok(Self { workers, stop })
+    }
+
+    async fn run_until(&self, shutdown: impl Future<Output = ()>) -> Ended {
+        let mut running = std::pin::pin!(self.run());
+        tokio::select! {
+            ended = &mut running => match ended {
+                Ok(()) => Ended::AsAsked(Ok(())),
+                Err(error) => Ended::Failed(error),
+            },
+            () = shutdown => {
+                tracing::info!("the worker stops");
+                self.stop.send_replace(true);
+                Ended::AsAsked(running.await)
+            }
+        }
+    }
+
+    /// All of them to their end, then the first error. When one ends the others must not go on alone.
+    async fn run(&self) -> Result<(), RunError> {
+        let lanes = self.workers.iter().map(|(lane, worker)| {
+            worker.run().map(|ended| {
+                self.stop.send_replace(true);
+                ended.map_err(|source| RunError::Stopped {
+                    lane: lane.name(),
+                    source: Box::new(source),
+                })
+            })
+        });
+        futures::future::join_all(lanes).await.into_iter().collect()
+    }
 }
 
 async fn open(

@@ -13,25 +13,50 @@ pub enum PgbenchError {
     Failed(String),
 }
 
-/// Transactions per second that `clients` connections reach with `script` in `seconds`.
-pub fn transactions_per_s(
-    bindir: &Path, url: &str, script: &str, clients: usize, seconds: u64, defines: &[(&str, String)],
-) -> Result<f64, PgbenchError> {
-    let file = tempfile::NamedTempFile::new().map_err(PgbenchError::Script)?;
-    std::fs::write(file.path(), script).map_err(PgbenchError::Script)?;
+/// What pgbench reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    pub rate_per_s: f64,
+    /// Of whole transactions, round trips included.
+    pub p50_ms: f64,
+}
+
+/// Runs `script` on `clients` connections for `seconds`.
+pub fn run(bindir: &Path, url: &str, script: &str, clients: usize, seconds: u64) -> Result<Limit, PgbenchError> {
+    let dir = tempfile::tempdir().map_err(PgbenchError::Script)?;
+    let file = dir.path().join("script.sql");
+    std::fs::write(&file, script).map_err(PgbenchError::Script)?;
     let program = bindir.join("pgbench");
-    let mut command = Command::new(&program);
-    command.args(["--no-vacuum", "--protocol=prepared", "--jobs=2"]);
-    command.arg(format!("--client={clients}")).arg(format!("--time={seconds}"));
-    for (name, value) in defines {
-        command.arg(format!("--define={name}={value}"));
-    }
-    command.arg("--file").arg(file.path()).arg(url);
-    let output = command.output().map_err(|error| PgbenchError::Run(program.display().to_string(), error))?;
+    let output = Command::new(&program)
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--log"])
+        .arg(format!("--log-prefix={}", dir.path().join("log").display()))
+        .arg(format!("--client={clients}"))
+        .arg(format!("--time={seconds}"))
+        .arg("--file")
+        .arg(&file)
+        .arg(url)
+        .output()
+        .map_err(|error| PgbenchError::Run(program.display().to_string(), error))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
     match tps {
-        Some(tps) if output.status.success() => Ok(tps),
+        Some(rate_per_s) if output.status.success() => {
+            Ok(Limit { rate_per_s, p50_ms: median_ms(dir.path()).map_err(PgbenchError::Script)? })
+        }
         _ => Err(PgbenchError::Failed(String::from_utf8_lossy(&output.stderr).into_owned())),
     }
+}
+
+/// The third column of a transaction log is its time in microseconds.
+fn median_ms(dir: &Path) -> std::io::Result<f64> {
+    let mut times: Vec<u32> = Vec::new();
+    for file in std::fs::read_dir(dir)? {
+        let path = file?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log")) {
+            let log = std::fs::read_to_string(path)?;
+            times.extend(log.lines().filter_map(|line| line.split(' ').nth(2)?.parse::<u32>().ok()));
+        }
+    }
+    times.sort_unstable();
+    Ok(times.get(times.len() / 2).map_or(0.0, |us| f64::from(*us) / 1000.0))
 }

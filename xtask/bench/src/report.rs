@@ -44,7 +44,7 @@ impl Row {
 
 pub fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
+    table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["what", "rate/s", "limit/s", "ratio", "p50 ms", "p99 ms", "failed", "reach"]);
     for row in rows {
         table.add_row([

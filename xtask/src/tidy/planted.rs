@@ -17,7 +17,7 @@ pub(crate) fn directory() -> PathBuf {
 }
 
 /// What a rule says of a tree with these files, one line per finding.
-pub(crate) fn findings(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn findings(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
     let root = directory();
     for (path, text) in files {
         let path = root.join(path);
@@ -31,7 +31,7 @@ pub(crate) fn findings(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
 
 /// The rule finds exactly one thing, and says these words.
 #[track_caller]
-pub(crate) fn assert_finds(rule: Rule, files: &[(&str, &str)], words: &[&str]) {
+pub(super) fn assert_finds(rule: Rule, files: &[(&str, &str)], words: &[&str]) {
     let found = findings(rule, files);
     assert_eq!(found.len(), 1, "{found:#?}");
     for word in words {
@@ -40,7 +40,7 @@ pub(crate) fn assert_finds(rule: Rule, files: &[(&str, &str)], words: &[&str]) {
 }
 
 #[track_caller]
-pub(crate) fn assert_clean(rule: Rule, files: &[(&str, &str)]) {
+pub(super) fn assert_clean(rule: Rule, files: &[(&str, &str)]) {
     let found = findings(rule, files);
     assert!(found.is_empty(), "{found:#?}");
 }

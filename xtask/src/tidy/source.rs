@@ -14,7 +14,11 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let code = mask(text);
-        let production = if is_test_file(path) { String::new() } else { without_test_modules(&code) };
+        let production = if is_test_file(path) {
+            String::new()
+        } else {
+            without_test_modules(&code)
+        };
         Self {
             path: path.to_owned(),
             text: text.to_owned(),
@@ -65,7 +69,9 @@ pub(crate) fn functions(code: &str) -> Vec<Function<'_>> {
 
 fn function(code: &str, at: usize) -> Option<Function<'_>> {
     let rest = code[at + 2..].trim_start();
-    let name_len = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+    let name_len = rest
+        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .unwrap_or(rest.len());
     let (name, mut rest) = rest.split_at(name_len);
     if name.is_empty() {
         // A function type: `fn(…)`.
@@ -81,46 +87,45 @@ fn function(code: &str, at: usize) -> Option<Function<'_>> {
     let parameters = split(&rest[1..closing(rest)?]);
     let is_receiver = |parameter: &str| {
         let name = parameter.split(':').next().unwrap_or_default();
-        name.split(|c: char| !c.is_alphanumeric()).any(|word| word == "self")
+        name.split(|c: char| !c.is_alphanumeric())
+            .any(|word| word == "self")
     };
-    let first = parameters.into_iter().find(|parameter| !is_receiver(parameter)).unwrap_or_default();
+    let first = parameters
+        .into_iter()
+        .find(|parameter| !is_receiver(parameter))
+        .unwrap_or_default();
     let first_type = first.split_once(':').map_or("", |(_, typed)| typed.trim());
     Some(Function { at, name, first_type })
 }
 
-/// Where the bracket that `text` begins with is closed.
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0_i32;
-    let mut before = ' ';
-    for (at, c) in text.char_indices() {
+/// Every character with the number of brackets that are open after it. The arrow of `Fn() -> T` closes nothing.
+fn depths(text: &str) -> impl Iterator<Item = (usize, char, i32)> + '_ {
+    let (mut depth, mut before) = (0_i32, ' ');
+    text.char_indices().map(move |(at, c)| {
         match c {
             '(' | '[' | '{' | '<' => depth += 1,
-            // The arrow of `Fn() -> T` closes nothing.
-            '>' if before == '-' || before == '=' => {}
+            '>' if matches!(before, '-' | '=') => {}
             ')' | ']' | '}' | '>' => depth -= 1,
             _ => {}
         }
-        if depth == 0 {
-            return Some(at);
-        }
         before = c;
-    }
-    None
+        (at, c, depth)
+    })
+}
+
+/// Where the bracket that `text` begins with is closed.
+fn closing(text: &str) -> Option<usize> {
+    depths(text).find_map(|(at, _, depth)| (depth == 0).then_some(at))
 }
 
 /// At the commas that stand in no bracket.
 fn split(parameters: &str) -> Vec<&str> {
-    let (mut depth, mut from, mut parts) = (0_i32, 0, Vec::new());
-    for (at, c) in parameters.char_indices() {
-        match c {
-            '(' | '[' | '{' | '<' => depth += 1,
-            ')' | ']' | '}' | '>' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(parameters[from..at].trim());
-                from = at + 1;
-            }
-            _ => {}
-        }
+    let commas = depths(parameters).filter(|(_, c, depth)| *c == ',' && *depth == 0);
+    let mut from = 0;
+    let mut parts = Vec::new();
+    for (at, ..) in commas {
+        parts.push(parameters[from..at].trim());
+        from = at + 1;
     }
     parts.push(parameters[from..].trim());
     parts.retain(|part| !part.is_empty());
@@ -132,7 +137,9 @@ fn without_test_modules(code: &str) -> String {
     for (at, marker) in code.match_indices("#[cfg(test)]") {
         let after = code[at + marker.len()..].trim_start();
         let start = code.len() - after.len();
-        let is_module = ["mod ", "pub mod ", "pub(crate) mod "].iter().any(|word| after.starts_with(word));
+        let is_module = ["mod ", "pub mod ", "pub(crate) mod "]
+            .iter()
+            .any(|word| after.starts_with(word));
         let end = after.find(['{', ';']).filter(|_| is_module);
         if let Some(open) = end.filter(|open| after[*open..].starts_with('{')) {
             let close = braces(&after[open..]).map_or(code.len(), |len| start + open + len);
@@ -157,7 +164,9 @@ fn blank(text: &mut String, from: usize, to: usize) {
 }
 
 fn blanks(text: &str) -> String {
-    text.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect()
+    text.bytes()
+        .map(|byte| if byte == b'\n' { '\n' } else { ' ' })
+        .collect()
 }
 
 fn mask(text: &str) -> String {
@@ -187,7 +196,11 @@ fn hidden(text: &str, in_word: bool) -> usize {
     if text.starts_with('\'') {
         return character(text);
     }
-    let quoted = if in_word { text } else { text.trim_start_matches(['b', 'c']) };
+    let quoted = if in_word {
+        text
+    } else {
+        text.trim_start_matches(['b', 'c'])
+    };
     let prefix = text.len() - quoted.len();
     if prefix > 1 {
         return 0;
@@ -195,12 +208,17 @@ fn hidden(text: &str, in_word: bool) -> usize {
     if quoted.starts_with('"') {
         return prefix + string(quoted);
     }
-    let hashes = quoted.strip_prefix('r').filter(|_| !in_word).map(|raw| raw.len() - raw.trim_start_matches('#').len());
+    let hashes = quoted
+        .strip_prefix('r')
+        .filter(|_| !in_word)
+        .map(|raw| raw.len() - raw.trim_start_matches('#').len());
     match hashes {
         Some(count) if quoted[1 + count..].starts_with('"') => {
             let end = format!("\"{}", "#".repeat(count));
             let body = 2 + count;
-            quoted[body..].find(&end).map_or(text.len(), |at| prefix + body + at + end.len())
+            quoted[body..]
+                .find(&end)
+                .map_or(text.len(), |at| prefix + body + at + end.len())
         }
         _ => 0,
     }
@@ -274,21 +292,38 @@ mod tests {
     #[test]
     fn a_function_is_known_by_its_name_and_its_first_type() {
         let code = "pub async fn a<T: Fn(u8) -> u8, const N: usize>(\n &self,\n tx: &mut dyn OrdersTx, n: u8,\n) {} fn b(x: Vec<(u8, u8)>, y: u8); fn c(); type F = fn(u8);";
-        let found: Vec<_> = functions(code).into_iter().map(|f| (f.name, f.first_type)).collect();
-        assert_eq!(found, [("a", "&mut dyn OrdersTx"), ("b", "Vec<(u8, u8)>"), ("c", "")]);
+        let found: Vec<_> = functions(code)
+            .into_iter()
+            .map(|f| (f.name, f.first_type))
+            .collect();
+        assert_eq!(
+            found,
+            [("a", "&mut dyn OrdersTx"), ("b", "Vec<(u8, u8)>"), ("c", "")]
+        );
     }
 
     #[test]
-    fn test_modules_are_no_production_code() {
-        let source = Source::new("crates/x/src/a.rs", "fn a() {}\n#[cfg(test)]\nmod tests { fn b() { {} } }\nfn c() {}\n");
+    fn modules_of_tests_are_no_production_code() {
+        let source = Source::new(
+            "crates/x/src/a.rs",
+            "fn a() {}\n#[cfg(test)]\nmod tests { fn b() { {} } }\nfn c() {}\n",
+        );
         assert!(source.production.contains("fn a") && source.production.contains("fn c"));
         assert!(!source.production.contains("fn b"));
-        assert_eq!(line_at(&source.production, source.production.find("fn c").unwrap()), 4);
+        assert_eq!(
+            line_at(&source.production, source.production.find("fn c").unwrap()),
+            4
+        );
     }
 
     #[test]
     fn files_of_tests_have_no_production_code() {
-        for path in ["crates/x/tests/it/main.rs", "crates/x/src/tests.rs", "crates/x/src/testing/fake.rs", "crates/x/src/a_tests.rs"] {
+        for path in [
+            "crates/x/tests/it/main.rs",
+            "crates/x/src/tests.rs",
+            "crates/x/src/testing/fake.rs",
+            "crates/x/src/a_tests.rs",
+        ] {
             assert!(Source::new(path, "fn a() {}").production.is_empty(), "{path}");
         }
     }

@@ -103,7 +103,10 @@ fn walk(root: &Path, directory: &Path, files: &mut Vec<File>) -> io::Result<()> 
 }
 
 fn relative(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/")
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .to_string_lossy()
+        .replace('\\', "/")
 }
 
 fn crates(files: &[File]) -> Vec<Crate> {
@@ -113,8 +116,14 @@ fn crates(files: &[File]) -> Vec<Crate> {
     });
     manifests
         .map(|(dir, file)| {
-            let manifest = file.text.parse::<toml::Table>().map_err(|error| error.message().to_owned());
-            let named = manifest.as_ref().ok().and_then(|table| table.get("package")?.get("name")?.as_str());
+            let manifest = file
+                .text
+                .parse::<toml::Table>()
+                .map_err(|error| error.message().to_owned());
+            let named = manifest
+                .as_ref()
+                .ok()
+                .and_then(|table| table.get("package")?.get("name")?.as_str());
             let name = named.map_or_else(|| dir.rsplit('/').next().unwrap_or(dir).to_owned(), str::to_owned);
             Crate {
                 layer: layer(dir),
@@ -142,11 +151,27 @@ fn layer(dir: &str) -> Layer {
 }
 
 fn sources(files: &[File], dir: &str) -> Vec<Source> {
-    let of_crate = files.iter().filter(|file| {
-        let inside = file.path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
-        inside && Path::new(&file.path).extension().is_some_and(|extension| extension == "rs")
-    });
+    let is_rust = |file: &&File| {
+        Path::new(&file.path)
+            .extension()
+            .is_some_and(|extension| extension == "rs")
+    };
+    let of_crate = files
+        .iter()
+        .filter(is_rust)
+        .filter(|file| home(files, &file.path) == Some(dir));
     of_crate.map(|file| Source::new(&file.path, &file.text)).collect()
+}
+
+/// The directory of the crate that a file belongs to: the nearest one above it with a manifest.
+fn home<'a>(files: &[File], path: &'a str) -> Option<&'a str> {
+    let mut above = path.match_indices('/').map(|(at, _)| &path[..at]);
+    let is_crate = |dir: &&str| {
+        files
+            .iter()
+            .any(|file| file.path.strip_suffix("/Cargo.toml") == Some(*dir))
+    };
+    above.rfind(is_crate)
 }
 
 /// `a/b/../c.md` as `a/c.md`; `None` when it leaves the tree.

@@ -21,7 +21,7 @@ pub struct SiteMember {
 }
 
 impl SiteMember {
-    pub(super) async fn find(
+    pub async fn find(
         api: &ApiState,
         context: &SiteContext,
         caller: Caller,
@@ -32,7 +32,9 @@ impl SiteMember {
     async fn of(req: &HttpRequest, api: &ApiState) -> Result<Self, ApiError> {
         let caller = Caller::of(req, api).await?;
         let context = SiteContext::of(req, api).await?;
-        let member = Self::find(api, &context, caller).await?.ok_or(SiteError::NotAMember)?;
+        let member = Self::find(api, &context, caller)
+            .await?
+            .ok_or(SiteError::NotAMember)?;
         Ok(Self { context, member })
     }
 
@@ -89,7 +91,10 @@ pub trait Policy: 'static {
 
     /// As the OpenAPI document names it: `orders:buy | orders:read`.
     fn names() -> String {
-        let names: Vec<_> = Self::ANY_OF.iter().map(|capability| capability.as_str()).collect();
+        let names: Vec<_> = Self::ANY_OF
+            .iter()
+            .map(|capability| capability.as_str())
+            .collect();
         names.join(" | ")
     }
 }
@@ -154,9 +159,14 @@ impl<P: Policy> FromRequest for Allowed<P> {
         Box::pin(async move {
             let member = SiteMember::of(&req, api_of(&req)).await?;
             if P::ANY_OF.iter().any(|capability| member.may(*capability)) {
-                return Ok(Self { member, policy: PhantomData });
+                return Ok(Self {
+                    member,
+                    policy: PhantomData,
+                });
             }
-            let missing = P::ANY_OF.first().map_or("anything", |capability| capability.as_str());
+            let missing = P::ANY_OF
+                .first()
+                .map_or("anything", |capability| capability.as_str());
             Err(SiteError::NotAllowed(missing).into())
         })
     }

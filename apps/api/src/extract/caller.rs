@@ -50,7 +50,8 @@ impl FromRequest for Caller {
 
 /// The state that the server put there; a server without it does not start.
 pub(super) fn api_of(req: &HttpRequest) -> &ApiState {
-    req.app_data::<Api>().expect("every server of this crate is made with its state")
+    req.app_data::<Api>()
+        .expect("every server of this crate is made with its state")
 }
 
 async fn authenticate(req: &HttpRequest, api: &ApiState) -> Result<Caller, ApiError> {
@@ -58,7 +59,10 @@ async fn authenticate(req: &HttpRequest, api: &ApiState) -> Result<Caller, ApiEr
     let token = api.verifier.verify(token).await.map_err(|error| match error {
         AuthError::Invalid(reason) => {
             metrics::counter!("posx_tokens_refused_total", "reason" => reason.code()).increment(1);
-            EdgeError::Unauthenticated { token_sent: true, cause: Some(Box::new(error)) }
+            EdgeError::Unauthenticated {
+                token_sent: true,
+                cause: Some(Box::new(error)),
+            }
         }
         AuthError::KeysUnavailable(_) => EdgeError::KeysUnavailable(Box::new(error)),
     })?;
@@ -76,7 +80,10 @@ fn bearer(req: &HttpRequest) -> Result<&str, EdgeError> {
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
-    token.ok_or(EdgeError::Unauthenticated { token_sent: value.is_some(), cause: None })
+    token.ok_or(EdgeError::Unauthenticated {
+        token_sent: value.is_some(),
+        cause: None,
+    })
 }
 
 #[cfg(test)]
@@ -88,7 +95,9 @@ mod tests {
     #[test]
     fn a_token_comes_alone_and_as_a_bearer_token() {
         let one = |value: &str| {
-            let req = TestRequest::default().append_header(("authorization", value)).to_http_request();
+            let req = TestRequest::default()
+                .append_header(("authorization", value))
+                .to_http_request();
             bearer(&req).map(ToOwned::to_owned).ok()
         };
         assert_eq!(one("Bearer abc"), Some("abc".to_owned()));
@@ -99,8 +108,17 @@ mod tests {
             .append_header(("authorization", "Bearer abc"))
             .append_header(("authorization", "Bearer def"))
             .to_http_request();
-        assert!(matches!(bearer(&two), Err(EdgeError::Unauthenticated { token_sent: true, .. })));
+        assert!(matches!(
+            bearer(&two),
+            Err(EdgeError::Unauthenticated { token_sent: true, .. })
+        ));
         let none = TestRequest::default().to_http_request();
-        assert!(matches!(bearer(&none), Err(EdgeError::Unauthenticated { token_sent: false, .. })));
+        assert!(matches!(
+            bearer(&none),
+            Err(EdgeError::Unauthenticated {
+                token_sent: false,
+                ..
+            })
+        ));
     }
 }

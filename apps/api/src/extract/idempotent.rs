@@ -46,7 +46,13 @@ impl IdempotentPath {
 impl Labelled {
     fn call(&self, actor: IdentityId, operation: &'static str, at: Timestamp) -> IdempotentCall {
         let (actor, key) = (actor.to_string(), self.key.clone());
-        IdempotentCall { actor, operation, key, fingerprint: self.fingerprint, at }
+        IdempotentCall {
+            actor,
+            operation,
+            key,
+            fingerprint: self.fingerprint,
+            at,
+        }
     }
 }
 
@@ -61,7 +67,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Idempotent<T> {
             let bytes = json::read(&req, payload).await?;
             let body = json::parse(&bytes)?;
             let fingerprint = fingerprint(&req, &json::parse(&bytes)?);
-            Ok(Self { body, labelled: Labelled { key, fingerprint } })
+            Ok(Self {
+                body,
+                labelled: Labelled { key, fingerprint },
+            })
         })
     }
 }
@@ -80,9 +89,10 @@ impl FromRequest for IdempotentPath {
 fn key(req: &HttpRequest) -> Result<String, EdgeError> {
     let mut sent = req.headers().get_all(KEY_HEADER);
     let key = sent.next().ok_or(EdgeError::IdempotencyKeyMissing)?;
-    let key = key.to_str().ok().filter(|key| {
-        (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
-    });
+    let key = key
+        .to_str()
+        .ok()
+        .filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()));
     match (key, sent.next()) {
         (Some(key), None) => Ok(key.to_owned()),
         _ => Err(EdgeError::IdempotencyKeyInvalid),
@@ -121,7 +131,9 @@ mod tests {
     #[test]
     fn a_key_is_visible_ascii_and_comes_once() {
         let of = |keys: &[&str]| {
-            let req = keys.iter().fold(TestRequest::post(), |req, one| req.append_header((KEY_HEADER, *one)));
+            let req = keys.iter().fold(TestRequest::post(), |req, one| {
+                req.append_header((KEY_HEADER, *one))
+            });
             key(&req.to_http_request()).map_err(|error| error.code())
         };
         assert_eq!(of(&[]), Err("idempotency_key_missing"));

@@ -33,9 +33,14 @@ fn seen(req: &HttpRequest) -> Result<i32, EdgeError> {
     if sent.next().is_some() {
         return Err(EdgeError::IfMatchInvalid);
     }
-    let version = first.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
+    let version = first
+        .to_str()
+        .ok()
+        .and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
     let digits = version.filter(|version| version.bytes().all(|b| b.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()).ok_or(EdgeError::IfMatchInvalid)
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or(EdgeError::IfMatchInvalid)
 }
 
 #[cfg(test)]
@@ -47,11 +52,21 @@ mod tests {
     #[test]
     fn a_version_is_one_strong_etag() {
         let of = |value: &str| {
-            let req = TestRequest::put().insert_header((header::IF_MATCH, value)).to_http_request();
+            let req = TestRequest::put()
+                .insert_header((header::IF_MATCH, value))
+                .to_http_request();
             seen(&req).map_err(|error| error.code())
         };
         assert_eq!(of("\"3\""), Ok(3));
-        for bad in ["3", "*", "W/\"3\"", "\"3\", \"4\"", "\"\"", "\"-1\"", "\"99999999999\""] {
+        for bad in [
+            "3",
+            "*",
+            "W/\"3\"",
+            "\"3\", \"4\"",
+            "\"\"",
+            "\"-1\"",
+            "\"99999999999\"",
+        ] {
             assert_eq!(of(bad), Err("if_match_invalid"), "{bad}");
         }
         let none = TestRequest::put().to_http_request();

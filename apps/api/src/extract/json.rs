@@ -31,7 +31,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
 
 /// The bytes of a body that says it is JSON.
 pub(super) async fn read(req: &HttpRequest, payload: Payload) -> Result<Vec<u8>, ApiError> {
-    let said = req.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let said = req
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let essence = said.and_then(|said| said.split(';').next()).unwrap_or("").trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(EdgeError::ContentType.into());
@@ -49,12 +52,20 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, EdgeError> {
         wrong(path, error.inner())
     })?;
     json.end().map_err(|error| wrong(Vec::new(), &error))?;
+    // PostgreSQL keeps no such text.
     if has_nul(text) {
-        // PostgreSQL keeps no such text.
-        let message = "a text has no NUL character".to_owned();
-        return Err(EdgeError::FieldInvalid { field: String::new(), message });
+        return Err(whole("a text has no NUL character"));
+    }
+    // serde would also read a struct from an array of its fields.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(whole("the body is a JSON object"));
     }
     Ok(value)
+}
+
+fn whole(message: &str) -> EdgeError {
+    let (field, message) = (String::new(), message.to_owned());
+    EdgeError::FieldInvalid { field, message }
 }
 
 fn wrong(mut path: Vec<String>, error: &serde_json::Error) -> EdgeError {
@@ -62,7 +73,9 @@ fn wrong(mut path: Vec<String>, error: &serde_json::Error) -> EdgeError {
     if error.classify() != Category::Data {
         return EdgeError::JsonMalformed { why: cut(&text) };
     }
-    let said = text.rsplit_once(" at line ").map_or(text.as_str(), |(said, _)| said);
+    let said = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(said, _)| said);
     let named = |after: &str| Some(said.strip_prefix(after)?.split('`').next()?.to_owned());
     let unknown = named("unknown field `");
     if let Some(name) = unknown.as_ref().or(named("missing field `").as_ref())
@@ -70,7 +83,10 @@ fn wrong(mut path: Vec<String>, error: &serde_json::Error) -> EdgeError {
     {
         path.push(name.clone());
     }
-    let pointer: Vec<_> = path.iter().map(|part| cut(&part.replace('~', "~0").replace('/', "~1"))).collect();
+    let pointer: Vec<_> = path
+        .iter()
+        .map(|part| cut(&part.replace('~', "~0").replace('/', "~1")))
+        .collect();
     let (field, message) = (pointer.join("/"), cut(said));
     if unknown.is_some() {
         EdgeError::FieldUnknown { field, message }
@@ -94,7 +110,11 @@ fn cut(text: &str) -> String {
 /// In valid JSON a NUL can only stand as `\u0000`, after an even number of backslashes.
 fn has_nul(json: &str) -> bool {
     json.match_indices("\\u0000").any(|(at, _)| {
-        let before = json.as_bytes()[..at].iter().rev().take_while(|b| **b == b'\\').count();
+        let before = json.as_bytes()[..at]
+            .iter()
+            .rev()
+            .take_while(|b| **b == b'\\')
+            .count();
         before % 2 == 0
     })
 }
@@ -147,15 +167,36 @@ mod tests {
     #[test]
     fn a_wrong_body_names_its_field() {
         let field = |body, code, field: &str| assert_eq!(refused(body), (code, field.to_owned()), "{body}");
-        field(r#"{"lines":[{"quantity":1},{"quantity":-1}]}"#, "field_invalid", "lines/1/quantity");
-        field(r#"{"lines":[{"quantity":1.5}]}"#, "field_invalid", "lines/0/quantity");
+        field(
+            r#"{"lines":[{"quantity":1},{"quantity":-1}]}"#,
+            "field_invalid",
+            "lines/1/quantity",
+        );
+        field(
+            r#"{"lines":[{"quantity":1.5}]}"#,
+            "field_invalid",
+            "lines/0/quantity",
+        );
         field(r#"{"lines":[{}]}"#, "field_invalid", "lines/0/quantity");
-        field(r#"{"lines":[{"quantity":1,"x/y":1}]}"#, "field_unknown", "lines/0/x~1y");
+        field(
+            r#"{"lines":[{"quantity":1,"x/y":1}]}"#,
+            "field_unknown",
+            "lines/0/x~1y",
+        );
         field(r#"{"lines":[],"extra":1}"#, "field_unknown", "extra");
         field("{}", "field_invalid", "lines");
-        field("[]", "field_invalid", "lines");
-        field(r#"{"lines":[],"price":{"amount":1.5,"currency":"USD"}}"#, "field_invalid", "price/amount");
-        field(r#"{"lines":[{"quantity":1,"note":"a\u0000"}]}"#, "field_invalid", "");
+        field("[]", "field_invalid", "");
+        field("[[],null]", "field_invalid", "");
+        field(
+            r#"{"lines":[],"price":{"amount":1.5,"currency":"USD"}}"#,
+            "field_invalid",
+            "price/amount",
+        );
+        field(
+            r#"{"lines":[{"quantity":1,"note":"a\u0000"}]}"#,
+            "field_invalid",
+            "",
+        );
         assert!(parse::<Body>(br#"{"lines":[{"quantity":1,"note":"a\\u0000"}]}"#).is_ok());
     }
 
@@ -165,8 +206,14 @@ mod tests {
             assert_eq!(refused(body).0, "json_malformed", "{body}");
         }
         let deep = "[".repeat(100_000);
-        assert_eq!(parse::<Value>(deep.as_bytes()).expect_err("deep").code(), "json_malformed");
-        assert_eq!(parse::<Value>(b"\"\xff\"").expect_err("not UTF-8").code(), "json_malformed");
+        assert_eq!(
+            parse::<Value>(deep.as_bytes()).expect_err("deep").code(),
+            "json_malformed"
+        );
+        assert_eq!(
+            parse::<Value>(b"\"\xff\"").expect_err("not UTF-8").code(),
+            "json_malformed"
+        );
     }
 
     proptest! {

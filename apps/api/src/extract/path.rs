@@ -66,7 +66,11 @@ impl PathId for JobNumber {
     }
 
     fn not_found() -> ApiError {
-        EdgeError::NotFound { code: "job_not_found", what: "dead job" }.into()
+        EdgeError::NotFound {
+            code: "job_not_found",
+            what: "dead job",
+        }
+        .into()
     }
 }
 
@@ -76,6 +80,10 @@ impl PathId for ChainFamily {
     }
 
     fn not_found() -> ApiError {
-        EdgeError::NotFound { code: "wallet_family_not_found", what: "family of chains" }.into()
+        EdgeError::NotFound {
+            code: "wallet_family_not_found",
+            what: "family of chains",
+        }
+        .into()
     }
 }

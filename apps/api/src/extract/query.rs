@@ -25,11 +25,15 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, EdgeError> {
         let message = "a text has no NUL character".to_owned();
         return Err(EdgeError::QueryInvalid { message });
     }
-    web::Query::from_query(query).map(web::Query::into_inner).map_err(|error| {
-        let message = match error {
-            actix_web::error::QueryPayloadError::Deserialize(error) => error.to_string(),
-            _ => "the query cannot be read".to_owned(),
-        };
-        EdgeError::QueryInvalid { message: message.chars().take(200).collect() }
-    })
+    web::Query::from_query(query)
+        .map(web::Query::into_inner)
+        .map_err(|error| {
+            let message = match error {
+                actix_web::error::QueryPayloadError::Deserialize(error) => error.to_string(),
+                _ => "the query cannot be read".to_owned(),
+            };
+            EdgeError::QueryInvalid {
+                message: message.chars().take(200).collect(),
+            }
+        })
 }

@@ -88,7 +88,10 @@ impl FromRequest for SignedIn {
         Box::pin(async move {
             let api = api_of(&req);
             let caller = Caller::of(&req, api).await?;
-            Ok(Self { caller, context: SiteContext::of(&req, api).await? })
+            Ok(Self {
+                caller,
+                context: SiteContext::of(&req, api).await?,
+            })
         })
     }
 }
@@ -102,7 +105,9 @@ pub struct Visitor {
 
 impl Visitor {
     pub fn may(&self, capability: Capability) -> bool {
-        self.member.as_ref().is_some_and(|member| member.role.may(capability))
+        self.member
+            .as_ref()
+            .is_some_and(|member| member.role.may(capability))
     }
 }
 
@@ -116,7 +121,10 @@ impl FromRequest for Visitor {
             let api = api_of(&req);
             if !Caller::is_claimed(&req) {
                 limit::count_address(&req, api).await?;
-                return Ok(Self { context: SiteContext::of(&req, api).await?, member: None });
+                return Ok(Self {
+                    context: SiteContext::of(&req, api).await?,
+                    member: None,
+                });
             }
             let caller = Caller::of(&req, api).await?;
             let context = SiteContext::of(&req, api).await?;
@@ -128,18 +136,26 @@ impl FromRequest for Visitor {
 
 async fn site_by_header(req: &HttpRequest, api: &ApiState) -> Result<Option<Site>, ApiError> {
     let mut named = req.headers().get_all(SITE_HEADER);
-    let Some(first) = named.next() else { return Ok(None) };
+    let Some(first) = named.next() else {
+        return Ok(None);
+    };
     if named.any(|other| other != first) {
         return Err(SiteError::Ambiguous.into());
     }
-    let code = first.to_str().ok().and_then(SiteCode::new).ok_or(SiteError::Unknown)?;
+    let code = first
+        .to_str()
+        .ok()
+        .and_then(SiteCode::new)
+        .ok_or(SiteError::Unknown)?;
     let site = api.directory.site_by_code(&code).await?;
     Ok(Some(site.ok_or(SiteError::Unknown)?))
 }
 
 /// A host name that no site has names none: the API may stand under a name of its own.
 async fn site_by_host(req: &HttpRequest, api: &ApiState) -> Result<Option<Site>, StoreError> {
-    let Some(host) = host_name(req) else { return Ok(None) };
+    let Some(host) = host_name(req) else {
+        return Ok(None);
+    };
     if api.unknown_hosts.contains_key(&host) {
         return Ok(None);
     }
@@ -162,7 +178,9 @@ fn host_name(req: &HttpRequest) -> Option<String> {
     };
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let is_name = (1..=253).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || b == b'_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || b == b'_')
         && name != "localhost"
         && name.parse::<IpAddr>().is_err();
     is_name.then_some(name)
@@ -177,11 +195,22 @@ mod tests {
     #[test]
     fn a_host_name_is_read_without_port_case_and_final_dot() {
         let of = |host: &str| {
-            host_name(&TestRequest::default().insert_header(("host", host)).to_http_request())
+            host_name(
+                &TestRequest::default()
+                    .insert_header(("host", host))
+                    .to_http_request(),
+            )
         };
         assert_eq!(of("Na.Posx.Example:8443"), Some("na.posx.example".to_owned()));
         assert_eq!(of("na.posx.example."), Some("na.posx.example".to_owned()));
-        for machine in ["127.0.0.1:8080", "localhost:1", "[::1]:8080", "", "a b", "10.0.0.1"] {
+        for machine in [
+            "127.0.0.1:8080",
+            "localhost:1",
+            "[::1]:8080",
+            "",
+            "a b",
+            "10.0.0.1",
+        ] {
             assert_eq!(of(machine), None, "{machine}");
         }
     }

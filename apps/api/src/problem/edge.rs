@@ -13,7 +13,11 @@ type Cause = Box<dyn StdError + Send + Sync>;
 pub enum EdgeError {
     /// No detail: a client that holds a bad token learns that it is bad, an attacker not why.
     #[error("the request has no usable token")]
-    Unauthenticated { token_sent: bool, #[source] cause: Option<Cause> },
+    Unauthenticated {
+        token_sent: bool,
+        #[source]
+        cause: Option<Cause>,
+    },
     #[error("whether the token or signature is good cannot be told now")]
     KeysUnavailable(#[source] Cause),
     #[error("there is no such route")]
@@ -45,7 +49,11 @@ pub enum EdgeError {
     #[error("If-Match is one ETag such as \"3\"")]
     IfMatchInvalid,
     #[error("too many requests")]
-    RateLimited { class: &'static str, per_minute: u32, retry_after_s: u32 },
+    RateLimited {
+        class: &'static str,
+        per_minute: u32,
+        retry_after_s: u32,
+    },
     #[error("the request took longer than allowed")]
     TimedOut,
     #[error("the delivery's signature does not hold")]
@@ -124,7 +132,9 @@ impl EdgeError {
             Self::FieldInvalid { field, message } | Self::FieldUnknown { field, message } => {
                 (field.as_str(), message.clone())
             }
-            Self::IdempotencyKeyMissing | Self::IdempotencyKeyInvalid => ("Idempotency-Key", self.to_string()),
+            Self::IdempotencyKeyMissing | Self::IdempotencyKeyInvalid => {
+                ("Idempotency-Key", self.to_string())
+            }
             Self::IfMatchMissing | Self::IfMatchInvalid => ("If-Match", self.to_string()),
             Self::ContentType => ("Content-Type", self.to_string()),
             _ => return Vec::new(),
@@ -136,15 +146,22 @@ impl EdgeError {
     pub(super) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         match self {
             Self::Unauthenticated { token_sent, .. } => {
-                let challenge = if *token_sent { r#"Bearer error="invalid_token""# } else { "Bearer" };
+                let challenge = if *token_sent {
+                    r#"Bearer error="invalid_token""#
+                } else {
+                    "Bearer"
+                };
                 vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))]
             }
-            Self::MethodNotAllowed { allow } => {
-                HeaderValue::from_str(allow).map(|allow| (header::ALLOW, allow)).into_iter().collect()
-            }
-            Self::RateLimited { class, per_minute, retry_after_s } => {
-                crate::limit::headers(class, *per_minute, 0, Some(*retry_after_s))
-            }
+            Self::MethodNotAllowed { allow } => HeaderValue::from_str(allow)
+                .map(|allow| (header::ALLOW, allow))
+                .into_iter()
+                .collect(),
+            Self::RateLimited {
+                class,
+                per_minute,
+                retry_after_s,
+            } => crate::limit::headers(class, *per_minute, 0, Some(*retry_after_s)),
             _ => Vec::new(),
         }
     }

@@ -17,7 +17,12 @@ use crate::problem::ApiError;
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_me).service(join).service(wallets).service(bind_wallet).service(referrals);
+    config
+        .service(get_me)
+        .service(join)
+        .service(wallets)
+        .service(bind_wallet)
+        .service(referrals);
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -45,7 +50,12 @@ impl MembershipView {
         Self {
             party_id: member.party,
             role: member.role,
-            capabilities: member.role.capabilities().iter().map(|capability| capability.as_str()).collect(),
+            capabilities: member
+                .role
+                .capabilities()
+                .iter()
+                .map(|capability| capability.as_str())
+                .collect(),
             referral_code: member.referral_code.clone(),
         }
     }
@@ -117,7 +127,10 @@ async fn get_me(api: Api, me: SignedIn) -> Result<Answer<MeView>, ApiError> {
     extensions(("x-capability" = json!("signed-in"))),
     responses((status = 201, body = MeView, description = "Joined."), (status = 200, body = MeView, description = "A member before.")))]
 #[post("/api/v1/me")]
-async fn join(api: Api, Guarded(me, Json(body)): Guarded<SignedIn, Json<JoinBody>>) -> Result<HttpResponse, ApiError> {
+async fn join(
+    api: Api,
+    Guarded(me, Json(body)): Guarded<SignedIn, Json<JoinBody>>,
+) -> Result<HttpResponse, ApiError> {
     let wish = Join {
         site: &me.context.site,
         identity: me.caller.identity,
@@ -130,7 +143,12 @@ async fn join(api: Api, Guarded(me, Json(body)): Guarded<SignedIn, Json<JoinBody
         membership: Some(MembershipView::of(&joined.member)),
         referral: Some(joined.referral),
     };
-    Ok(if joined.new { HttpResponse::Created() } else { HttpResponse::Ok() }.json(view))
+    Ok(if joined.new {
+        HttpResponse::Created()
+    } else {
+        HttpResponse::Ok()
+    }
+    .json(view))
 }
 
 /// The caller's wallets, at most one for each family of chains.
@@ -151,7 +169,10 @@ async fn bind_wallet(
     api: Api,
     Guarded(me, (Id(family), Json(body))): Guarded<Allowed<can::Buy>, (Id<ChainFamily>, Json<WalletBody>)>,
 ) -> Result<Answer<WalletView>, ApiError> {
-    let bound = api.orders.bind_wallet(me.scope(), me.party(), family, &body.address).await;
+    let bound = api
+        .orders
+        .bind_wallet(me.scope(), me.party(), family, &body.address)
+        .await;
     let wallet = bound.map_err(|error| ApiError::from(error).on_field("wallet_address", "address"))?;
     Ok(Answer(WalletView::of(&wallet)))
 }
@@ -166,6 +187,13 @@ async fn referrals(
     Guarded(me, Query(query)): Guarded<Allowed<can::Buy>, Query<Listing>>,
 ) -> Result<Answer<ReferralsView>, ApiError> {
     let page = page(query.limit, query.after);
-    let Page { items, next } = api.referral_queries.referred_by(me.scope(), me.party(), page).await?;
-    Ok(Answer(ReferralsView { referral_code: me.member().referral_code.clone(), items, next }))
+    let Page { items, next } = api
+        .referral_queries
+        .referred_by(me.scope(), me.party(), page)
+        .await?;
+    Ok(Answer(ReferralsView {
+        referral_code: me.member().referral_code.clone(),
+        items,
+        next,
+    }))
 }

@@ -17,8 +17,15 @@ use crate::problem::ApiError;
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list).service(get_tier).service(create).service(edit);
-    config.service(activate).service(deactivate).service(correct_supply);
+    config
+        .service(list)
+        .service(get_tier)
+        .service(create)
+        .service(edit);
+    config
+        .service(activate)
+        .service(deactivate)
+        .service(correct_supply);
     assets::routes(config);
 }
 
@@ -28,7 +35,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[get("/api/v1/tiers")]
 async fn list(api: Api, visitor: Visitor) -> Result<Answer<Page<TierView>>, ApiError> {
     let staff = visitor.may(Capability::TiersManage);
-    let tiers = api.tier_queries.tiers(&visitor.context.scope, staff, api.clock.now()).await?;
+    let tiers = api
+        .tier_queries
+        .tiers(&visitor.context.scope, staff, api.clock.now())
+        .await?;
     Ok(Answer(whole(tiers)))
 }
 
@@ -40,7 +50,13 @@ async fn get_tier(
     api: Api,
     Guarded(visitor, Id(id)): Guarded<Visitor, Id<TierId>>,
 ) -> Result<HttpResponse, ApiError> {
-    show(&api, &visitor.context.scope, id, visitor.may(Capability::TiersManage)).await
+    show(
+        &api,
+        &visitor.context.scope,
+        id,
+        visitor.may(Capability::TiersManage),
+    )
+    .await
 }
 
 #[utoipa::path(tag = "tiers", operation_id = "create_tier", request_body = NewTierBody,
@@ -52,7 +68,10 @@ async fn create(
     Guarded(staff, Json(body)): Guarded<Allowed<can::ManageTiers>, Json<NewTierBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let wish = body.into_wish()?;
-    let tier = api.tiers.create(staff.scope(), staff.site().currency, staff.identity(), wish).await?;
+    let tier = api
+        .tiers
+        .create(staff.scope(), staff.site().currency, staff.identity(), wish)
+        .await?;
     let view = view(&api, staff.scope(), tier.id, true).await?;
     Ok(HttpResponse::Created()
         .insert_header(etag(view.version))
@@ -75,7 +94,9 @@ async fn edit(
     >,
 ) -> Result<HttpResponse, ApiError> {
     let terms = body.into_terms()?;
-    api.tiers.edit(staff.scope(), staff.site().currency, id, seen, terms).await?;
+    api.tiers
+        .edit(staff.scope(), staff.site().currency, id, seen, terms)
+        .await?;
     show(&api, staff.scope(), id, true).await
 }
 
@@ -115,10 +136,19 @@ async fn deactivate(
 #[post("/api/v1/tiers/{id}/supply-corrections")]
 async fn correct_supply(
     api: Api,
-    Guarded(staff, (Id(id), Json(body))): Guarded<Allowed<can::ManageTiers>, (Id<TierId>, Json<CorrectionBody>)>,
+    Guarded(staff, (Id(id), Json(body))): Guarded<
+        Allowed<can::ManageTiers>,
+        (Id<TierId>, Json<CorrectionBody>),
+    >,
 ) -> Result<HttpResponse, ApiError> {
-    let wish = CorrectSupply { tier: id, quantity: body.quantity, reason: body.reason };
-    api.tiers.correct_supply(staff.scope(), staff.identity(), wish).await?;
+    let wish = CorrectSupply {
+        tier: id,
+        quantity: body.quantity,
+        reason: body.reason,
+    };
+    api.tiers
+        .correct_supply(staff.scope(), staff.identity(), wish)
+        .await?;
     show(&api, staff.scope(), id, true).await
 }
 

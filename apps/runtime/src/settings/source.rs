@@ -35,17 +35,18 @@ pub(super) fn collect(
     if let Some(path) = file {
         builder = builder.add_source(File::from_str(&text_of(path)?, FileFormat::Toml));
     }
-    for (name, text) in env {
-        let Some(key) = name.strip_prefix(PREFIX) else {
-            continue;
-        };
-        if text.is_empty() {
-            continue;
+    let ours: Vec<_> = env.filter_map(|(name, text)| ours(name, text)).collect();
+    for (name, key, text) in &ours {
+        let section = format!("{key}.");
+        if ours.iter().any(|(_, other, _)| other.starts_with(&section)) {
+            // Which of the two won would be a matter of chance.
+            return Err(SettingsError::Shape(format!(
+                "{name} is a section, not a setting"
+            )));
         }
-        let key = key.to_lowercase().replace("__", ".");
-        let value = value_of(&key, text)?;
+        let value = value_of(key, text)?;
         builder = builder
-            .set_override(&key, value)
+            .set_override(key, value)
             .map_err(|_| SettingsError::Shape(format!("{name} is not the name of a setting")))?;
     }
     let mut tree = builder
@@ -54,6 +55,12 @@ pub(super) fn collect(
         .map_err(|error| explain(&error))?;
     let problems = read_secret_files(&mut tree);
     Ok((tree, problems))
+}
+
+/// A variable of ours, with its key; an empty one counts as not given.
+fn ours(name: String, text: String) -> Option<(String, String, String)> {
+    let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
+    (!text.is_empty()).then_some((name, key, text))
 }
 
 fn text_of(path: &Path) -> Result<String, SettingsError> {
@@ -76,13 +83,12 @@ fn text_of(path: &Path) -> Result<String, SettingsError> {
     Ok(text)
 }
 
-fn value_of(key: &str, text: String) -> Result<Value, SettingsError> {
+fn value_of(key: &str, text: &str) -> Result<Value, SettingsError> {
     match key {
         WEBHOOK_SECRETS => Ok(list(text.split(','))),
         ISSUERS => {
             // JSON, because a list of tables has no other usual form in one variable.
-            serde_json::from_str(&text)
-                .map_err(|_| SettingsError::Shape("issuers is not a JSON array".into()))
+            serde_json::from_str(text).map_err(|_| SettingsError::Shape("issuers is not a JSON array".into()))
         }
         _ => Ok(Value::from(text)),
     }

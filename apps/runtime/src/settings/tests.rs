@@ -314,3 +314,37 @@ fn no_error_and_no_debug_shows_a_secret() {
     );
     assert!(!format!("{error} {error:?}").contains("hunter2"));
 }
+
+#[test]
+fn every_key_is_in_the_documentation() {
+    let documented = include_str!("../../../../docs/configuration.md");
+    let sections = [
+        "",
+        "database.",
+        "server.",
+        "server.rate_limits.",
+        "payments.",
+        "custody.",
+        "redis.",
+        "log.",
+        "worker.",
+    ];
+    let mut keys = 0;
+    for section in sections {
+        let name = format!("POSX__{}NO_SUCH_KEY", section.to_uppercase().replace('.', "__"));
+        let message = load(&[(name.as_str(), Some("1"))]).unwrap_err().to_string();
+        // "unknown field `no_such_key`, expected one of `app_url`, `jobs_url`, …"
+        let (_, expected) = message.split_once("expected").unwrap();
+        for key in expected.split('`').skip(1).step_by(2) {
+            let key = format!("{section}{key}");
+            let listed =
+                documented.contains(&format!("| `{key}` |")) || documented.contains(&format!("**{key}"));
+            assert!(
+                listed || key == "server.rate_limits",
+                "{key} is not in docs/configuration.md"
+            );
+            keys += 1;
+        }
+    }
+    assert!(keys > 40, "{keys}");
+}

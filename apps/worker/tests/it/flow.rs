@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use posx_allocations::{AllocationFilter, StateName};
-use posx_kernel::{IdempotentCall, Money, PageRequest, StoredAnswer, TokenAmount};
+use posx_kernel::{AllocationId, IdempotentCall, Money, PageRequest, StoredAnswer, TokenAmount};
 use posx_orders::{Checkout, Lifecycle, Order, OrderFilter, PaymentStatus, PlaceOrder, Placed, WishedLine};
 use posx_tenancy::Member;
 use posx_tiers::{Chain, CreateAsset, CreateTier, EditTier, Tier};
@@ -89,6 +89,27 @@ impl World {
             .checkout(&self.scope, order.buyer, order.id, &call)
             .await
             .unwrap()
+    }
+
+    /// A paid order's one allocation, pending.
+    pub async fn allocation(&self) -> AllocationId {
+        let (tier, buyer) = (self.tier().await, self.joins("carol", None).await);
+        let order = self.order(&buyer, &tier).await;
+        let checkout = self.checkout(&order).await;
+        self.gateway.pays(&checkout.intent, order.total);
+        self.services
+            .orders
+            .apply_intent(&self.scope, &checkout.intent)
+            .await
+            .unwrap();
+        self.all_done().await;
+        let (filter, page) = (AllocationFilter::default(), PageRequest::new(Some(10), None));
+        let found = self
+            .services
+            .allocation_queries
+            .allocations(&self.scope, &filter, page)
+            .await;
+        found.unwrap().items[0].id
     }
 
     async fn all_done(&self) {

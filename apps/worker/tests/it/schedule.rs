@@ -1,5 +1,7 @@
 //! Ticks.
 
+use std::time::Duration;
+
 use posx_worker::{Tick, drain_site, run, tick, tick_site};
 use tokio::sync::watch;
 
@@ -43,21 +45,25 @@ async fn property_39_two_schedulers_run_a_scheduled_minute_once() {
         };
         run(world.services.clone(), &settings, stopped)
     };
+    let counted = async || -> Vec<i64> {
+        let sql = "select count(*) from ticks join graphile_worker._private_tasks t on t.id = task_id
+                   where t.identifier = 'tick_mature' group by ticks.run_at";
+        sqlx::query_scalar(sql).fetch_all(&world.superuser).await.unwrap()
+    };
     let watcher = async {
-        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        while counted().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // Time for the other to do the same, if it would.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         stop.send_replace(true);
     };
     let (one, other, ()) = tokio::join!(worker(), worker(), watcher);
     one.unwrap();
     other.unwrap();
-    let counted: Vec<i64> = sqlx::query_scalar(
-        "select count(*) from ticks join graphile_worker._private_tasks t on t.id = task_id
-         where t.identifier = 'tick_mature' group by ticks.run_at",
-    )
-    .fetch_all(&world.superuser)
-    .await
-    .unwrap();
-    assert_eq!(counted, [1], "the one full hour, once");
+    // One instant, or two when the test itself runs across minute 7.
+    let counted = counted().await;
+    assert!(counted.iter().all(|count| *count == 1), "{counted:?}");
 }
 
 #[tokio::test]

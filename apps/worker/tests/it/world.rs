@@ -157,7 +157,7 @@ impl World {
             .bind(task)
             .bind(payload)
             .bind(tries)
-            .execute(self.services.jobs_database.pool())
+            .execute(&self.superuser)
             .await
             .unwrap();
     }
@@ -182,11 +182,6 @@ impl World {
             .fetch_one(&self.superuser)
             .await
             .unwrap()
-    }
-
-    pub async fn queue_is_empty(&self) -> bool {
-        let sql = "select not exists (select from graphile_worker._private_jobs)";
-        sqlx::query_scalar(sql).fetch_one(&self.superuser).await.unwrap()
     }
 }
 

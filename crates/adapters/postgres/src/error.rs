@@ -15,6 +15,8 @@ pub(crate) fn store(error: sqlx::Error) -> StoreError {
                     let name = database.constraint().unwrap_or("unnamed").to_owned();
                     return StoreError::constraint(name, error);
                 }
+                // idle_in_transaction_session_timeout: the server has closed the connection
+                "25P03" => StoreFault::Unavailable,
                 // connection exception, insufficient resources, operator intervention (shutdown, cancelled by timeout)
                 code if code.starts_with("08") || code.starts_with("53") || code.starts_with("57") => {
                     StoreFault::Unavailable

@@ -27,7 +27,7 @@ mod site_tx;
 mod tenancy;
 mod tiers;
 
-pub use audit::{AuditReport, Finding, audit_isolation};
+pub use audit::{AuditReport, Finding, audit_connection, audit_isolation};
 pub use connection::{Database, DatabaseOptions};
 pub use directory::PgDirectory;
 pub use inbox::{InboxRow, JobsDatabase, NewWebhook, WebhookView};
@@ -36,3 +36,12 @@ pub use migrate::{MigrateError, Passwords, bootstrap, migrate, schema_fingerprin
 pub use platform::PlatformDatabase;
 pub use posture::Posture;
 pub use site_tx::SiteTx;
+
+/// The statements of placing an order, for measuring how fast the database alone runs them.
+pub fn placing_statements() -> [String; 3] {
+    [
+        orders::write::facts_sql(),
+        orders::write::INSERT_ORDER.to_owned(),
+        tiers::MOVE_STOCK.to_owned(),
+    ]
+}

@@ -59,27 +59,16 @@ pub async fn bootstrap(
     {
         return Err(MigrateError::Name);
     }
+    let logins = logins(passwords)?;
     let options: PgConnectOptions = superuser_url
         .parse()
         .map_err(step("reading the superuser's address"))?;
+    // The passwords are part of the statements.
+    let options = options.disable_statement_logging();
     let mut server = options.connect().await.map_err(step("connecting as superuser"))?;
     lock(&mut server).await?;
     run(&mut server, ROLES, "making the roles").await?;
-    let logins = [
-        ("posx_migrator", &passwords.migrator),
-        ("posx_app", &passwords.app),
-        ("posx_jobs", &passwords.jobs),
-        ("posx_platform", &passwords.platform),
-    ];
     for (role, password) in logins {
-        // ALTER ROLE takes no parameters; what is printed into it can hold no quote.
-        let plain = password.len() >= 16
-            && password
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-        if !plain {
-            return Err(MigrateError::Password);
-        }
         run(
             &mut server,
             &format!("alter role {role} password '{password}'"),
@@ -115,6 +104,26 @@ pub async fn bootstrap(
         "making the queue's schema",
     )
     .await
+}
+
+/// The roles that log in, with their passwords: checked before anything is done, because ALTER ROLE takes no parameters and
+/// what is printed into it must hold no quote.
+fn logins(passwords: &Passwords) -> Result<[(&'static str, &str); 4], MigrateError> {
+    let logins = [
+        ("posx_migrator", passwords.migrator.as_str()),
+        ("posx_app", passwords.app.as_str()),
+        ("posx_jobs", passwords.jobs.as_str()),
+        ("posx_platform", passwords.platform.as_str()),
+    ];
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if logins
+        .iter()
+        .all(|(_, password)| password.len() >= 16 && password.bytes().all(plain))
+    {
+        Ok(logins)
+    } else {
+        Err(MigrateError::Password)
+    }
 }
 
 /// Brings schema and queue up to date. Safe to run again, and while another process does.
@@ -189,18 +198,26 @@ async fn run(connection: &mut PgConnection, sql: &str, name: &'static str) -> Re
     Ok(())
 }
 
-/// How many migrations of this build the database does not have; readiness wants none.
+/// How many migrations of this build the database does not have; readiness wants none. One that was never migrated has none.
 pub(crate) async fn pending(pool: &PgPool) -> Result<usize, StoreError> {
     use crate::error::StoreResult;
-    let row = sqlx::query("select count(*) from _sqlx_migrations where success")
-        .fetch_one(pool)
-        .await
-        .store()?;
-    let applied: i64 = row.try_get(0).store()?;
+    let known = sqlx::query("select to_regclass('public._sqlx_migrations') is not null");
+    let applied: Vec<i64> = if known.fetch_one(pool).await.store()?.try_get(0).store()? {
+        let rows = sqlx::query("select version from _sqlx_migrations where success")
+            .fetch_all(pool)
+            .await
+            .store()?;
+        rows.iter()
+            .map(|row| row.try_get(0))
+            .collect::<Result<_, _>>()
+            .store()?
+    } else {
+        Vec::new()
+    };
     Ok(MIGRATIONS
         .iter()
-        .count()
-        .saturating_sub(usize::try_from(applied).unwrap_or(0)))
+        .filter(|migration| !applied.contains(&migration.version))
+        .count())
 }
 
 /// Changes when any file of the schema does: a test database is made once for each.

@@ -3,4 +3,4 @@
 mod payments;
 mod read;
 mod rows;
-mod write;
+pub(crate) mod write;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use posx_kernel::{Clock, IdentityId, Ids, PartyId, SiteId, StoreError, Transaction};
+use posx_kernel::{Clock, IdentityId, Ids, PartyId, SiteId, StoreError, StoreFault, Transaction};
 use posx_tenancy::{NewMember, PlatformDirectory, PlatformError, Site, SiteCode, SiteState};
 use sqlx::{PgPool, Row};
 
@@ -106,7 +106,7 @@ impl PlatformDirectory for PlatformDatabase {
                 .await
                 .store()?;
         if changed.rows_affected() == 0 {
-            sqlx::query(INSERT_MEMBER)
+            let made = sqlx::query(INSERT_MEMBER)
                 .bind(member.party.as_uuid())
                 .bind(member.identity.as_uuid())
                 .bind(member.referral_code.as_str())
@@ -116,6 +116,12 @@ impl PlatformDirectory for PlatformDatabase {
                 .execute(tx.connection())
                 .await
                 .store()?;
+            if made.rows_affected() == 0 {
+                return Err(StoreError::new(
+                    StoreFault::Retry,
+                    "the random referral code is taken",
+                ));
+            }
         }
         Box::new(tx).commit().await
     }

@@ -32,7 +32,7 @@ pub(crate) fn count(stored: i32) -> Result<u32, StoreError> {
     u32::try_from(stored).map_err(|_| StoreError::broken("a negative count"))
 }
 
-fn stored_count(count: u32) -> i32 {
+pub(crate) fn stored_count(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
@@ -219,6 +219,16 @@ impl TierRepository for SiteTx {
     }
 }
 
+/// One guarded statement: the counters move and the movement is noted, or nothing happens and no row comes back.
+pub(crate) const MOVE_STOCK: &str = "with moved as (
+               update tier_stock set supply = supply + $3, reserved = reserved + $4, sold = sold + $5
+               where tier_id = $1 and reserved + $4 >= 0 and sold + $5 >= 0 and reserved + $4 + sold + $5 <= supply + $3
+               returning supply, reserved, sold),
+             noted as (
+               insert into stock_movements (id, tier_id, kind, supply_delta, reserved_delta, sold_delta, order_id, reason, actor_id, at)
+               select $2, $1, $6, $3, $4, $5, $7, $8, $9, $10 from moved)
+             select supply, reserved, sold from moved";
+
 /// Deltas of (supply, reserved, sold) and the movement's name.
 fn deltas(change: &StockChange, quantity: i64) -> (i64, i64, i64, &'static str) {
     match change {
@@ -242,29 +252,20 @@ impl StockRepository for SiteTx {
             StockChange::Correct { reason, actor } => (Some(reason.as_str()), Some(actor.as_uuid())),
             _ => (None, None),
         };
-        let row = sqlx::query(
-            "with moved as (
-               update tier_stock set supply = supply + $3, reserved = reserved + $4, sold = sold + $5
-               where tier_id = $1 and reserved + $4 >= 0 and sold + $5 >= 0 and reserved + $4 + sold + $5 <= supply + $3
-               returning supply, reserved, sold),
-             noted as (
-               insert into stock_movements (id, tier_id, kind, supply_delta, reserved_delta, sold_delta, order_id, reason, actor_id, at)
-               select $2, $1, $6, $3, $4, $5, $7, $8, $9, $10 from moved)
-             select supply, reserved, sold from moved",
-        )
-        .bind(movement.tier.as_uuid())
-        .bind(movement.id.as_uuid())
-        .bind(supply)
-        .bind(reserved)
-        .bind(sold)
-        .bind(kind)
-        .bind(movement.order.map(posx_kernel::OrderId::as_uuid))
-        .bind(reason)
-        .bind(actor)
-        .bind(movement.at)
-        .fetch_optional(self.connection())
-        .await
-        .store()?;
+        let row = sqlx::query(MOVE_STOCK)
+            .bind(movement.tier.as_uuid())
+            .bind(movement.id.as_uuid())
+            .bind(supply)
+            .bind(reserved)
+            .bind(sold)
+            .bind(kind)
+            .bind(movement.order.map(posx_kernel::OrderId::as_uuid))
+            .bind(reason)
+            .bind(actor)
+            .bind(movement.at)
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
         if let Some(row) = row {
             return Ok(Ok(stock_of(&row)?));
         }

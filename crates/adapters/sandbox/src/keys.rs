@@ -58,12 +58,7 @@ impl SigningKey {
     pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
-            .sign(
-                algorithm.padding(),
-                &SystemRandom::new(),
-                message,
-                &mut signature,
-            )
+            .sign(algorithm.padding(), &SystemRandom::new(), message, &mut signature)
             .map_err(|_| KeyError::Sign)?;
         Ok(signature)
     }

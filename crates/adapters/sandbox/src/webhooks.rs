@@ -198,23 +198,24 @@ impl Webhooks {
             }
             (plan.in_order(kept), plan)
         };
-        self.start_planned(batch, plan);
+        self.start_planned(batch, &plan);
     }
 
     fn start(&self, batch: Vec<Notice>) {
         let plan = self.state().plan.clone();
-        self.start_planned(batch, plan);
+        self.start_planned(batch, &plan);
     }
 
-    fn start_planned(&self, batch: Vec<Notice>, plan: DeliveryPlan) {
+    fn start_planned(&self, batch: Vec<Notice>, plan: &DeliveryPlan) {
         if batch.is_empty() {
             return;
         }
         let under_way = UnderWay::begin(Arc::clone(&self.inner));
+        let (delay, copies) = (plan.delay, plan.copies.max(1));
         self.inner.env.tasks.spawn(async move {
-            tokio::time::sleep(plan.delay).await;
+            tokio::time::sleep(delay).await;
             for notice in &batch {
-                for _ in 0..plan.copies.max(1) {
+                for _ in 0..copies {
                     under_way.inner.deliver(notice).await;
                 }
             }

@@ -79,7 +79,10 @@ impl TierBody {
     pub fn into_terms(self) -> Result<EditTier, EdgeError> {
         if self.max_per_buyer.is_some_and(|most| most > UNITS_MAX) {
             let message = format!("a limit is at most {UNITS_MAX}");
-            return Err(EdgeError::FieldInvalid { field: "max_per_buyer".to_owned(), message });
+            return Err(EdgeError::FieldInvalid {
+                field: "max_per_buyer".to_owned(),
+                message,
+            });
         }
         Ok(EditTier {
             name: self.name,

@@ -6,14 +6,13 @@ use posx_orders::{NewOrder, Order, OrderRepository, PlacingFacts, TierFacts, Wal
 use posx_tiers::ChainFamily;
 use serde::Deserialize;
 use sqlx::Row;
-use uuid::Uuid;
 
 use super::rows::{line_of, order_of};
 use crate::error::StoreResult;
 use crate::idempotency::{claim_of, lock_name};
 use crate::ledger::{EntryColumns, bind_entries, post_entries};
 use crate::site_tx::SiteTx;
-use crate::tiers::{ASSET_COLUMNS, TIER_COLUMNS, asset_of, stock_of, tier_of};
+use crate::tiers::{ASSET_COLUMNS, TIER_COLUMNS, asset_of, stock_of, stored_count, tier_of};
 
 #[derive(Deserialize)]
 struct WalletRow {
@@ -21,15 +20,9 @@ struct WalletRow {
     address: String,
 }
 
-/// What placing and previewing read: the plan and the wallets come with each tier's row, so that it is one statement.
-pub(super) async fn facts(
-    tx: &mut SiteTx,
-    call: Option<&IdempotentCall>,
-    buyer: PartyId,
-    tiers: &[TierId],
-) -> Result<(Claim, PlacingFacts), StoreError> {
-    let lock = call.map(|call| lock_name(tx, call));
-    let sql = sqlx::AssertSqlSafe(format!(
+/// `$1` the lock or null, `$2` to `$4` the call, `$5` the buyer, `$6` the tiers.
+pub(crate) fn facts_sql() -> String {
+    format!(
         "select l.locked, k.fingerprint, k.status, k.body,
            (select jsonb_build_object('plan', 'plan_' || replace(p.id::text, '-', ''), 'name', p.name, 'version', p.version, 'levels', p.levels,
                                       'hold_days', p.hold_days)
@@ -42,8 +35,18 @@ pub(super) async fn facts(
          left join (tiers t join chain_assets a on a.site_id = t.site_id and a.id = t.asset_id
                     join tier_stock s on s.site_id = t.site_id and s.tier_id = t.id)
            on t.id = any ($6)"
-    ));
-    let rows = sqlx::query(sql)
+    )
+}
+
+/// What placing and previewing read: the plan and the wallets come with each tier's row, so that it is one statement.
+pub(super) async fn facts(
+    tx: &mut SiteTx,
+    call: Option<&IdempotentCall>,
+    buyer: PartyId,
+    tiers: &[TierId],
+) -> Result<(Claim, PlacingFacts), StoreError> {
+    let lock = call.map(|call| lock_name(tx, call));
+    let rows = sqlx::query(sqlx::AssertSqlSafe(facts_sql()))
         .bind(lock)
         .bind(call.map(|call| &call.actor))
         .bind(call.map(|call| call.operation))
@@ -174,7 +177,7 @@ pub(super) async fn with_lines(tx: &mut SiteTx, mut order: Order) -> Result<Orde
 }
 
 /// Order, lines, entries, events and the answer's key in one statement.
-const INSERT_ORDER: &str = concat!(
+pub(crate) const INSERT_ORDER: &str = concat!(
     "with ",
     post_entries!(),
     ", placed as (
@@ -199,11 +202,16 @@ const INSERT_ORDER: &str = concat!(
      select $49::text is null or exists (select from answered) as kept"
 );
 
+/// One part of every row, for `unnest`.
+fn column<'a, Row, Part>(rows: &'a [Row], part: impl Fn(&'a Row) -> Part) -> Vec<Part> {
+    rows.iter().map(part).collect()
+}
+
 async fn insert_order(tx: &mut SiteTx, new: &NewOrder<'_>) -> Result<(), StoreError> {
     let order = new.order;
     let entries = EntryColumns::of(new.entries)?;
     let (call, answer) = new.answer.unzip();
-    let lines = |part: fn(&posx_orders::Line) -> Uuid| order.lines.iter().map(part).collect::<Vec<_>>();
+    let lines = order.lines.as_slice();
     let query = bind_entries!(sqlx::query(INSERT_ORDER), entries);
     let row = query
         .bind(order.id.as_uuid())
@@ -228,59 +236,18 @@ async fn insert_order(tx: &mut SiteTx, new: &NewOrder<'_>) -> Result<(), StoreEr
         .bind(order.placed_at)
         .bind(order.expires_at)
         .bind(order.paid_at)
-        .bind(lines(|line| line.id.as_uuid()))
-        .bind(lines(|line| line.tier.as_uuid()))
-        .bind(
-            order
-                .lines
-                .iter()
-                .map(|line| line.tier_name.clone())
-                .collect::<Vec<_>>(),
-        )
-        .bind(lines(|line| line.asset.as_uuid()))
-        .bind(
-            order
-                .lines
-                .iter()
-                .map(|line| i32::try_from(line.quantity).unwrap_or(i32::MAX))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            order
-                .lines
-                .iter()
-                .map(|line| line.unit_price.minor())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            order
-                .lines
-                .iter()
-                .map(|line| line.amount.minor())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            order
-                .lines
-                .iter()
-                .map(|line| line.tokens.to_string())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            order
-                .lines
-                .iter()
-                .map(|line| line.counted_per_buyer)
-                .collect::<Vec<_>>(),
-        )
-        .bind(new.events.iter().map(|event| event.kind).collect::<Vec<_>>())
-        .bind(new.events.iter().map(|event| event.subject).collect::<Vec<_>>())
-        .bind(
-            new.events
-                .iter()
-                .map(|event| event.payload.clone())
-                .collect::<Vec<_>>(),
-        )
+        .bind(column(lines, |line| line.id.as_uuid()))
+        .bind(column(lines, |line| line.tier.as_uuid()))
+        .bind(column(lines, |line| line.tier_name.as_str()))
+        .bind(column(lines, |line| line.asset.as_uuid()))
+        .bind(column(lines, |line| stored_count(line.quantity)))
+        .bind(column(lines, |line| line.unit_price.minor()))
+        .bind(column(lines, |line| line.amount.minor()))
+        .bind(column(lines, |line| line.tokens.to_string()))
+        .bind(column(lines, |line| line.counted_per_buyer))
+        .bind(column(new.events, |event| event.kind))
+        .bind(column(new.events, |event| event.subject))
+        .bind(column(new.events, |event| event.payload.clone()))
         .bind(call.map(|call| &call.actor))
         .bind(call.map(|call| call.operation))
         .bind(call.map(|call| &call.key))

@@ -2,7 +2,7 @@
 //! change here, and fails until a lived-in site has a row of it.
 
 use posx_kernel::SiteId;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::server::{connect, shared, superuser};
 use crate::world::World;
@@ -23,76 +23,129 @@ async fn two_sites() -> Pair {
     let tables = here.database.site_tables().await.expect("the catalogue");
     assert!(tables.len() >= 20, "{tables:?}");
     for table in &tables {
-        let rows = here.database.rows_seen(table, here.site.id, Some(here.site.id)).await.expect("a look");
-        assert!(rows > 0, "a lived-in site has no row in {table}: the tests here would prove nothing of it");
+        let rows = here
+            .database
+            .rows_seen(table, here.site.id, Some(here.site.id))
+            .await
+            .expect("a look");
+        assert!(
+            rows > 0,
+            "a lived-in site has no row in {table}: the tests here would prove nothing of it"
+        );
     }
-    Pair { here, elsewhere, tables }
+    Pair {
+        here,
+        elsewhere,
+        tables,
+    }
 }
 
 async fn app(site: Option<SiteId>) -> PgConnection {
     let mut connection = connect(&shared().app_url).await;
-    let begin = site.map_or_else(|| "begin".to_owned(), |site| {
-        format!("begin; set local app.current_site_id = '{}'", site.as_uuid())
-    });
-    sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await.expect("begun");
+    let begin = site.map_or_else(
+        || "begin".to_owned(),
+        |site| format!("begin; set local app.current_site_id = '{}'", site.as_uuid()),
+    );
+    sqlx::raw_sql(AssertSqlSafe(begin))
+        .execute(&mut connection)
+        .await
+        .expect("begun");
     connection
 }
 
 /// Runs one statement with the site as `$1` in a savepoint: rows that it touched, or its SQLSTATE.
 async fn attempt(connection: &mut PgConnection, sql: &str, site: SiteId) -> Result<u64, String> {
-    let mut inner = connection.begin().await.expect("a savepoint");
-    let done = sqlx::query(AssertSqlSafe(sql.to_owned())).bind(site.as_uuid()).execute(&mut *inner).await;
-    inner.rollback().await.expect("rolled back");
-    done.map(|done| done.rows_affected()).map_err(|error| {
-        error.as_database_error().and_then(|error| error.code()).map_or_else(|| error.to_string(), Into::into)
-    })
+    sqlx::query("savepoint s")
+        .execute(&mut *connection)
+        .await
+        .expect("in a transaction");
+    let done = sqlx::query(AssertSqlSafe(sql.to_owned()))
+        .bind(site.as_uuid())
+        .execute(&mut *connection)
+        .await;
+    sqlx::query("rollback to s")
+        .execute(&mut *connection)
+        .await
+        .expect("rolled back");
+    done.map(|done| done.rows_affected())
+        .map_err(|error| sqlstate(&error))
 }
 
-/// Inserts copies of all rows of the site `$1`, made its own again or put under another site.
-fn copy(table: &str, into: Option<SiteId>, condition: &str) -> String {
-    let site = into.map_or_else(|| "$1".to_owned(), |site| format!("'{}'::uuid", site.as_uuid()));
+fn sqlstate(error: &sqlx::Error) -> String {
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    code.map_or_else(|| error.to_string(), Into::into)
+}
+
+/// Copies a row of the site `$1` into another site.
+fn copy(table: &str, into: SiteId, condition: &str) -> String {
     format!(
         "insert into {table} overriding system value
-         select (jsonb_populate_record(r, jsonb_build_object('site_id', {site}))).*
-         from {table} r where r.site_id = $1 {condition}"
+         select (jsonb_populate_record(r, jsonb_build_object('site_id', '{}'::uuid))).*
+         from {table} r where r.site_id = $1 {condition} limit 1",
+        into.as_uuid()
     )
 }
 
 /// The site's first row of the table, as JSON that `jsonb_populate_record` takes.
-async fn sample(table: &str, site: SiteId) -> serde_json::Value {
+async fn sample(admin: &mut PgConnection, table: &str, site: SiteId) -> serde_json::Value {
     let sql = format!("select to_jsonb(r) from {table} r where site_id = $1 limit 1");
-    let row = sqlx::query(AssertSqlSafe(sql)).bind(site.as_uuid()).fetch_one(&mut superuser().await).await;
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(site.as_uuid())
+        .fetch_one(admin)
+        .await;
     row.expect("a row").get(0)
 }
 
 #[tokio::test]
 async fn p01_from_another_site_or_from_none_no_row_is_seen_changed_deleted_or_made() {
-    let Pair { here, elsewhere, tables } = two_sites().await;
+    let Pair {
+        here,
+        elsewhere,
+        tables,
+    } = two_sites().await;
+    let mut admin = superuser().await;
     for from in [Some(elsewhere.site.id), None] {
         let mut connection = app(from).await;
         for table in &tables {
-            let seen = here.database.rows_seen(table, here.site.id, from).await.expect("a look");
+            let seen = here
+                .database
+                .rows_seen(table, here.site.id, from)
+                .await
+                .expect("a look");
             assert_eq!(seen, 0, "select on {table} from {from:?}");
             for sql in [
                 format!("update {table} set site_id = site_id where site_id = $1"),
                 format!("delete from {table} where site_id = $1"),
             ] {
                 let outcome = attempt(&mut connection, &sql, here.site.id).await;
-                assert!(matches!(&outcome, Ok(0)) || outcome == Err(DENIED.to_owned()), "{sql}: {outcome:?}");
+                assert!(
+                    matches!(&outcome, Ok(0)) || outcome == Err(DENIED.to_owned()),
+                    "{sql}: {outcome:?}"
+                );
             }
-            let row = sample(table, here.site.id).await;
+            let row = sample(&mut admin, table, here.site.id).await;
             let row = row.to_string().replace('\'', "''");
             let insert = format!(
                 "insert into {table} overriding system value
                  select r.* from jsonb_populate_record(null::{table}, '{row}') r where r.site_id = $1"
             );
             let outcome = attempt(&mut connection, &insert, here.site.id).await;
-            assert_eq!(outcome, Err(DENIED.to_owned()), "insert into {table} from {from:?}");
+            assert_eq!(
+                outcome,
+                Err(DENIED.to_owned()),
+                "insert into {table} from {from:?}"
+            );
         }
     }
     // From its own site the same rows are there to be seen: the refusals above are not for want of rows.
     let mut own = app(Some(here.site.id)).await;
-    let touched = attempt(&mut own, "update parties set referral_code = referral_code where site_id = $1", here.site.id);
+    let touched = attempt(
+        &mut own,
+        "update parties set referral_code = referral_code where site_id = $1",
+        here.site.id,
+    );
     assert_eq!(touched.await, Ok(2));
 }
 
@@ -104,7 +157,11 @@ async fn p01_without_a_site_the_narrow_functions_refuse_or_find_nothing() {
         "select app.add_job('t', '{}', 'k', 0, 0, 1) where $1::uuid is not null",
         "select app.claim_external_id('p', $1::text)",
     ] {
-        assert_eq!(attempt(&mut none, sql, world.site.id).await, Err(DENIED.to_owned()), "{sql}");
+        assert_eq!(
+            attempt(&mut none, sql, world.site.id).await,
+            Err(DENIED.to_owned()),
+            "{sql}"
+        );
     }
     for sql in [
         "select * from app.jobs_of_site(false, null, 100) where $1::uuid is not null",
@@ -134,7 +191,8 @@ async fn p03_the_app_role_cannot_turn_row_security_off_truncate_or_become_anothe
         "select * from graphile_worker._private_jobs".to_owned(),
         "select app.active_sites()".to_owned(),
         "select app.webhook(null)".to_owned(),
-        "create or replace function app.current_site_id() returns uuid language sql as 'select null::uuid'".to_owned(),
+        "create or replace function app.current_site_id() returns uuid language sql as 'select null::uuid'"
+            .to_owned(),
         "alter role posx_app bypassrls".to_owned(),
         "copy tiers to program 'true'".to_owned(),
     ];
@@ -146,22 +204,38 @@ async fn p03_the_app_role_cannot_turn_row_security_off_truncate_or_become_anothe
         statements.push(format!("alter table {table} disable trigger all"));
     }
     for sql in statements {
-        let mut inner = connection.begin().await.expect("a savepoint");
-        let done = sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut *inner).await;
-        inner.rollback().await.expect("rolled back");
+        let tried = format!("savepoint s; {sql}");
+        let done = sqlx::raw_sql(AssertSqlSafe(tried)).execute(&mut connection).await;
+        sqlx::query("rollback to s")
+            .execute(&mut connection)
+            .await
+            .expect("rolled back");
         let error = done.expect_err(&sql);
-        let code = error.as_database_error().and_then(|error| error.code().map(String::from));
-        assert_eq!(code.as_deref(), Some(DENIED), "{sql}: {error}");
+        assert_eq!(sqlstate(&error), DENIED, "{sql}: {error}");
     }
     // This one is no error and no way around: with it off, a policy that applies is an error instead of a filter.
-    sqlx::query("set local row_security = off").execute(&mut connection).await.expect("any role may");
-    assert_eq!(attempt(&mut connection, "select from tiers where site_id = $1", world.site.id).await, Err(DENIED.to_owned()));
+    sqlx::query("set local row_security = off")
+        .execute(&mut connection)
+        .await
+        .expect("any role may");
+    assert_eq!(
+        attempt(
+            &mut connection,
+            "select from tiers where site_id = $1",
+            world.site.id
+        )
+        .await,
+        Err(DENIED.to_owned())
+    );
 }
 
 #[tokio::test]
 async fn p04_no_row_can_reference_another_sites_row() {
-    let Pair { here, elsewhere, .. } = two_sites().await;
+    let Pair { here, .. } = two_sites().await;
+    // An empty one, so that no key of its own is in the way.
+    let elsewhere = World::new().await;
     let mut admin = superuser().await;
+    sqlx::query("begin").execute(&mut admin).await.expect("begun");
     let keys = sqlx::query(
         "select k.conrelid::regclass::text, k.conname::text,
            (select string_agg(' and r.' || quote_ident(a.attname) || ' is not null', '')
@@ -176,7 +250,7 @@ async fn p04_no_row_can_reference_another_sites_row() {
     assert!(keys.len() > 20);
     for key in keys {
         let (table, name, filled): (String, String, String) = (key.get(0), key.get(1), key.get(2));
-        let sql = copy(&table, Some(elsewhere.site.id), &format!("{filled} limit 1"));
+        let sql = copy(&table, elsewhere.site.id, &filled);
         let outcome = attempt(&mut admin, &sql, here.site.id).await;
         assert_eq!(outcome, Err(FOREIGN_KEY.to_owned()), "{table}, {name}");
     }
@@ -184,11 +258,23 @@ async fn p04_no_row_can_reference_another_sites_row() {
 
 #[tokio::test]
 async fn p05_a_rows_site_never_changes_not_even_by_a_superuser() {
-    let Pair { here, elsewhere, tables } = two_sites().await;
+    let Pair {
+        here,
+        elsewhere,
+        tables,
+    } = two_sites().await;
     let mut admin = superuser().await;
+    sqlx::query("begin").execute(&mut admin).await.expect("begun");
     for table in tables {
-        let sql = format!("update {table} set site_id = '{}' where site_id = $1", elsewhere.site.id.as_uuid());
-        assert_eq!(attempt(&mut admin, &sql, here.site.id).await, Err(NEVER_CHANGES.to_owned()), "{table}");
+        let sql = format!(
+            "update {table} set site_id = '{}' where site_id = $1",
+            elsewhere.site.id.as_uuid()
+        );
+        assert_eq!(
+            attempt(&mut admin, &sql, here.site.id).await,
+            Err(NEVER_CHANGES.to_owned()),
+            "{table}"
+        );
     }
 }
 
@@ -215,7 +301,7 @@ async fn p06_two_sites_hold_the_same_symbol_wallet_plan_and_key() {
             .expect("a count");
         assert!(row.get::<i64, _>(0) > 0, "{table}");
     }
-    let symbol = sample("chain_assets", here.site.id).await["symbol"].clone();
+    let symbol = sample(&mut admin, "chain_assets", here.site.id).await["symbol"].clone();
     let wish = posx_tiers::CreateAsset {
         chain: posx_tiers::Chain::Polygon,
         symbol: symbol.as_str().expect("text").to_owned(),
@@ -223,6 +309,13 @@ async fn p06_two_sites_hold_the_same_symbol_wallet_plan_and_key() {
         provider_asset: "X".to_owned(),
         vault: "0".to_owned(),
     };
-    elsewhere.tiers.create_asset(&elsewhere.scope, wish.clone()).await.expect("another site may");
-    assert!(here.tiers.create_asset(&here.scope, wish).await.is_err(), "the same site may not");
+    elsewhere
+        .tiers
+        .create_asset(&elsewhere.scope, wish.clone())
+        .await
+        .expect("another site may");
+    assert!(
+        here.tiers.create_asset(&here.scope, wish).await.is_err(),
+        "the same site may not"
+    );
 }

@@ -31,7 +31,9 @@ pub fn passwords() -> Passwords {
 /// Roles and an empty database that no other test knows; migrated when the caller does so.
 pub async fn empty_database() -> TestDatabase {
     let name = format!("empty_{}", crate::world::unique(12).to_lowercase());
-    bootstrap(&shared().superuser_url, &name, &passwords()).await.expect("bootstrapped");
+    bootstrap(&shared().superuser_url, &name, &passwords())
+        .await
+        .expect("bootstrapped");
     let url = |url: &str| format!("{}/{name}", url.rsplit_once('/').expect("a database's name").0);
     TestDatabase {
         superuser_url: url(&shared().superuser_url),

@@ -3,7 +3,7 @@
 use posx_commissions::Accrued;
 use posx_kernel::{Begin as _, Money, PaymentAttemptId, StoredAnswer};
 use posx_orders::gateway::{CreateIntent, PaymentGateway as _};
-use posx_orders::{Attempt, AttemptState, Order, OrdersTx, PaymentApplied};
+use posx_orders::{Attempt, AttemptState, Order, OrdersTx, PaymentApplied, PlaceOrder, Placed};
 use posx_tiers::ChainFamily;
 
 use crate::world::{ADDRESS, World, new_id, noon};
@@ -16,10 +16,24 @@ impl World {
         let tier = world.tier_with(3, 10_000, Some(3)).await;
         let alice = world.member(None).await;
         let bob = world.member(Some(alice.referral_code.as_str())).await;
-        world.orders.bind_wallet(&world.scope, bob.party, ChainFamily::Evm, ADDRESS).await.expect("bound");
-        let order = world.place(&bob, tier, 2).await.expect("placed");
+        world
+            .orders
+            .bind_wallet(&world.scope, bob.party, ChainFamily::Evm, ADDRESS)
+            .await
+            .expect("bound");
+        let wish = PlaceOrder {
+            referrer: Some(alice.party),
+            ..world.wish(&bob, tier, 2)
+        };
+        let Placed::New { order, .. } = world.place_wish(&wish).await.expect("placed") else {
+            panic!("no key was given")
+        };
         assert_eq!(world.pay(&order).await, PaymentApplied::Paid);
-        let accrued = world.commissions.accrue(&world.scope, order.id).await.expect("accrued");
+        let accrued = world
+            .commissions
+            .accrue(&world.scope, order.id)
+            .await
+            .expect("accrued");
         assert!(matches!(accrued, Accrued::Applied(made) if made.len() == 1));
         world.deliver(order.id).await;
         world.pay_twice(&order).await;
@@ -28,9 +42,18 @@ impl World {
     }
 
     async fn deliver(&self, order: posx_kernel::OrderId) {
-        let made = self.allocations.allocate(&self.scope, order).await.expect("allocated");
-        let posx_allocations::Allocated::Applied(ids) = made else { panic!("{made:?}") };
-        self.allocations.create_batch(&self.scope, self.actor, &ids).await.expect("a batch");
+        let made = self
+            .allocations
+            .allocate(&self.scope, order)
+            .await
+            .expect("allocated");
+        let posx_allocations::Allocated::Applied(ids) = made else {
+            panic!("{made:?}")
+        };
+        self.allocations
+            .create_batch(&self.scope, self.actor, &ids)
+            .await
+            .expect("a batch");
     }
 
     /// A second intent of a paid order that succeeds as well: what a provider should never do. The money is owed back.
@@ -51,17 +74,36 @@ impl World {
         let mut tx = self.begin().await;
         assert!(tx.attempts().insert(&second).await.expect("an attempt"));
         tx.commit().await.expect("committed");
-        let request = CreateIntent { site: self.site.id, attempt: second.id, order: order.id, amount: order.total };
+        let request = CreateIntent {
+            site: self.site.id,
+            attempt: second.id,
+            order: order.id,
+            amount: order.total,
+        };
         let intent = self.gateway.create_intent(&request).await.expect("an intent");
         assert!(self.gateway.pays(&intent.id, order.total));
-        assert!(self.orders.resolve_attempt(&self.scope, second.id).await.expect("resolved"));
+        assert!(
+            self.orders
+                .resolve_attempt(&self.scope, second.id)
+                .await
+                .expect("resolved")
+        );
     }
 
     async fn remember_an_answer(&self) {
         let call = Self::call("remembered", 1);
         let mut tx = self.begin().await;
         tx.idempotency().claim(&call).await.expect("claimed");
-        tx.idempotency().store(&call, &StoredAnswer { status: 200, body: b"{}".to_vec() }).await.expect("stored");
+        tx.idempotency()
+            .store(
+                &call,
+                &StoredAnswer {
+                    status: 200,
+                    body: b"{}".to_vec(),
+                },
+            )
+            .await
+            .expect("stored");
         tx.commit().await.expect("committed");
     }
 

@@ -1,15 +1,18 @@
 //! Sites, members, referrals.
 
 use posx_kernel::{OrderId, PageRequest, PartyId};
+use posx_tenancy::ReferralBinding::{AlreadyBound, Bound, Refused};
 use posx_tenancy::{
-    CreateSite, Directory as _, MemberRepository, NewMember, PlatformError, ReferralBinding, ReferralQueries as _, Role,
+    CreateSite, Directory as _, MemberRepository, NewMember, PlatformError, ReferralQueries as _, Role,
     SiteCode, SiteState, TenancyTx,
 };
 
 use crate::world::{World, new_id, noon, unique};
 
 async fn begin(world: &World) -> Box<dyn TenancyTx> {
-    posx_kernel::Begin::begin(&world.database, &world.scope).await.expect("a transaction")
+    posx_kernel::Begin::begin(&world.database, &world.scope)
+        .await
+        .expect("a transaction")
 }
 
 /// A paid order of each party, so that a referral can name it.
@@ -21,15 +24,51 @@ async fn order_of(world: &World, buyer: &posx_tenancy::Member) -> OrderId {
 #[tokio::test]
 async fn a_site_is_found_by_code_host_and_id_and_keeps_what_it_was_made_with() {
     let world = World::new().await;
-    let by_code = world.directory.site_by_code(&world.site.code).await.expect("a look");
+    let by_code = world
+        .directory
+        .site_by_code(&world.site.code)
+        .await
+        .expect("a look");
     assert_eq!(by_code.as_ref(), Some(&world.site));
-    assert_eq!(world.directory.site_by_host(&world.site.host_names[0]).await.expect("a look"), by_code);
-    assert_eq!(world.directory.site(world.site.id).await.expect("a look"), by_code);
-    assert_eq!(world.directory.site_by_host("nobody.test").await.expect("a look"), None);
-    assert_eq!(world.directory.site_by_code(&SiteCode::new("NOBODY").expect("a code")).await.expect("a look"), None);
-    let suspended = world.platform.set_state(world.site.code.as_str(), SiteState::Suspended).await.expect("suspended");
-    let seen = world.directory.site(world.site.id).await.expect("a look").expect("the site");
-    assert_eq!((suspended.state, seen.state), (SiteState::Suspended, SiteState::Suspended));
+    assert_eq!(
+        world
+            .directory
+            .site_by_host(&world.site.host_names[0])
+            .await
+            .expect("a look"),
+        by_code
+    );
+    assert_eq!(
+        world.directory.site(world.site.id).await.expect("a look"),
+        by_code
+    );
+    assert_eq!(
+        world.directory.site_by_host("nobody.test").await.expect("a look"),
+        None
+    );
+    assert_eq!(
+        world
+            .directory
+            .site_by_code(&SiteCode::new("NOBODY").expect("a code"))
+            .await
+            .expect("a look"),
+        None
+    );
+    let suspended = world
+        .platform
+        .set_state(world.site.code.as_str(), SiteState::Suspended)
+        .await
+        .expect("suspended");
+    let seen = world
+        .directory
+        .site(world.site.id)
+        .await
+        .expect("a look")
+        .expect("the site");
+    assert_eq!(
+        (suspended.state, seen.state),
+        (SiteState::Suspended, SiteState::Suspended)
+    );
 }
 
 #[tokio::test]
@@ -42,12 +81,25 @@ async fn a_code_or_host_that_another_site_has_is_refused_whole() {
         currency: world.site.currency,
         time_zone: chrono_tz::UTC,
     };
-    let taken = world.platform.create(wish(world.site.code.as_str(), "free.test")).await;
+    let taken = world
+        .platform
+        .create(wish(world.site.code.as_str(), "free.test"))
+        .await;
     assert!(matches!(taken, Err(PlatformError::CodeTaken)), "{taken:?}");
     let code = unique(12);
-    let taken = world.platform.create(wish(&code, &world.site.host_names[0])).await;
-    assert!(matches!(&taken, Err(PlatformError::HostTaken(host)) if *host == world.site.host_names[0]), "{taken:?}");
-    let nothing = world.directory.site_by_code(&SiteCode::new(&code).expect("a code")).await.expect("a look");
+    let taken = world
+        .platform
+        .create(wish(&code, &world.site.host_names[0]))
+        .await;
+    assert!(
+        matches!(&taken, Err(PlatformError::HostTaken(host)) if *host == world.site.host_names[0]),
+        "{taken:?}"
+    );
+    let nothing = world
+        .directory
+        .site_by_code(&SiteCode::new(&code).expect("a code"))
+        .await
+        .expect("a look");
     assert!(nothing.is_none());
 }
 
@@ -61,19 +113,51 @@ async fn an_identity_is_one_row_however_often_it_is_seen() {
     );
     let first = a.expect("an identity");
     assert_eq!(b.expect("an identity"), first);
-    assert_ne!(world.directory.identity("https://other.test", &subject).await.expect("an identity"), first);
+    assert_ne!(
+        world
+            .directory
+            .identity("https://other.test", &subject)
+            .await
+            .expect("an identity"),
+        first
+    );
 }
 
 #[tokio::test]
 async fn an_appointed_identity_is_a_member_here_and_nobody_elsewhere() {
     let (world, elsewhere) = (World::new().await, World::new().await);
     let subject = unique(20);
-    let identity = world.platform.appoint(&world.site, "https://issuer.test", &subject, Role::Owner).await.expect("appointed");
-    let member = world.directory.member(world.site.id, identity).await.expect("a look").expect("a member");
+    let identity = world
+        .platform
+        .appoint(&world.site, "https://issuer.test", &subject, Role::Owner)
+        .await
+        .expect("appointed");
+    let member = world
+        .directory
+        .member(world.site.id, identity)
+        .await
+        .expect("a look")
+        .expect("a member");
     assert_eq!((member.identity, member.role), (identity, Role::Owner));
-    assert!(elsewhere.directory.member(elsewhere.site.id, identity).await.expect("a look").is_none());
-    world.platform.appoint(&world.site, "https://issuer.test", &subject, Role::Viewer).await.expect("appointed again");
-    let again = world.directory.member(world.site.id, identity).await.expect("a look").expect("a member");
+    assert!(
+        elsewhere
+            .directory
+            .member(elsewhere.site.id, identity)
+            .await
+            .expect("a look")
+            .is_none()
+    );
+    world
+        .platform
+        .appoint(&world.site, "https://issuer.test", &subject, Role::Viewer)
+        .await
+        .expect("appointed again");
+    let again = world
+        .directory
+        .member(world.site.id, identity)
+        .await
+        .expect("a look")
+        .expect("a member");
     assert_eq!((again.party, again.role), (member.party, Role::Viewer));
 }
 
@@ -81,7 +165,11 @@ async fn an_appointed_identity_is_a_member_here_and_nobody_elsewhere() {
 async fn a_taken_referral_code_is_a_value_and_the_transaction_goes_on() {
     let world = World::new().await;
     let alice = world.member(None).await;
-    let identity = world.directory.identity("https://issuer.test", &unique(20)).await.expect("an identity");
+    let identity = world
+        .directory
+        .identity("https://issuer.test", &unique(20))
+        .await
+        .expect("an identity");
     let mut new = NewMember {
         identity,
         party: PartyId::from_uuid(new_id()),
@@ -95,31 +183,62 @@ async fn a_taken_referral_code_is_a_value_and_the_transaction_goes_on() {
     assert!(!members.insert(&new).await.expect("a value"));
     new.referral_code = posx_tenancy::ReferralCode::random(&world.site.code, &posx_kernel::SystemRandomness);
     assert!(members.insert(&new).await.expect("a value"));
-    assert_eq!(members.party_by_code(&new.referral_code).await.expect("a look"), Some(new.party));
-    assert!(!members.insert(&NewMember { party: PartyId::from_uuid(new_id()), ..new.clone() }).await.expect("a value"));
+    assert_eq!(
+        members.party_by_code(&new.referral_code).await.expect("a look"),
+        Some(new.party)
+    );
+    assert!(
+        !members
+            .insert(&NewMember {
+                party: PartyId::from_uuid(new_id()),
+                ..new.clone()
+            })
+            .await
+            .expect("a value")
+    );
     tx.commit().await.expect("committed");
 }
 
 #[tokio::test]
 async fn p20_no_cycle_no_self_and_the_first_referrer_stays_and_a_refusal_is_a_value() {
     let world = World::new().await;
-    let [a, b, c] = [world.member(None).await, world.member(None).await, world.member(None).await];
+    let [a, b, c] = [
+        world.member(None).await,
+        world.member(None).await,
+        world.member(None).await,
+    ];
     let order = order_of(&world, &a).await;
     let mut tx = begin(&world).await;
     let tree = tx.referrals();
     let mut bound = Vec::new();
     for (party, referrer) in [(&b, &a), (&c, &b), (&a, &c), (&a, &a), (&b, &c), (&c, &a)] {
-        bound.push(tree.bind(party.party, referrer.party, order, noon()).await.expect("a value"));
+        bound.push(
+            tree.bind(party.party, referrer.party, order, noon())
+                .await
+                .expect("a value"),
+        );
     }
-    use ReferralBinding::{AlreadyBound, Bound, Refused};
     assert_eq!(bound[..4], [Bound, Bound, Refused, Refused]);
     assert_ne!(bound[4], Bound);
     assert_eq!(bound[5], AlreadyBound);
-    assert_eq!(tree.ancestors(c.party, 10).await.expect("ancestors"), [b.party, a.party], "nearest first");
+    assert_eq!(
+        tree.ancestors(c.party, 10).await.expect("ancestors"),
+        [b.party, a.party],
+        "nearest first"
+    );
     assert_eq!(tree.ancestors(c.party, 1).await.expect("ancestors"), [b.party]);
-    tx.commit().await.expect("committed: the refusals left the transaction usable");
-    let page = world.database.referred_by(&world.scope, a.party, PageRequest::new(None, None)).await.expect("a list");
-    assert_eq!(page.items.iter().map(|entry| entry.party).collect::<Vec<_>>(), [b.party]);
+    tx.commit()
+        .await
+        .expect("committed: the refusals left the transaction usable");
+    let page = world
+        .database
+        .referred_by(&world.scope, a.party, PageRequest::new(None, None))
+        .await
+        .expect("a list");
+    assert_eq!(
+        page.items.iter().map(|entry| entry.party).collect::<Vec<_>>(),
+        [b.party]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,13 +246,23 @@ async fn p20_two_edges_that_close_a_cycle_together_do_not_pass_each_other() {
     let world = World::with_pool(8).await;
     let (a, b) = (world.member(None).await, world.member(None).await);
     let order = order_of(&world, &a).await;
-    let bind = |party: PartyId, referrer: PartyId| async move { 
-        let mut tx = posx_kernel::Begin::<dyn TenancyTx>::begin(&world.database, &world.scope).await.expect("a transaction");
-        let bound = tx.referrals().bind(party, referrer, order, noon()).await.expect("a value");
+    let world = &world;
+    let bind = |party: PartyId, referrer: PartyId| async move {
+        let mut tx = posx_kernel::Begin::<dyn TenancyTx>::begin(&world.database, &world.scope)
+            .await
+            .expect("a transaction");
+        let bound = tx
+            .referrals()
+            .bind(party, referrer, order, noon())
+            .await
+            .expect("a value");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         tx.commit().await.expect("committed");
         bound
     };
     let (one, other) = tokio::join!(bind(a.party, b.party), bind(b.party, a.party));
-    assert!(one != other && (one == ReferralBinding::Bound || other == ReferralBinding::Bound), "{one:?} {other:?}");
+    assert!(
+        one != other && (one == Bound || other == Bound),
+        "{one:?} {other:?}"
+    );
 }

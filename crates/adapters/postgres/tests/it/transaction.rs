@@ -15,8 +15,14 @@ async fn begin(database: &Database, scope: &SiteScope) -> Box<dyn TiersTx> {
 
 /// A pool of one connection, so that the next look uses the very connection that was used before.
 async fn one_connection(acquire_timeout: Duration) -> Database {
-    let options = DatabaseOptions { pool_size: 1, acquire_timeout, ..DatabaseOptions::default() };
-    Database::connect(&shared().app_url, options).await.expect("a pool")
+    let options = DatabaseOptions {
+        pool_size: 1,
+        acquire_timeout,
+        ..DatabaseOptions::default()
+    };
+    Database::connect(&shared().app_url, options)
+        .await
+        .expect("a pool")
 }
 
 #[tokio::test]
@@ -28,7 +34,13 @@ async fn p02_after_commit_rollback_or_failure_the_connection_has_no_site() {
     let seen_without_site = || async { database.rows_seen("tiers", site, None).await.expect("a look") };
 
     assert_eq!(seen_without_site().await, 0);
-    assert_eq!(database.rows_seen("tiers", site, Some(site)).await.expect("a look"), 1);
+    assert_eq!(
+        database
+            .rows_seen("tiers", site, Some(site))
+            .await
+            .expect("a look"),
+        1
+    );
     assert_eq!(seen_without_site().await, 0, "after a dropped one");
 
     let mut tx = begin(&database, &world.scope).await;
@@ -38,7 +50,15 @@ async fn p02_after_commit_rollback_or_failure_the_connection_has_no_site() {
 
     let mut tx = begin(&database, &world.scope).await;
     let stored = tx.tiers().find(tier).await.expect("a read").expect("the tier");
-    let again = tx.tiers().insert(&stored, 1, posx_kernel::MovementId::from_uuid(new_id()), world.actor).await;
+    let again = tx
+        .tiers()
+        .insert(
+            &stored,
+            1,
+            posx_kernel::MovementId::from_uuid(new_id()),
+            world.actor,
+        )
+        .await;
     assert!(again.is_err(), "the key is taken");
     drop(tx);
     assert_eq!(seen_without_site().await, 0, "after a failed statement");
@@ -59,7 +79,15 @@ async fn a_dropped_transaction_leaves_nothing() {
     assert!(tx.tiers().save(&changed, 1).await.expect("saved"));
     drop(tx);
     let mut tx = begin(&world.database, &world.scope).await;
-    assert_eq!(tx.tiers().find(tier).await.expect("a read").expect("the tier").name, "Seed");
+    assert_eq!(
+        tx.tiers()
+            .find(tier)
+            .await
+            .expect("a read")
+            .expect("the tier")
+            .name,
+        "Seed"
+    );
 }
 
 #[tokio::test]
@@ -69,17 +97,28 @@ async fn a_read_only_look_cannot_write_and_an_exhausted_pool_is_said_at_once() {
     let held = begin(&database, &world.scope).await;
     let asked = Instant::now();
     let refused = Begin::<dyn TiersTx>::begin(&database, &world.scope).await;
-    let Err(error) = refused else { panic!("there is one connection only") };
+    let Err(error) = refused else {
+        panic!("there is one connection only")
+    };
     assert_eq!(error.code(), "store_unavailable");
     assert!(asked.elapsed() < Duration::from_secs(3));
     drop(held);
-    begin(&database, &world.scope).await.commit().await.expect("it is back");
+    begin(&database, &world.scope)
+        .await
+        .commit()
+        .await
+        .expect("it is back");
 }
 
 #[tokio::test]
 async fn a_server_that_is_away_is_unavailable() {
-    let options = DatabaseOptions { acquire_timeout: Duration::from_secs(2), ..DatabaseOptions::default() };
+    let options = DatabaseOptions {
+        acquire_timeout: Duration::from_secs(2),
+        ..DatabaseOptions::default()
+    };
     let url = "postgres://posx_app:none@127.0.0.1:1/posx";
-    let error = Database::connect(url, options).await.expect_err("nobody listens there");
+    let error = Database::connect(url, options)
+        .await
+        .expect_err("nobody listens there");
     assert_eq!(error.code(), "store_unavailable");
 }

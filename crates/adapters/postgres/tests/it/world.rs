@@ -9,8 +9,8 @@ use posx_allocations::{Allocations, AllocationsTx};
 use posx_commissions::testing::level;
 use posx_commissions::{Commissions, NewPlan};
 use posx_kernel::{
-    Clock, Currency, IdempotentCall, IdentityId, Ids, ManualClock, Money, Randomness, SiteScope, StoredAnswer,
-    SystemIds, SystemRandomness, TierId, TokenAmount,
+    Clock, Currency, IdempotentCall, IdentityId, Ids, ManualClock, Money, Randomness, SiteScope,
+    StoredAnswer, SystemIds, SystemRandomness, TierId, TokenAmount,
 };
 use posx_orders::testing::ScriptedGateway;
 use posx_orders::{Order, OrderError, Orders, PlaceOrder, Placed, WishedLine};
@@ -42,6 +42,7 @@ pub struct World {
     pub commissions: Commissions,
     pub allocations: Allocations,
     pub gateway: Arc<ScriptedGateway>,
+    pub custody: Arc<FakeCustody>,
     pub clock: Arc<ManualClock>,
     pub site: Site,
     pub scope: SiteScope,
@@ -51,7 +52,10 @@ pub struct World {
 pub fn unique(length: usize) -> String {
     let mut bytes = vec![0; length];
     SystemRandomness.fill(&mut bytes);
-    bytes.into_iter().map(|byte| char::from(b'A' + byte % 26)).collect()
+    bytes
+        .into_iter()
+        .map(|byte| char::from(b'A' + byte % 26))
+        .collect()
 }
 
 pub fn new_id() -> Uuid {
@@ -64,11 +68,22 @@ impl World {
     }
 
     pub async fn with_pool(pool_size: u32) -> Self {
-        let options = DatabaseOptions { pool_size, acquire_timeout: Duration::from_secs(30), ..DatabaseOptions::default() };
-        let database = Database::connect(&shared().app_url, options).await.expect("the app role's pool");
+        Self::with(pool_size, "USD").await
+    }
+
+    pub async fn with(pool_size: u32, currency: &str) -> Self {
+        let options = DatabaseOptions {
+            pool_size,
+            acquire_timeout: Duration::from_secs(30),
+            ..DatabaseOptions::default()
+        };
+        let database = Database::connect(&shared().app_url, options)
+            .await
+            .expect("the app role's pool");
         let clock = Arc::new(ManualClock::stopped_at(noon()));
         let dyn_clock: Arc<dyn Clock> = clock.clone();
-        let (ids, random): (Arc<dyn Ids>, Arc<dyn Randomness>) = (Arc::new(SystemIds), Arc::new(SystemRandomness));
+        let (ids, random): (Arc<dyn Ids>, Arc<dyn Randomness>) =
+            (Arc::new(SystemIds), Arc::new(SystemRandomness));
         let planes = PlatformDatabase::connect(&shared().platform_url, dyn_clock.clone(), ids.clone()).await;
         let platform = Platform::new(
             Arc::new(planes.expect("the platform role's pool")),
@@ -76,23 +91,40 @@ impl World {
             ids.clone(),
             random.clone(),
         );
-        let site = platform.create(wish(&unique(12))).await.expect("a site");
+        let site = platform
+            .create(wish(&unique(12), currency))
+            .await
+            .expect("a site");
         let db = Arc::new(database.clone());
-        let gateway = Arc::new(ScriptedGateway::default());
+        let (gateway, custody) = (
+            Arc::new(ScriptedGateway::default()),
+            Arc::new(FakeCustody::default()),
+        );
         let directory = PgDirectory::new(database.clone(), dyn_clock.clone(), ids.clone());
-        let actor = directory.identity("https://issuer.test", &unique(20)).await.expect("an identity");
+        let actor = directory
+            .identity("https://issuer.test", &unique(20))
+            .await
+            .expect("an identity");
         let allocations: Arc<dyn posx_kernel::Begin<dyn AllocationsTx>> = db.clone();
         Self {
             tenancy: Tenancy::new(db.clone(), dyn_clock.clone(), ids.clone(), random.clone()),
             tiers: Tiers::new(db.clone(), dyn_clock.clone(), ids.clone()),
-            orders: Orders::new(db.clone(), db.clone(), gateway.clone(), dyn_clock.clone(), ids.clone(), random),
+            orders: Orders::new(
+                db.clone(),
+                db.clone(),
+                gateway.clone(),
+                dyn_clock.clone(),
+                ids.clone(),
+                random,
+            ),
             commissions: Commissions::new(db, dyn_clock.clone(), ids.clone()),
-            allocations: Allocations::new(allocations, Arc::new(FakeCustody::default()), dyn_clock, ids),
+            allocations: Allocations::new(allocations, custody.clone(), dyn_clock, ids),
             scope: SiteScope::of_verified_request(site.id),
             database,
             directory,
             platform,
             gateway,
+            custody,
             clock,
             site,
             actor,
@@ -101,8 +133,16 @@ impl World {
 
     /// A member who joined with this code, or with none.
     pub async fn member(&self, referral_code: Option<&str>) -> Member {
-        let identity = self.directory.identity("https://issuer.test", &unique(20)).await.expect("an identity");
-        let join = Join { site: &self.site, identity, referral_code };
+        let identity = self
+            .directory
+            .identity("https://issuer.test", &unique(20))
+            .await
+            .expect("an identity");
+        let join = Join {
+            site: &self.site,
+            identity,
+            referral_code,
+        };
         self.tenancy.join(&self.scope, join).await.expect("joined").member
     }
 
@@ -118,24 +158,45 @@ impl World {
             provider_asset: "PSX_POLYGON".to_owned(),
             vault: "0".to_owned(),
         };
-        let asset = self.tiers.create_asset(&self.scope, asset).await.expect("an asset");
+        let asset = self
+            .tiers
+            .create_asset(&self.scope, asset)
+            .await
+            .expect("an asset");
         let wish = CreateTier {
-            terms: terms(price, max_per_buyer),
+            terms: EditTier {
+                list_price: Money::from_minor(price, self.site.currency),
+                ..terms(price, max_per_buyer)
+            },
             asset: asset.id,
             tokens_per_unit: TokenAmount::from_base_units(1000),
             bonus_per_unit: TokenAmount::from_base_units(50),
             supply,
         };
-        let tier = self.tiers.create(&self.scope, self.site.currency, self.actor, wish).await;
+        let tier = self
+            .tiers
+            .create(&self.scope, self.site.currency, self.actor, wish)
+            .await;
         tier.expect("a tier").id
     }
 
     /// 12 % and 4 %, held for seven days.
     pub async fn plan(&self) {
         let levels = vec![level(1, "0.12", 0), level(2, "0.04", 0)];
-        let wish = NewPlan { name: "Standard".to_owned(), levels, hold_days: 7 };
-        let plan = self.commissions.create_plan(&self.scope, self.site.currency, wish).await.expect("a plan");
-        self.commissions.activate_plan(&self.scope, plan.id).await.expect("active");
+        let wish = NewPlan {
+            name: "Standard".to_owned(),
+            levels,
+            hold_days: 7,
+        };
+        let plan = self
+            .commissions
+            .create_plan(&self.scope, self.site.currency, wish)
+            .await
+            .expect("a plan");
+        self.commissions
+            .activate_plan(&self.scope, plan.id)
+            .await
+            .expect("active");
     }
 
     pub fn call(key: &str, body: u8) -> IdempotentCall {
@@ -156,16 +217,29 @@ impl World {
         call: Option<IdempotentCall>,
     ) -> Result<Placed, OrderError> {
         let wish = PlaceOrder {
+            call,
+            ..self.wish(buyer, tier, quantity)
+        };
+        self.place_wish(&wish).await
+    }
+
+    pub fn wish(&self, buyer: &Member, tier: TierId, quantity: u32) -> PlaceOrder<'_> {
+        PlaceOrder {
             site: &self.site,
             buyer: buyer.party,
             lines: vec![WishedLine { tier, quantity }],
             wallet_address: Some(ADDRESS.to_owned()),
             referrer: None,
-            call,
+            call: None,
+        }
+    }
+
+    pub async fn place_wish(&self, wish: &PlaceOrder<'_>) -> Result<Placed, OrderError> {
+        let answer = |order: &Order| StoredAnswer {
+            status: 201,
+            body: order.id.to_string().into_bytes(),
         };
-        let answer =
-            |order: &Order| StoredAnswer { status: 201, body: order.id.to_string().into_bytes() };
-        self.orders.place(&self.scope, &wish, &answer).await
+        self.orders.place(&self.scope, wish, &answer).await
     }
 
     pub async fn place(&self, buyer: &Member, tier: TierId, quantity: u32) -> Result<Order, OrderError> {
@@ -178,18 +252,28 @@ impl World {
     /// Opens a payment and pays it.
     pub async fn pay(&self, order: &Order) -> posx_orders::PaymentApplied {
         let call = Self::call(&order.id.to_string(), 1);
-        let checkout = self.orders.checkout(&self.scope, order.buyer, order.id, &call).await.expect("a checkout");
-        assert!(self.gateway.pays(&checkout.intent, order.total), "the provider takes the money");
-        self.orders.apply_intent(&self.scope, &checkout.intent).await.expect("applied")
+        let checkout = self
+            .orders
+            .checkout(&self.scope, order.buyer, order.id, &call)
+            .await
+            .expect("a checkout");
+        assert!(
+            self.gateway.pays(&checkout.intent, order.total),
+            "the provider takes the money"
+        );
+        self.orders
+            .apply_intent(&self.scope, &checkout.intent)
+            .await
+            .expect("applied")
     }
 }
 
-fn wish(code: &str) -> CreateSite {
+fn wish(code: &str, currency: &str) -> CreateSite {
     CreateSite {
         code: code.to_owned(),
         name: "A site of its own".to_owned(),
         host_names: vec![format!("{}.test", code.to_lowercase())],
-        currency: Currency::from_code("USD").expect("USD"),
+        currency: Currency::from_code(currency).expect("a currency"),
         time_zone: chrono_tz::UTC,
     }
 }

@@ -82,8 +82,10 @@ impl ApiError {
         let status = intent["status"].as_str().unwrap_or_default().to_owned();
         Self {
             intent: Some(Box::new(intent)),
-            ..Self::invalid(format!("The PaymentIntent's status of {status} does not allow this."))
-                .code("payment_intent_unexpected_state")
+            ..Self::invalid(format!(
+                "The PaymentIntent's status of {status} does not allow this."
+            ))
+            .code("payment_intent_unexpected_state")
         }
     }
 

@@ -5,6 +5,7 @@ use axum::Router;
 use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::error::ApiError;
@@ -18,6 +19,8 @@ use crate::line::Answer;
 type FormBody = Result<Form<Pairs>, FormRejection>;
 type QueryPairs = Result<Query<Pairs>, QueryRejection>;
 type IntentPath = Result<Path<String>, PathRejection>;
+/// An `Err` is as much an answer as an `Ok`.
+type Answered = Result<Answer, ApiError>;
 
 const PAGE_DEFAULT: usize = 10;
 const PAGE_MAX: usize = 100;
@@ -36,9 +39,10 @@ pub(crate) fn router(payments: Payments) -> Router {
         .with_state(payments)
 }
 
-/// Most handlers refuse on their way: `Err` is as much an answer as `Ok`.
-fn answer(outcome: Result<Answer, ApiError>) -> Answer {
-    outcome.unwrap_or_else(|error| error.answer())
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.answer().into_response()
+    }
 }
 
 async fn unknown(uri: Uri) -> Answer {
@@ -46,26 +50,17 @@ async fn unknown(uri: Uri) -> Answer {
     ApiError::invalid(message).status(404).answer()
 }
 
-async fn create_intent(State(payments): State<Payments>, headers: HeaderMap, body: FormBody) -> Answer {
-    let call = PaymentCall::CreateIntent;
-    let checked = || {
-        payments.arrive(call)?;
-        payments.server_call(&headers)?;
-        let pairs = form(body)?;
-        let (amount, metadata) = params::intent(&pairs)?;
-        let keyed = required_key(&headers, "/v1/payment_intents", &pairs)?;
-        Ok((amount, metadata, keyed))
-    };
-    match checked() {
-        Ok((amount, metadata, keyed)) => {
-            payments
-                .perform(call, Some(keyed), move |book, env| {
-                    book.create(env, amount, metadata)
-                })
-                .await
-        }
-        Err(error) => ApiError::answer(&error),
-    }
+async fn create_intent(State(payments): State<Payments>, headers: HeaderMap, body: FormBody) -> Answered {
+    payments.arrive(PaymentCall::CreateIntent)?;
+    payments.server_call(&headers)?;
+    let pairs = form(body)?;
+    let (amount, metadata) = params::intent(&pairs)?;
+    let keyed = required_key(&headers, "/v1/payment_intents", &pairs)?;
+    Ok(payments
+        .perform(PaymentCall::CreateIntent, Some(keyed), move |book, env| {
+            book.create(env, amount, metadata)
+        })
+        .await)
 }
 
 async fn retrieve_intent(
@@ -73,45 +68,29 @@ async fn retrieve_intent(
     headers: HeaderMap,
     id: IntentPath,
     query: QueryPairs,
-) -> Answer {
-    let call = PaymentCall::RetrieveIntent;
-    let checked = || {
-        payments.arrive(call)?;
-        let (id, pairs) = (path(id)?, query_pairs(query)?);
-        let params = Params::read(&pairs, &["client_secret"])?;
-        payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
-        Ok(id)
-    };
-    match checked() {
-        Ok(id) => {
-            payments
-                .look_up(call, |book| Ok(book.intent(&id)?.json()))
-                .await
-        }
-        Err(error) => ApiError::answer(&error),
-    }
+) -> Answered {
+    payments.arrive(PaymentCall::RetrieveIntent)?;
+    let (id, pairs) = (path(id)?, query_pairs(query)?);
+    let params = Params::read(&pairs, &["client_secret"])?;
+    payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
+    Ok(payments
+        .look_up(PaymentCall::RetrieveIntent, |book| Ok(book.intent(&id)?.json()))
+        .await)
 }
 
-async fn search_intents(State(payments): State<Payments>, headers: HeaderMap, query: QueryPairs) -> Answer {
-    let call = PaymentCall::SearchIntents;
-    let checked = || {
-        payments.arrive(call)?;
-        payments.server_call(&headers)?;
-        let pairs = query_pairs(query)?;
-        let params = Params::read(&pairs, &["query", "limit"])?;
-        let (name, value) = params::metadata_query(params.required("query")?).ok_or_else(|| {
-            ApiError::invalid("The sandbox answers only queries of the form metadata['name']:'value'.")
-        })?;
-        Ok((name.to_owned(), value.to_owned()))
-    };
-    match checked() {
-        Ok((name, value)) => {
-            payments
-                .look_up(call, |book| Ok(book.with_metadata(&name, &value)))
-                .await
-        }
-        Err(error) => ApiError::answer(&error),
-    }
+async fn search_intents(State(payments): State<Payments>, headers: HeaderMap, query: QueryPairs) -> Answered {
+    payments.arrive(PaymentCall::SearchIntents)?;
+    payments.server_call(&headers)?;
+    let pairs = query_pairs(query)?;
+    let params = Params::read(&pairs, &["query"])?;
+    let (name, value) = params::metadata_query(params.required("query")?).ok_or_else(|| {
+        ApiError::invalid("The sandbox answers only queries of the form metadata['name']:'value'.")
+    })?;
+    Ok(payments
+        .look_up(PaymentCall::SearchIntents, |book| {
+            Ok(book.with_metadata(name, value))
+        })
+        .await)
 }
 
 async fn cancel_intent(
@@ -119,26 +98,17 @@ async fn cancel_intent(
     headers: HeaderMap,
     id: IntentPath,
     body: FormBody,
-) -> Answer {
-    let call = PaymentCall::CancelIntent;
-    let checked = || {
-        payments.arrive(call)?;
-        payments.server_call(&headers)?;
-        let (id, pairs) = (path(id)?, form(body)?);
-        Params::read(&pairs, &["cancellation_reason"])?;
-        let keyed = key(&headers, &format!("/v1/payment_intents/{id}/cancel"), &pairs)?;
-        Ok((id, keyed))
-    };
-    match checked() {
-        Ok((id, keyed)) => {
-            payments
-                .perform(call, keyed, move |book, env| {
-                    book.change(&id, |intent| intent.cancel(env))
-                })
-                .await
-        }
-        Err(error) => ApiError::answer(&error),
-    }
+) -> Answered {
+    payments.arrive(PaymentCall::CancelIntent)?;
+    payments.server_call(&headers)?;
+    let (id, pairs) = (path(id)?, form(body)?);
+    Params::read(&pairs, &["cancellation_reason"])?;
+    let keyed = key(&headers, &format!("/v1/payment_intents/{id}/cancel"), &pairs)?;
+    Ok(payments
+        .perform(PaymentCall::CancelIntent, keyed, move |book, env| {
+            book.change(&id, |intent| intent.cancel(env))
+        })
+        .await)
 }
 
 async fn confirm(
@@ -146,25 +116,18 @@ async fn confirm(
     headers: HeaderMap,
     id: IntentPath,
     body: FormBody,
-) -> Answer {
-    let call = PaymentCall::Confirm;
-    let checked = || {
-        payments.arrive(call)?;
-        let (id, pairs) = (path(id)?, form(body)?);
-        let params = Params::read(&pairs, &["client_secret", "payment_method", "key", "return_url"])?;
-        payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
-        let method = params.required("payment_method")?.to_owned();
-        let keyed = key(&headers, &format!("/v1/payment_intents/{id}/confirm"), &pairs)?;
-        Ok((id, method, keyed))
-    };
-    match checked() {
-        Ok((id, method, keyed)) => {
-            payments
-                .perform(call, keyed, move |book, env| book.confirm(env, &id, &method))
-                .await
-        }
-        Err(error) => ApiError::answer(&error),
-    }
+) -> Answered {
+    payments.arrive(PaymentCall::Confirm)?;
+    let (id, pairs) = (path(id)?, form(body)?);
+    let params = Params::read(&pairs, &["client_secret", "payment_method", "key", "return_url"])?;
+    payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
+    let method = params.required("payment_method")?.to_owned();
+    let keyed = key(&headers, &format!("/v1/payment_intents/{id}/confirm"), &pairs)?;
+    Ok(payments
+        .perform(PaymentCall::Confirm, keyed, move |book, env| {
+            book.confirm(env, &id, &method)
+        })
+        .await)
 }
 
 /// The sandbox's own: what the bank's page would do.
@@ -173,85 +136,56 @@ async fn complete_action(
     headers: HeaderMap,
     id: IntentPath,
     body: FormBody,
-) -> Answer {
-    let call = PaymentCall::Confirm;
-    let checked = || {
-        payments.arrive(call)?;
-        let (id, pairs) = (path(id)?, form(body)?);
-        let params = Params::read(&pairs, &["client_secret", "succeeded"])?;
-        payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
-        let succeeded = match params.required("succeeded")? {
-            "true" => true,
-            "false" => false,
-            _ => {
-                return Err(ApiError::parameter(
-                    "succeeded",
-                    "parameter_invalid_string",
-                    "true or false.",
-                ));
-            }
-        };
-        Ok((id, succeeded))
-    };
-    match checked() {
-        Ok((id, succeeded)) => {
-            payments
-                .perform(call, None, move |book, env| {
-                    book.authenticate(env, &id, succeeded)
-                })
-                .await
-        }
-        Err(error) => ApiError::answer(&error),
-    }
+) -> Answered {
+    payments.arrive(PaymentCall::Confirm)?;
+    let (id, pairs) = (path(id)?, form(body)?);
+    let params = Params::read(&pairs, &["client_secret", "succeeded"])?;
+    payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
+    let succeeded = params.required("succeeded")?.parse::<bool>().map_err(|_| {
+        ApiError::parameter(
+            "succeeded",
+            "parameter_invalid_string",
+            "It is \"true\" or \"false\".",
+        )
+    })?;
+    Ok(payments
+        .perform(PaymentCall::Confirm, None, move |book, env| {
+            book.authenticate(env, &id, succeeded)
+        })
+        .await)
 }
 
-async fn create_refund(State(payments): State<Payments>, headers: HeaderMap, body: FormBody) -> Answer {
-    let call = PaymentCall::CreateRefund;
-    let checked = || {
-        payments.arrive(call)?;
-        payments.server_call(&headers)?;
-        let pairs = form(body)?;
-        let request = params::refund(&pairs)?;
-        let keyed = required_key(&headers, "/v1/refunds", &pairs)?;
-        Ok((request, keyed))
-    };
-    match checked() {
-        Ok((request, keyed)) => {
-            payments
-                .perform(call, Some(keyed), move |book, env| book.refund(env, request))
-                .await
-        }
-        Err(error) => ApiError::answer(&error),
-    }
+async fn create_refund(State(payments): State<Payments>, headers: HeaderMap, body: FormBody) -> Answered {
+    payments.arrive(PaymentCall::CreateRefund)?;
+    payments.server_call(&headers)?;
+    let pairs = form(body)?;
+    let request = params::refund(&pairs)?;
+    let keyed = required_key(&headers, "/v1/refunds", &pairs)?;
+    Ok(payments
+        .perform(PaymentCall::CreateRefund, Some(keyed), move |book, env| {
+            book.refund(env, request)
+        })
+        .await)
 }
 
-async fn list_refunds(State(payments): State<Payments>, headers: HeaderMap, query: QueryPairs) -> Answer {
-    let call = PaymentCall::ListRefunds;
-    let checked = || {
-        payments.arrive(call)?;
-        payments.server_call(&headers)?;
-        let pairs = query_pairs(query)?;
-        let params = Params::read(&pairs, &["payment_intent", "limit", "starting_after"])?;
-        let limit = match params.integer("limit")? {
-            None => PAGE_DEFAULT,
-            Some(limit) => usize::try_from(limit)
-                .ok()
-                .filter(|limit| (1..=PAGE_MAX).contains(limit))
-                .ok_or_else(|| {
-                    ApiError::parameter("limit", "parameter_invalid_integer", "Limit is 1 to 100.")
-                })?,
-        };
-        Ok((params, limit))
-    };
-    match checked() {
-        Ok((params, limit)) => {
-            let (intent, after) = (params.text("payment_intent"), params.text("starting_after"));
-            payments
-                .look_up(call, |book| book.list_refunds(intent, after, limit))
-                .await
-        }
-        Err(error) => ApiError::answer(&error),
-    }
+async fn list_refunds(State(payments): State<Payments>, headers: HeaderMap, query: QueryPairs) -> Answered {
+    payments.arrive(PaymentCall::ListRefunds)?;
+    payments.server_call(&headers)?;
+    let pairs = query_pairs(query)?;
+    let params = Params::read(&pairs, &["payment_intent", "limit", "starting_after"])?;
+    let limit = params.integer("limit")?.map_or(Some(PAGE_DEFAULT), |limit| {
+        usize::try_from(limit)
+            .ok()
+            .filter(|limit| (1..=PAGE_MAX).contains(limit))
+    });
+    let limit = limit
+        .ok_or_else(|| ApiError::parameter("limit", "parameter_invalid_integer", "It is from 1 to 100."))?;
+    let (intent, after) = (params.text("payment_intent"), params.text("starting_after"));
+    Ok(payments
+        .look_up(PaymentCall::ListRefunds, |book| {
+            book.list_refunds(intent, after, limit)
+        })
+        .await)
 }
 
 impl Payments {

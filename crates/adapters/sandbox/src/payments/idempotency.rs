@@ -34,10 +34,7 @@ pub(super) enum Claim {
 impl Keys {
     /// `request` is what two requests must have in common to be the same: endpoint and parameters.
     pub(super) fn claim(&mut self, key: &str, request: &str, now: Timestamp) -> Result<Claim, ApiError> {
-        let entry = self
-            .entries
-            .get(key)
-            .filter(|entry| now - entry.since < KEPT_FOR);
+        let entry = self.entries.get(key).filter(|entry| now - entry.since < KEPT_FOR);
         match entry {
             None => {
                 let entry = Entry {

@@ -202,10 +202,11 @@ impl PaymentIntent {
     }
 
     /// Money arrives, of whatever amount.
-    pub(super) fn receive(&mut self, env: &Env, received: Money) -> Result<Vec<Happened>, ApiError> {
+    pub(super) fn receive(&mut self, env: &Env, minor: i64) -> Result<Vec<Happened>, ApiError> {
         if matches!(self.status, IntentStatus::Succeeded | IntentStatus::Canceled) {
             return Err(ApiError::unexpected_state(self.json()));
         }
+        let received = Money::from_minor(minor, self.amount.currency());
         Ok(vec![self.succeed(env, received)])
     }
 
@@ -260,7 +261,7 @@ impl PaymentIntent {
             "currency": self.amount.currency().code().to_ascii_lowercase(),
             "customer": null,
             "description": null,
-            "last_payment_error": self.last_error.map(|failure| failure.json()),
+            "last_payment_error": self.last_error.map(PaymentFailure::json),
             "latest_charge": self.latest_charge,
             "livemode": LIVEMODE,
             "metadata": self.metadata,

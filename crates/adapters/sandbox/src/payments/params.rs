@@ -47,7 +47,7 @@ impl Params {
         if !fits {
             return Err(ApiError::parameter(
                 "metadata",
-                "parameter_invalid_string_blank",
+                "parameter_invalid",
                 "Metadata is too large.",
             ));
         }

@@ -15,7 +15,6 @@ mod wire;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use posx_kernel::Money;
 use serde_json::{Value, json};
 
 pub use client::SandboxGateway;
@@ -132,10 +131,10 @@ impl Payments {
         })
     }
 
-    /// Makes an intent succeed with an amount of the test's choice, also a wrong one or one of another currency.
-    pub fn receive(&self, intent: &str, received: Money) -> Result<PaymentIntent, ApiError> {
+    /// Makes an intent succeed with an amount of the test's choice, in its currency's minor units: also a wrong one.
+    pub fn receive(&self, intent: &str, minor: i64) -> Result<PaymentIntent, ApiError> {
         self.act(intent, |book, env| {
-            book.change(intent, |intent| intent.receive(env, received))
+            book.change(intent, |intent| intent.receive(env, minor))
         })
     }
 
@@ -178,12 +177,12 @@ impl Payments {
     fn emit(&self, happened: Vec<Happened>, idempotency_key: Option<&str>) {
         let notices = happened
             .into_iter()
-            .map(|(kind, object)| self.notice(kind, object, idempotency_key))
-            .collect::<Vec<_>>();
+            .map(|(kind, object)| self.notice(kind, &object, idempotency_key))
+            .collect();
         self.inner.webhooks.emit(notices);
     }
 
-    fn notice(&self, kind: &'static str, object: Value, idempotency_key: Option<&str>) -> Notice {
+    fn notice(&self, kind: &'static str, object: &Value, idempotency_key: Option<&str>) -> Notice {
         let id = self.inner.env.stripe_id("evt");
         let resource = object["id"].as_str().unwrap_or_default().to_owned();
         let event = json!({

@@ -1,0 +1,12 @@
+//! The API on a real database. What every route owes is asked of the OpenAPI document, so that a new route without it fails.
+
+mod bad_input;
+mod coverage;
+mod edges;
+mod fuzz;
+mod operations;
+mod orders;
+mod roles;
+mod server;
+mod webhooks;
+mod world;

@@ -1,0 +1,112 @@
+use std::sync::Arc;
+
+use posx_allocations::testing::FakeCustody;
+use posx_kernel::{ManualClock, SiteId};
+use posx_orders::testing::ScriptedGateway;
+use posx_runtime::{Providers, Services, Settings, StartError};
+use posx_tenancy::RateVerdict;
+
+fn settings(changes: &[(&str, &str)]) -> Settings {
+    let database = posx_testkit::database();
+    let mut env = std::collections::BTreeMap::from([
+        ("ENVIRONMENT", "sandbox"),
+        ("DATABASE__APP_URL", &database.app_url),
+        ("DATABASE__JOBS_URL", &database.jobs_url),
+        (
+            "ISSUERS",
+            r#"[{"issuer": "http://127.0.0.1:9/", "audience": "posx"}]"#,
+        ),
+        ("PAYMENTS__PROVIDER", "sandbox"),
+        ("PAYMENTS__BASE_URL", "http://127.0.0.1:9"),
+        ("PAYMENTS__SECRET_KEY", "sk_test_of_the_runtime"),
+        ("PAYMENTS__WEBHOOK_SECRETS", "whsec_of_the_runtime"),
+        ("CUSTODY__PROVIDER", "sandbox"),
+        ("CUSTODY__BASE_URL", "http://127.0.0.1:9"),
+        ("CUSTODY__API_KEY", "key-of-the-runtime-test"),
+        ("CUSTODY__JWKS_URL", "http://127.0.0.1:9/jwks"),
+    ]);
+    env.extend(changes.iter().copied());
+    let env = env
+        .iter()
+        .map(|(key, value)| (format!("POSX__{key}"), (*value).to_owned()));
+    Settings::load(None, env).unwrap()
+}
+
+async fn connect(settings: &Settings) -> Result<Services, StartError> {
+    let providers = Providers {
+        payments: Arc::new(ScriptedGateway::default()),
+        custody: Arc::new(FakeCustody::default()),
+    };
+    Services::connect_with(settings, Arc::new(ManualClock::default()), providers).await
+}
+
+#[tokio::test]
+async fn a_start_needs_the_database_and_nothing_else_of_the_outside() {
+    let services = connect(&settings(&[("REDIS__URL", "redis://127.0.0.1:9")]))
+        .await
+        .unwrap();
+    let nobody = SiteId::from_uuid(services.ids.uuid(services.clock.now()));
+    assert_eq!(services.directory.site(nobody).await.unwrap(), None);
+    let verdict = services.limiter.check("read", "ann", 10).await;
+    assert!(matches!(verdict, RateVerdict::Allowed { .. }), "{verdict:?}");
+    assert!(!services.redis.as_ref().unwrap().ping().await);
+    assert!(services.database.ping().await.is_ok());
+    services.close().await;
+    assert!(services.database.ping().await.is_err());
+}
+
+#[tokio::test]
+async fn property_41_a_start_as_superuser_or_owner_is_refused() {
+    let database = posx_testkit::database();
+    for url in [&database.superuser_url, &database.migrator_url] {
+        let error = connect(&settings(&[("DATABASE__APP_URL", url)]))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StartError::Posture(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_without_its_database_fails_and_shows_no_password() {
+    let url = "postgres://posx_app:hunter2hunter2@127.0.0.1:9/posx";
+    let error = connect(&settings(&[("DATABASE__APP_URL", url)]))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StartError::Database { role: "posx_app", .. }),
+        "{error:?}"
+    );
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn property_27_the_sandboxes_are_reached_on_this_machine_only() {
+    Services::connect(&settings(&[]), Arc::new(ManualClock::default()))
+        .await
+        .unwrap();
+    for (key, kind) in [
+        ("PAYMENTS__BASE_URL", "payment"),
+        ("CUSTODY__BASE_URL", "custody"),
+    ] {
+        let settings = settings(&[(key, "https://api.somewhere.org")]);
+        let error = Services::connect(&settings, Arc::new(ManualClock::default()))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, StartError::Provider { kind: of, .. } if of == kind),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_provider_without_an_adapter_stops_the_start_and_is_named() {
+    let settings = settings(&[("PAYMENTS__PROVIDER", "stripe")]);
+    let error = Services::connect(&settings, Arc::new(ManualClock::default()))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "this version has no adapter for the payment provider stripe"
+    );
+}

@@ -1,0 +1,102 @@
+//! Discovery, key set, and a token endpoint that asks for no password: sandbox only.
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::TimeDelta;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Issuer, TokenRequest};
+
+const LIFETIME_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;
+
+pub(crate) fn router(issuer: Issuer) -> Router {
+    Router::new()
+        .route("/.well-known/openid-configuration", get(discovery))
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/token", post(token))
+        .with_state(issuer)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenForm {
+    subject: String,
+    audience: String,
+    lifetime_seconds: Option<u32>,
+    /// Separated by spaces.
+    scope: Option<String>,
+    email: Option<String>,
+}
+
+async fn discovery(State(issuer): State<Issuer>) -> Json<Value> {
+    let url = issuer.url();
+    Json(json!({
+        "issuer": url,
+        "jwks_uri": format!("{url}.well-known/jwks.json"),
+        "token_endpoint": format!("{url}token"),
+        "response_types_supported": ["token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    }))
+}
+
+async fn jwks(State(issuer): State<Issuer>) -> Json<Value> {
+    Json(issuer.inner.keys.document())
+}
+
+async fn token(
+    State(issuer): State<Issuer>,
+    form: Result<Form<TokenForm>, FormRejection>,
+) -> (StatusCode, Json<Value>) {
+    let request = form
+        .map_err(|rejection| rejection.body_text())
+        .and_then(|Form(form)| form.checked());
+    let request = match request {
+        Ok(request) => request,
+        Err(problem) => {
+            let body = json!({ "error": "invalid_request", "error_description": problem });
+            return (StatusCode::BAD_REQUEST, Json(body));
+        }
+    };
+    match issuer.token(&request) {
+        Ok(token) => {
+            let body = json!({
+                "access_token": token,
+                "token_type": "Bearer",
+                "expires_in": request.lifetime.num_seconds(),
+                "scope": request.scopes.join(" "),
+            });
+            (StatusCode::OK, Json(body))
+        }
+        Err(error) => {
+            tracing::error!(%error, "no token could be made");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Json(json!({ "error": "server_error" })),
+            )
+        }
+    }
+}
+
+impl TokenForm {
+    fn checked(self) -> Result<TokenRequest, String> {
+        if self.subject.is_empty() || self.audience.is_empty() {
+            return Err("subject and audience must not be empty".to_owned());
+        }
+        let mut request = TokenRequest::new(self.subject, self.audience);
+        if let Some(seconds) = self.lifetime_seconds {
+            if !(1..=LIFETIME_SECONDS_MAX).contains(&seconds) {
+                return Err(format!("lifetime_seconds is from 1 to {LIFETIME_SECONDS_MAX}"));
+            }
+            request.lifetime = TimeDelta::seconds(i64::from(seconds));
+        }
+        let scope = self.scope.unwrap_or_default();
+        request.scopes = scope.split_ascii_whitespace().map(str::to_owned).collect();
+        request.email = self.email;
+        Ok(request)
+    }
+}

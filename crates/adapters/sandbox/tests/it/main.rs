@@ -1,0 +1,8 @@
+//! The sandbox over real HTTP: as the ports see it, as a browser sees it, and as a receiver of webhooks sees it.
+
+mod custodian;
+mod issuer;
+mod payments;
+mod payments_wire;
+mod support;
+mod webhooks;

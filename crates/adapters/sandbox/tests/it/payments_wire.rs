@@ -1,0 +1,192 @@
+//! The payment provider's own HTTP: what a browser does, what a stranger gets, what JSON looks like.
+
+use posx_orders::gateway::PaymentGateway as _;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+
+use crate::support::{Stage, start_of_time};
+
+type Form<'a> = &'a [(&'a str, &'a str)];
+
+async fn call(
+    stage: &Stage,
+    method: Method,
+    path: &str,
+    key: Option<&str>,
+    form: Form<'_>,
+) -> (StatusCode, Value) {
+    let url = format!("{}{path}", stage.world.stripe_url());
+    let mut request = Client::new().request(method, url);
+    if let Some(key) = key {
+        request = request.bearer_auth(key);
+    }
+    if !form.is_empty() {
+        request = request.header("idempotency-key", "key-1").form(form);
+    }
+    let answer = request.send().await.unwrap();
+    (answer.status(), answer.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_browser_confirms_with_the_client_secret_alone_and_sees_a_decline_as_402() {
+    let stage = Stage::set().await;
+    let intent = stage
+        .gateway
+        .create_intent(&stage.wish(12_500, "KWD"))
+        .await
+        .unwrap();
+    let confirm = format!("/v1/payment_intents/{}/confirm", intent.id);
+    let secret = ("client_secret", intent.client_secret.as_str());
+
+    let wrong: Form<'_> = &[("client_secret", "guess"), ("payment_method", "pm_card_visa")];
+    let (status, body) = call(&stage, Method::POST, &confirm, None, wrong).await;
+    assert_eq!(status, 400);
+    assert_eq!(body["error"]["param"], "client_secret");
+
+    // Without a key of its own: each try is a new one.
+    let client = Client::new();
+    let url = format!("{}{confirm}", stage.world.stripe_url());
+    let declined = client.post(&url).form(&[
+        secret,
+        ("payment_method", "pm_card_chargeDeclinedInsufficientFunds"),
+    ]);
+    let declined = declined.send().await.unwrap();
+    assert_eq!(declined.status(), 402);
+    let body: Value = declined.json().await.unwrap();
+    assert_eq!(body["error"]["type"], "card_error");
+    assert_eq!(body["error"]["decline_code"], "insufficient_funds");
+    assert_eq!(
+        body["error"]["payment_intent"]["status"],
+        "requires_payment_method"
+    );
+
+    let paid = client
+        .post(&url)
+        .form(&[secret, ("payment_method", "pm_card_visa")]);
+    let body: Value = paid.send().await.unwrap().json().await.unwrap();
+    assert_eq!(body["object"], "payment_intent");
+    assert_eq!(body["status"], "succeeded");
+    assert_eq!(body["amount_received"], 12_500);
+    assert_eq!(body["currency"], "kwd");
+    assert_eq!(body["created"], start_of_time().timestamp());
+    assert_eq!(body["livemode"], false);
+    assert_eq!(body["last_payment_error"], Value::Null);
+
+    let retrieve = format!(
+        "/v1/payment_intents/{}?client_secret={}",
+        intent.id, intent.client_secret
+    );
+    let (status, body) = call(&stage, Method::GET, &retrieve, None, &[]).await;
+    assert_eq!(
+        (status.as_u16(), body["id"].as_str()),
+        (200, Some(intent.id.0.as_str()))
+    );
+}
+
+#[tokio::test]
+async fn three_d_secure_is_completed_at_an_endpoint_of_its_own() {
+    let stage = Stage::set().await;
+    let intent = stage
+        .gateway
+        .create_intent(&stage.wish(2_500, "USD"))
+        .await
+        .unwrap();
+    let path = format!("{}/v1/payment_intents/{}", stage.world.stripe_url(), intent.id);
+    let secret = ("client_secret", intent.client_secret.as_str());
+    let post = async |action: &str, name: &str, value: &str| -> Value {
+        let request = Client::new().post(format!("{path}/{action}"));
+        let answer = request.form(&[secret, (name, value)]).send().await.unwrap();
+        answer.json().await.unwrap()
+    };
+    let body = post("confirm", "payment_method", "pm_card_threeDSecure2Required").await;
+    assert_eq!(body["status"], "requires_action");
+    assert_eq!(body["next_action"]["type"], "use_stripe_sdk");
+    assert_eq!(
+        post("complete_action", "succeeded", "perhaps").await["error"]["param"],
+        "succeeded"
+    );
+    assert_eq!(
+        post("complete_action", "succeeded", "true").await["status"],
+        "succeeded"
+    );
+    let late = post("complete_action", "succeeded", "true").await;
+    assert_eq!(late["error"]["code"], "payment_intent_unexpected_state");
+}
+
+#[tokio::test]
+async fn a_server_call_needs_the_secret_key_and_a_known_shape() {
+    let stage = Stage::set().await;
+    let key = stage.world.secrets().stripe_secret_key.clone();
+    let create = "/v1/payment_intents";
+    let good: Form<'_> = &[("amount", "1000"), ("currency", "usd")];
+    for stranger in [None, Some("sk_test_guess")] {
+        let (status, body) = call(&stage, Method::POST, create, stranger, good).await;
+        assert_eq!(
+            (status.as_u16(), &body["error"]["type"]),
+            (401, &"invalid_request_error".into())
+        );
+    }
+    let long = "x".repeat(501);
+    for (form, code) in [
+        (
+            &[("amount", "10.00"), ("currency", "usd")] as Form<'_>,
+            "parameter_invalid_integer",
+        ),
+        (
+            &[("amount", "1000"), ("currency", "USD")],
+            "parameter_invalid_string",
+        ),
+        (
+            &[("amount", "1000"), ("currency", "xxx")],
+            "parameter_invalid_string",
+        ),
+        (&[("amount", "1000")], "parameter_missing"),
+        (
+            &[("amount", "1000"), ("currency", "usd"), ("amuont", "1")],
+            "parameter_unknown",
+        ),
+        (
+            &[("amount", "1000"), ("currency", "usd"), ("metadata[a]", &long)],
+            "parameter_invalid",
+        ),
+    ] {
+        let (status, body) = call(&stage, Method::POST, create, Some(&key), form).await;
+        assert_eq!(
+            (status.as_u16(), &body["error"]["code"]),
+            (400, &code.into()),
+            "{form:?}"
+        );
+    }
+    let (status, _) = call(&stage, Method::POST, create, Some(&key), good).await;
+    assert_eq!(status, 200);
+    assert_eq!(stage.world.payments().intents().len(), 1);
+}
+
+#[tokio::test]
+async fn any_nonsense_gets_an_error_object() {
+    let stage = Stage::set().await;
+    let key = stage.world.secrets().stripe_secret_key.clone();
+    for (method, path) in [
+        (Method::GET, "/v1/nothing"),
+        (Method::DELETE, "/v1/payment_intents"),
+        (Method::POST, "/v1/payment_intents"),
+        (Method::POST, "/v1/payment_intents/pi_1/cancel"),
+        (Method::POST, "/v1/payment_intents/pi_%FF/confirm"),
+        (Method::GET, "/v1/payment_intents/search?query=status:'succeeded'"),
+        (Method::GET, "/v1/refunds?limit=0"),
+        (Method::GET, "/v1/refunds?starting_after=re_nobody"),
+        (Method::GET, "/v1/payment_intents/pi_1?amount=%"),
+    ] {
+        let (status, body) = call(&stage, method.clone(), path, Some(&key), &[]).await;
+        assert!(status.is_client_error(), "{method} {path}: {status}");
+        assert!(body["error"]["type"].is_string(), "{method} {path}: {body}");
+    }
+    let huge = Client::new()
+        .post(format!("{}/v1/payment_intents", stage.world.stripe_url()))
+        .bearer_auth(&key)
+        .form(&[("amount", "9".repeat(100_000))])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(huge.status(), 413);
+}

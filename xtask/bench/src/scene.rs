@@ -1,0 +1,127 @@
+//! Everything that is running while it is measured.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use posx_kernel::{Randomness, SystemClock, SystemRandomness};
+use posx_pgcluster::{Cluster, Options};
+use posx_postgres::{Passwords, bootstrap, migrate};
+use posx_sandbox::{TokenRequest, World, WorldConfig};
+use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use crate::server::Server;
+use crate::{Outcome, pgbench, seed};
+
+const AUDIENCE: &str = "https://posx.test/api";
+const DATABASE: &str = "posx_bench";
+/// Far above what a run sends: the limiter is measured, its refusals are not.
+const PER_MINUTE: &str = "1000000";
+const BUYERS: usize = 64;
+
+pub struct Scene {
+    pub api: Server,
+    world: World,
+    cluster: Cluster,
+    tokens: Vec<String>,
+    app_url: String,
+}
+
+pub fn fresh_key() -> String {
+    let mut random = [0; 16];
+    SystemRandomness.fill(&mut random);
+    random.iter().fold(String::new(), |key, byte| format!("{key}{byte:02x}"))
+}
+
+impl Scene {
+    pub async fn set(api: &Path) -> Outcome<Self> {
+        let cluster = tokio::task::spawn_blocking(|| Cluster::start(&Options::default())).await??;
+        let secret = fresh_key();
+        let passwords = Passwords {
+            migrator: secret.clone(),
+            app: secret.clone(),
+            jobs: secret.clone(),
+            platform: secret.clone(),
+        };
+        bootstrap(&cluster.server().superuser_url(), DATABASE, &passwords).await?;
+        let url = |role: &str| format!("postgres://posx_{role}:{secret}@127.0.0.1:{}/{DATABASE}", cluster.server().port());
+        migrate(&url("migrator"), &url("jobs")).await?;
+        let world = World::start(WorldConfig::new(Arc::new(SystemClock))).await?;
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let metrics = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let issuers = serde_json::json!([{ "issuer": world.issuer().url(), "audience": AUDIENCE }]);
+        let settings = [
+            ("ENVIRONMENT", "sandbox".to_owned()),
+            ("DATABASE__APP_URL", url("app")),
+            ("DATABASE__JOBS_URL", url("jobs")),
+            ("SERVER__BIND", format!("127.0.0.1:{port}")),
+            ("SERVER__METRICS_BIND", format!("127.0.0.1:{metrics}")),
+            ("SERVER__RATE_LIMITS__PUBLIC_PER_MINUTE", PER_MINUTE.to_owned()),
+            ("SERVER__RATE_LIMITS__CALLER_PER_MINUTE", PER_MINUTE.to_owned()),
+            ("SERVER__RATE_LIMITS__WRITES_PER_MINUTE", PER_MINUTE.to_owned()),
+            ("ISSUERS", issuers.to_string()),
+            ("PAYMENTS__PROVIDER", "sandbox".to_owned()),
+            ("PAYMENTS__BASE_URL", world.stripe_url()),
+            ("PAYMENTS__SECRET_KEY", world.secrets().stripe_secret_key.clone()),
+            ("PAYMENTS__WEBHOOK_SECRETS", world.secrets().stripe_webhook.join(",")),
+            ("CUSTODY__PROVIDER", "sandbox".to_owned()),
+            ("CUSTODY__BASE_URL", world.fireblocks_url()),
+            ("CUSTODY__API_KEY", world.secrets().fireblocks_api_key.clone()),
+            ("CUSTODY__JWKS_URL", world.fireblocks_jwks_url()),
+            ("LOG__FILTER", "warn".to_owned()),
+        ];
+        let tokens = (0..BUYERS)
+            .map(|number| world.issuer().token(&TokenRequest::new(format!("bench|{number}"), AUDIENCE)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let api = Server::start(api, port, &settings).await?;
+        let app_url = url("app");
+        let scene = Self { api, world, cluster, tokens, app_url };
+        scene.psql(seed::tiers()).await?;
+        for buyer in scene.clients(BUYERS) {
+            let joined = buyer.post(format!("{}/api/v1/me", scene.api.base_url)).body("{}").send().await?;
+            joined.error_for_status()?;
+        }
+        Ok(scene)
+    }
+
+    /// Clients of the bench's site, each signed in as somebody else and with a connection of its own.
+    pub fn clients(&self, count: usize) -> Vec<Client> {
+        self.tokens.iter().take(count).map(|token| client(token, Some("BENCH"))).collect()
+    }
+
+    /// Clients that are all signed in as the viewer of every list site.
+    pub fn staff(&self, count: usize) -> Vec<Client> {
+        (0..count).map(|_| client(&self.tokens[0], None)).collect()
+    }
+
+    pub async fn psql(&self, sql: String) -> Outcome<String> {
+        let (bindir, url) = (self.cluster.server().bindir().to_path_buf(), self.cluster.server().superuser_url_of(DATABASE));
+        Ok(tokio::task::spawn_blocking(move || seed::psql(&bindir, &url, &sql)).await??)
+    }
+
+    /// As the app role, so that row-level security is part of the limit.
+    pub async fn pgbench(&self, script: &str, clients: usize, seconds: u64) -> Outcome<pgbench::Limit> {
+        let (bindir, script) = (self.cluster.server().bindir().to_path_buf(), script.to_owned());
+        let url = self.app_url.clone();
+        Ok(tokio::task::spawn_blocking(move || pgbench::run(&bindir, &url, &script, clients, seconds)).await??)
+    }
+
+    pub async fn stop(self) {
+        drop(self.api);
+        self.world.stop().await;
+    }
+}
+
+/// A client panics only when the system has no TLS and no memory, neither of which a bench can mend.
+fn client(token: &str, site: Option<&'static str>) -> Client {
+    let mut headers = HeaderMap::new();
+    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("a token is ASCII");
+    bearer.set_sensitive(true);
+    headers.insert(AUTHORIZATION, bearer);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(site) = site {
+        headers.insert("x-site-code", HeaderValue::from_static(site));
+    }
+    let builder = Client::builder().default_headers(headers).pool_max_idle_per_host(1).no_proxy();
+    builder.build().expect("an HTTP client")
+}
