@@ -84,6 +84,7 @@ create table parties (
   constraint parties_no_self_claim check (claimed_referrer_id is distinct from id),
   foreign key (site_id, claimed_referrer_id) references parties (site_id, id)
 );
+create index parties_claimed_idx on parties (site_id, claimed_referrer_id) where claimed_referrer_id is not null;
 call app.isolate('parties', 'select, insert, update');
 
 create table memberships (

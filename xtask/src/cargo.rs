@@ -11,7 +11,18 @@ pub(crate) fn command(root: &Path) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_cargo_run) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+/// What `cargo run` told us about ourselves. Build scripts of dependencies watch such variables: handed on, they would run
+/// again, and much would be built a second time.
+fn is_of_cargo_run(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_") || matches!(name, "CARGO" | "CARGO_MANIFEST_DIR" | "CARGO_MANIFEST_PATH")
 }
 
 /// Runs `cargo …` with its output shown.
@@ -77,6 +88,22 @@ fn executable(messages: &str, binary: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cargo_starts_as_if_from_a_shell() {
+        let command = command(Path::new("."));
+        let removed: Vec<_> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name)
+            .collect();
+        assert!(
+            removed.iter().any(|name| *name == "CARGO_PKG_NAME"),
+            "{removed:?}"
+        );
+        assert!(is_of_cargo_run("CARGO_MANIFEST_DIR"));
+        assert!(!is_of_cargo_run("CARGO_TARGET_DIR") && !is_of_cargo_run("CARGO_INCREMENTAL"));
+    }
 
     #[test]
     fn the_binary_is_found_among_the_messages_of_a_build() {

@@ -28,8 +28,25 @@ enum Verb {
     Tidy,
     /// Writes the derived files again: docs/openapi.json, docs/errors.md
     Regen(regen::Regen),
+    /// Measures the API against pgbench on the same SQL, and writes target/bench.json
+    Bench(Bench),
     /// The whole gate but the tests: format, clippy, tidy, derived files, cargo deny, the demo
     Verify,
+}
+
+/// The bench is a package of its own, so that the other verbs are built without the product.
+#[derive(Debug, clap::Args)]
+struct Bench {
+    /// How long each scenario is measured
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=600))]
+    seconds: u16,
+}
+
+impl Bench {
+    fn run(&self, root: &Path) -> Result<(), Failed> {
+        cargo::run(root, &["build", "--release", "-p", "posx-api", "-p", "posx-worker", "-p", "posx-bench"])?;
+        cargo::run(root, &["run", "--release", "-p", "posx-bench", "--", &self.seconds.to_string()])
+    }
 }
 
 fn main() -> ExitCode {
@@ -37,6 +54,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Tidy => tidy::run(&root),
         Verb::Regen(regen) => regen.run(&root),
+        Verb::Bench(bench) => bench.run(&root),
         Verb::Verify => verify::run(&root),
     };
     match outcome {

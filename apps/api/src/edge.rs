@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpRequest};
+use actix_web::{Error, HttpMessage as _};
 use futures::FutureExt as _;
 use posx_kernel::Severity;
 use tracing::Instrument as _;
@@ -21,8 +21,16 @@ use crate::state::Api;
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 128;
 
-/// Nothing in an answer of the API is to be run, framed or loaded.
-const CSP_API: &str = "default-src 'none'; frame-ancestors 'none'";
+/// Nothing in an answer is to be kept, guessed at, run, framed or loaded.
+const COMMON: [(HeaderName, &str); 4] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+];
 /// The page brings its own scripts and styles, and talks to this server only.
 const CSP_DOCS: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
@@ -38,51 +46,51 @@ pub async fn around<B: MessageBody + 'static>(
     let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let span = tracing::info_span!("request", request_id = %id, site = tracing::field::Empty, method, route);
     let answer = answer(request, next, &id).instrument(span.clone()).await;
-    span.in_scope(|| note(&answer, method, &route, began.elapsed()));
-    Ok(answer)
+    let status = answer
+        .as_ref()
+        .map_or_else(ApiError::status, ServiceResponse::status);
+    span.in_scope(|| note(status, method, &route, began.elapsed()));
+    Ok(answer?)
 }
 
+/// actix lends the request to the routes alone, so a panic or a timeout loses it: those answers are made of the error.
 async fn answer<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
     id: &str,
-) -> ServiceResponse<BoxBody> {
-    let req = request.request().clone();
-    let limit = req.app_data::<Api>().map_or(Duration::from_secs(30), |api| {
-        Duration::from_secs(u64::from(api.settings.request_timeout_s))
-    });
+) -> Result<ServiceResponse<BoxBody>, ApiError> {
+    let seconds = request
+        .app_data::<Api>()
+        .map_or(30, |api| api.settings.request_timeout_s);
     let handled = AssertUnwindSafe(next.call(request)).catch_unwind();
-    let result = match tokio::time::timeout(limit, handled).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(ApiError::from(EdgeError::Panic(panic_text(panic.as_ref()).into())).into()),
-        Err(_) => Err(ApiError::from(EdgeError::TimedOut).into()),
+    let result = match tokio::time::timeout(Duration::from_secs(u64::from(seconds)), handled).await {
+        Ok(Ok(result)) => result.map_err(|error| EdgeError::Render(error.to_string().into())),
+        Ok(Err(panic)) => Err(EdgeError::Panic(panic_text(panic.as_ref()).into())),
+        Err(_) => Err(EdgeError::TimedOut),
     };
-    let mut answer = match result {
-        Ok(answer) => match answer
-            .response()
-            .error()
-            .and_then(|error| error.as_error::<ApiError>())
-        {
-            Some(refusal) => {
-                let problem = refuse(refusal, id);
-                ServiceResponse::new(req.clone(), problem)
-            }
-            None => answer.map_into_boxed_body(),
-        },
-        Err(error) => {
-            let problem = match error.as_error::<ApiError>() {
-                Some(refusal) => refuse(refusal, id),
-                None => refuse(&EdgeError::Render(error.to_string().into()).into(), id),
-            };
-            ServiceResponse::new(req.clone(), problem)
-        }
+    let answer = result.map_err(|error| {
+        let refusal = ApiError::from(error);
+        log(&refusal);
+        refusal.sent_alone(id, &COMMON)
+    })?;
+    let refusal = answer
+        .response()
+        .error()
+        .and_then(|error| error.as_error::<ApiError>());
+    let problem = refusal.map(|refusal| {
+        log(refusal);
+        refusal.answer(Some(id))
+    });
+    let mut answer = match problem {
+        Some(problem) => answer.into_response(problem),
+        None => answer.map_into_boxed_body(),
     };
-    set_headers(&req, answer.headers_mut(), id);
-    answer
+    set_headers(&mut answer, id);
+    Ok(answer)
 }
 
 /// The one place where a refusal is logged, with everything that led to it.
-fn refuse(refusal: &ApiError, id: &str) -> actix_web::HttpResponse {
+fn log(refusal: &ApiError) {
     let (code, chain) = (refusal.code(), refusal.chain());
     match refusal.severity() {
         Severity::Refusal => tracing::debug!(code, chain, "refused"),
@@ -90,38 +98,38 @@ fn refuse(refusal: &ApiError, id: &str) -> actix_web::HttpResponse {
         Severity::Error => tracing::error!(code, chain, "failed"),
     }
     metrics::counter!("posx_http_refusals_total", "code" => code).increment(1);
-    refusal.answer(Some(id))
 }
 
-fn set_headers(req: &HttpRequest, headers: &mut HeaderMap, id: &str) {
+fn set_headers(answer: &mut ServiceResponse<BoxBody>, id: &str) {
+    let is_page = answer.request().path().starts_with("/docs/");
+    let counted = answer
+        .request()
+        .extensions()
+        .get::<Counted>()
+        .map(Counted::headers);
+    let headers = answer.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    let policy = if req.path().starts_with("/docs/") {
-        CSP_DOCS
-    } else {
-        CSP_API
-    };
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in COMMON {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
-    if let Some(counted) = req.extensions().get::<Counted>() {
-        for (name, value) in counted.headers() {
-            if !headers.contains_key(&name) {
-                headers.insert(name, value);
-            }
+    if is_page {
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(CSP_DOCS),
+        );
+    }
+    for (name, value) in counted.into_iter().flatten() {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
         }
     }
 }
 
-fn note(answer: &ServiceResponse<BoxBody>, method: &'static str, route: &str, took: Duration) {
-    let status = answer.status();
+fn note(status: StatusCode, method: &'static str, route: &str, took: Duration) {
     let labels = [
         ("method", method.to_owned()),
         ("route", route.to_owned()),
@@ -171,4 +179,47 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, init_service};
+    use actix_web::{App, web};
+
+    use super::*;
+
+    async fn boom() -> &'static str {
+        panic!("a bug")
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_a_problem_document_without_its_text() {
+        let app = App::new()
+            .route("/boom", web::get().to(boom))
+            .wrap(from_fn(around));
+        let app = init_service(app).await;
+        let request = TestRequest::get()
+            .uri("/boom")
+            .insert_header((REQUEST_ID, "r-9"))
+            .to_request();
+        let error = actix_web::dev::Service::call(&app, request)
+            .await
+            .expect_err("an error that actix answers");
+        let answer = error.error_response();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(
+            answer.headers().get(REQUEST_ID).map(HeaderValue::as_bytes),
+            Some(&b"r-9"[..])
+        );
+        assert!(answer.headers().contains_key(header::CONTENT_SECURITY_POLICY));
+        let body = actix_web::body::to_bytes(answer.into_body())
+            .await
+            .expect("a body");
+        let body = String::from_utf8_lossy(&body);
+        assert!(
+            body.contains("urn:request:r-9") && !body.contains("a bug"),
+            "{body}"
+        );
+    }
 }

@@ -67,8 +67,8 @@ async fn start(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let scraped = tokio::net::TcpListener::bind(settings.server.metrics_bind).await?;
     let scraper = tokio::spawn(serve_metrics(scraped, metrics));
     tracing::info!(address = %settings.server.bind, "serving");
-    let served = posx_api::serve(services.clone(), &settings.server, listener, stop).await;
+    let ended = posx_api::serve(services.clone(), &settings.server, listener, stop).await;
     scraper.abort();
     services.close().await;
-    Ok(served?)
+    Ok(ended?)
 }

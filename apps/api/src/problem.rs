@@ -51,29 +51,52 @@ pub struct FieldError {
 
 /// A refusal on its way out. The cause stays inside, for the log.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     code: &'static str,
     detail: Option<String>,
     fields: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// For an error that is answered without the middleware.
+    request_id: Option<String>,
     severity: Severity,
     cause: Box<dyn StdError + Send + Sync>,
 }
 
 impl ApiError {
-    pub const fn code(&self) -> &'static str {
-        self.code
+    pub fn code(&self) -> &'static str {
+        self.0.code
     }
 
-    pub const fn severity(&self) -> Severity {
-        self.severity
+    pub fn severity(&self) -> Severity {
+        self.0.severity
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// With what the middleware would add to the answer.
+    #[must_use]
+    pub fn sent_alone(mut self, request_id: &str, headers: &[(HeaderName, &'static str)]) -> Self {
+        let text = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+        self.0.headers.extend(text);
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            self.0.headers.push((crate::edge::REQUEST_ID, id));
+        }
+        self.0.request_id = Some(request_id.to_owned());
+        self
     }
 
     /// Everything that led here, for the log only.
     pub fn chain(&self) -> String {
-        let mut chain = self.cause.to_string();
-        let mut next = self.cause.source();
+        let mut chain = self.0.cause.to_string();
+        let mut next = self.0.cause.source();
         while let Some(cause) = next {
             chain.push_str(": ");
             chain.push_str(&cause.to_string());
@@ -85,7 +108,7 @@ impl ApiError {
     /// The same refusal under the name that the field has in this route's body.
     #[must_use]
     pub fn on_field(mut self, domain: &str, here: &str) -> Self {
-        for error in self.fields.iter_mut().filter(|error| error.field == domain) {
+        for error in self.0.fields.iter_mut().filter(|error| error.field == domain) {
             here.clone_into(&mut error.field);
         }
         self
@@ -94,26 +117,26 @@ impl ApiError {
     /// The answer. `request_id` lets a person find the log lines of it.
     pub fn answer(&self, request_id: Option<&str>) -> HttpResponse {
         debug_assert!(
-            catalogue::title(self.code, self.status).is_some(),
+            catalogue::title(self.0.code, self.0.status).is_some(),
             "{} {} is not in the catalogue",
-            self.status,
-            self.code
+            self.0.status,
+            self.0.code
         );
-        let mut answer = HttpResponse::build(self.status);
-        for (name, value) in &self.headers {
+        let mut answer = HttpResponse::build(self.0.status);
+        for (name, value) in &self.0.headers {
             answer.insert_header((name.clone(), value.clone()));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE && self.headers.is_empty() {
+        if self.0.status == StatusCode::SERVICE_UNAVAILABLE {
             answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
         }
         let body = ProblemBody {
-            kind: format!("urn:posx:problem:{}", self.code),
-            title: catalogue::title(self.code, self.status).unwrap_or("The request was refused."),
-            status: self.status.as_u16(),
-            detail: self.detail.clone(),
-            code: self.code,
+            kind: format!("urn:posx:problem:{}", self.0.code),
+            title: catalogue::title(self.0.code, self.0.status).unwrap_or("The request was refused."),
+            status: self.0.status.as_u16(),
+            detail: self.0.detail.clone(),
+            code: self.0.code,
             instance: request_id.map(|id| format!("urn:request:{id}")),
-            errors: self.fields.clone(),
+            errors: self.0.fields.clone(),
         };
         answer
             .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))
@@ -145,15 +168,16 @@ impl<R: Refusal> From<R> for ApiError {
         });
         // What a store or our own bug says is for the log.
         let speaks = kind != Kind::Internal && !code.starts_with("store_");
-        Self {
+        Self(Box::new(Parts {
             status: status_of(kind),
             code,
             detail: speaks.then_some(message),
             fields: fields.into_iter().collect(),
             headers: Vec::new(),
+            request_id: None,
             severity: refusal.severity(),
             cause: Box::new(refusal),
-        }
+        }))
     }
 }
 
@@ -165,32 +189,33 @@ impl From<EdgeError> for ApiError {
             501.. => Severity::Warning,
             _ => Severity::Refusal,
         };
-        Self {
+        Self(Box::new(Parts {
             status,
             code: error.code(),
             detail: error.detail(),
             fields: error.fields(),
             headers: error.headers(),
+            request_id: None,
             severity,
             cause: Box::new(error),
-        }
+        }))
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code)
+        f.write_str(self.0.code)
     }
 }
 
 /// actix asks for this before the middleware of [`crate::edge`] has seen the answer; that one adds the request's id.
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.answer(None)
+        self.answer(self.0.request_id.as_deref())
     }
 }
 

@@ -128,7 +128,7 @@ impl Orders {
         order.confirm(received, now)?;
         if late {
             order.attention = Some("paid_after_closing".to_owned());
-            self.count_buyer_again(tx.as_mut(), &order).await?;
+            self.count_buyer_again_in_tx(tx.as_mut(), &order).await?;
         }
         tx.attempts().save(&attempt).await?;
         tx.orders().save(&order).await?;
@@ -164,7 +164,7 @@ impl Orders {
         Ok(PaymentApplied::Paid)
     }
 
-    async fn count_buyer_again(&self, tx: &mut dyn OrdersTx, order: &Order) -> Result<(), OrderError> {
+    async fn count_buyer_again_in_tx(&self, tx: &mut dyn OrdersTx, order: &Order) -> Result<(), OrderError> {
         for (line, sold) in order
             .lines
             .iter()

@@ -76,7 +76,7 @@ impl Tenancy {
                     new: false,
                 });
             }
-            let (referral, claimed_referrer) = claim(tx.as_mut(), &join).await?;
+            let (referral, claimed_referrer) = claim_in_tx(tx.as_mut(), &join).await?;
             let at = self.clock.now();
             let new = NewMember {
                 identity: join.identity,
@@ -115,7 +115,7 @@ impl Tenancy {
     }
 }
 
-async fn claim(
+async fn claim_in_tx(
     tx: &mut dyn TenancyTx,
     join: &Join<'_>,
 ) -> Result<(ReferralClaim, Option<PartyId>), JoinError> {

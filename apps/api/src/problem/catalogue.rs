@@ -28,11 +28,9 @@ pub fn error_catalogue() -> Vec<ErrorRow> {
 
 /// The catalogue as `docs/errors.md` has it.
 pub fn errors_markdown() -> String {
-    let mut text = String::from(ERRORS_HEAD);
-    for row in error_catalogue() {
-        text.push_str(&format!("| `{}` | {} | {} |\n", row.code, row.status, row.meaning));
-    }
-    text
+    let line = |row: ErrorRow| format!("| `{}` | {} | {} |\n", row.code, row.status, row.meaning);
+    let lines: String = error_catalogue().into_iter().map(line).collect();
+    format!("{ERRORS_HEAD}{lines}")
 }
 
 const ERRORS_HEAD: &str = "# Error codes

@@ -131,7 +131,7 @@ fn a_refused_token_gets_a_challenge_and_no_reason() {
     };
     let error = ApiError::from(refused);
     assert!(error.chain().contains("expired"));
-    assert_eq!(error.detail, None);
+    assert_eq!(error.0.detail, None);
     assert_eq!(
         header(&error.answer(None), "www-authenticate"),
         r#"Bearer error="invalid_token""#

@@ -43,6 +43,7 @@ struct Listing {
     limit: Option<u16>,
     #[param(value_type = Option<String>)]
     after: Option<Cursor>,
+    #[param(inline)]
     state: Option<InboxState>,
 }
 

@@ -46,15 +46,28 @@ impl Scene {
 
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let clock = Arc::new(ManualClock::default());
-        let config = WorldConfig { drive: Drive::Manual, ..WorldConfig::new(clock.clone()) };
+        let config = WorldConfig {
+            drive: Drive::Manual,
+            ..WorldConfig::new(clock.clone())
+        };
         let world = World::start(config).await.expect("a world");
         let mut settings = settings(&world);
         change(&mut settings);
-        let services = Services::connect(&settings, clock.clone()).await.expect("services");
+        let services = Services::connect(&settings, clock.clone())
+            .await
+            .expect("services");
         let state = web::Data::new(ApiState::new(services, settings.server.clone()));
         let (site, other) = (fresh_site("USD").await, fresh_site("KWD").await);
         let platform = platform(clock.clone()).await;
-        Self { settings, state, world, clock, platform, site, other }
+        Self {
+            settings,
+            state,
+            world,
+            clock,
+            platform,
+            site,
+            other,
+        }
     }
 
     /// A stranger to every site.
@@ -70,7 +83,10 @@ impl Scene {
     pub async fn member(&self, site: &Site, role: Role) -> Person {
         let person = self.stranger();
         let issuer = self.world.issuer().url();
-        self.platform.appoint(site, issuer, &person.subject, role).await.expect("appointed");
+        self.platform
+            .appoint(site, issuer, &person.subject, role)
+            .await
+            .expect("appointed");
         person
     }
 }
@@ -123,7 +139,10 @@ fn settings(world: &World) -> Settings {
             jwks_url: world.fireblocks_jwks_url(),
         },
         redis: None,
-        log: LogSettings { format: LogFormat::Pretty, filter: "warn".to_owned() },
+        log: LogSettings {
+            format: LogFormat::Pretty,
+            filter: "warn".to_owned(),
+        },
         worker: WorkerSettings::default(),
     }
 }
@@ -147,13 +166,17 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
     }
 
     /// The text at a JSON pointer.
     pub fn text(&self, pointer: &str) -> String {
         let text = self.json.pointer(pointer).and_then(Value::as_str);
-        text.unwrap_or_else(|| panic!("no text at {pointer} of {}", self.json)).to_owned()
+        text.unwrap_or_else(|| panic!("no text at {pointer} of {}", self.json))
+            .to_owned()
     }
 
     #[track_caller]
@@ -164,7 +187,12 @@ impl Answer {
 
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.code()), (status, code), "{}", String::from_utf8_lossy(&self.bytes));
+        assert_eq!(
+            (self.status, self.code()),
+            (status, code),
+            "{}",
+            String::from_utf8_lossy(&self.bytes)
+        );
         assert_eq!(self.header("content-type"), "application/problem+json");
     }
 }
@@ -213,7 +241,11 @@ impl Call {
     }
 
     pub fn raw(self, content_type: &str, body: impl Into<web::Bytes>) -> Self {
-        Self(self.0.insert_header(("content-type", content_type)).set_payload(body))
+        Self(
+            self.0
+                .insert_header(("content-type", content_type))
+                .set_payload(body),
+        )
     }
 
     pub async fn send<S, B>(self, app: &S) -> Answer
@@ -222,11 +254,26 @@ impl Call {
         B: MessageBody,
     {
         let peer = "192.0.2.1:1000".parse().expect("an address");
-        let answer = app.call(self.0.peer_addr(peer).to_request()).await.expect("an answer");
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let bytes = to_bytes(answer.into_body()).await.ok().expect("a body").to_vec();
+        let (status, headers, bytes) = match app.call(self.0.peer_addr(peer).to_request()).await {
+            Ok(answer) => {
+                let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+                (status, headers, to_bytes(answer.into_body()).await.ok())
+            }
+            // The server answers an error that no middleware is left for in the same way.
+            Err(error) => {
+                let answer = error.error_response();
+                let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+                (status, headers, to_bytes(answer.into_body()).await.ok())
+            }
+        };
+        let bytes = bytes.expect("a body").to_vec();
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status, headers, bytes, json }
+        Answer {
+            status,
+            headers,
+            bytes,
+            json,
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl Check<'_> {
     }
 
     fn database_url(&mut self, key: &str, url: &str) {
-        if url.parse::<sqlx::postgres::PgConnectOptions>().is_err() {
+        if !posx_postgres::is_database_url(url) {
             self.problems.push(format!("{key} is not a postgres:// address"));
         } else if self.production {
             match password_of(url).map(|password| weakness(password, PASSWORD_CHARACTERS_MIN)) {

@@ -113,8 +113,13 @@ pub async fn audit_connection(connection: &mut PgConnection) -> Result<AuditRepo
         }
     }
     Ok(AuditReport {
-        site_tables: count(connection, "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-            join pg_attribute a on a.attrelid = c.oid and a.attname = 'site_id' where n.nspname = 'public' and c.relkind in ('r', 'p')").await?,
+        site_tables: count(
+            connection,
+            "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+            join pg_attribute a on a.attrelid = c.oid and a.attname = 'site_id' and not a.attisdropped
+            where n.nspname = 'public' and c.relkind in ('r', 'p') and c.relname <> 'site_hosts'",
+        )
+        .await?,
         other_tables: REVIEWED_TABLES.len(),
         functions: REVIEWED_FUNCTIONS.len(),
         findings,

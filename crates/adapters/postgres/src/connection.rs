@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use posx_kernel::{SiteScope, StoreError};
+use posx_kernel::{SiteScope, StoreError, StoreFault};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Postgres, SqlSafeStr};
+use tracing::Instrument as _;
 
 use crate::error::StoreResult;
 use crate::site_tx::SiteTx;
@@ -63,6 +65,11 @@ impl Database {
     }
 }
 
+/// Whether settings may hold it: an address that a connection can be opened with, not whether anybody answers there.
+pub fn is_database_url(url: &str) -> bool {
+    url.parse::<PgConnectOptions>().is_ok()
+}
+
 pub(crate) async fn connect(url: &str, name: &str, options: DatabaseOptions) -> Result<PgPool, StoreError> {
     let ms = |duration: Duration| format!("{}ms", duration.as_millis());
     let parsed: PgConnectOptions = url.parse().store()?;
@@ -82,4 +89,19 @@ pub(crate) async fn connect(url: &str, name: &str, options: DatabaseOptions) -> 
         .connect_with(parsed)
         .await
         .store()
+}
+
+/// Opens a transaction in a task of its own, so that a caller who is cancelled meanwhile (a client hangs up, a timeout) does not
+/// cancel it: sqlx 0.9.0 would hand the connection to the next one with this transaction still open, site and all
+/// (<https://github.com/transact-rs/sqlx/issues/4393>). What comes too late is dropped whole, and rolled back.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    text: impl SqlSafeStr + Send + 'static,
+) -> Result<sqlx::Transaction<'static, Postgres>, StoreError> {
+    let pool = pool.clone();
+    let opening = tokio::spawn(async move { pool.begin_with(text).await }.in_current_span());
+    match opening.await {
+        Ok(opened) => opened.store(),
+        Err(lost) => Err(StoreError::new(StoreFault::Unavailable, lost)),
+    }
 }

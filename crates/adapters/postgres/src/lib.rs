@@ -28,7 +28,7 @@ mod tenancy;
 mod tiers;
 
 pub use audit::{AuditReport, Finding, audit_connection, audit_isolation};
-pub use connection::{Database, DatabaseOptions};
+pub use connection::{Database, DatabaseOptions, is_database_url};
 pub use directory::PgDirectory;
 pub use inbox::{InboxRow, JobsDatabase, NewWebhook, WebhookView};
 pub use jobs::JobView;

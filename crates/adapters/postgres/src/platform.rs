@@ -7,7 +7,7 @@ use posx_kernel::{Clock, IdentityId, Ids, PartyId, SiteId, StoreError, StoreFaul
 use posx_tenancy::{NewMember, PlatformDirectory, PlatformError, Site, SiteCode, SiteState};
 use sqlx::{PgPool, Row};
 
-use crate::connection::{DatabaseOptions, connect};
+use crate::connection::{DatabaseOptions, begin, connect};
 use crate::directory::{module_name, site_of};
 use crate::error::{StoreResult, store};
 use crate::site_tx::SiteTx;
@@ -44,7 +44,7 @@ const fn state_name(state: SiteState) -> &'static str {
 #[async_trait]
 impl PlatformDirectory for PlatformDatabase {
     async fn create(&self, site: &Site) -> Result<(), PlatformError> {
-        let mut tx = self.pool.begin().await.store()?;
+        let mut tx = begin(&self.pool, "BEGIN").await?;
         let modules: Vec<_> = site.modules.iter().map(|module| module_name(*module)).collect();
         let done = sqlx::query(
             "insert into sites (id, code, name, host_names, currency, time_zone, state, modules, order_expiry_minutes, created_at)

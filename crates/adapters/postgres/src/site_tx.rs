@@ -24,7 +24,7 @@ impl SiteTx {
     pub(crate) async fn begin(pool: &PgPool, site: SiteId, begin: &'static str) -> Result<Self, StoreError> {
         let uuid = site.as_uuid();
         let text = format!("{begin}; SET LOCAL app.current_site_id = '{uuid}'");
-        let tx = pool.begin_with(sqlx::AssertSqlSafe(text)).await.store()?;
+        let tx = crate::connection::begin(pool, sqlx::AssertSqlSafe(text)).await?;
         Ok(Self { tx, site })
     }
 

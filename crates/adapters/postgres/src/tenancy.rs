@@ -150,10 +150,13 @@ impl ReferralQueries for Database {
     ) -> Result<Page<ReferralEntry>, StoreError> {
         let mut tx = self.read_site(scope).await?;
         let rows = sqlx::query(
-            "select p.id, r.bound_at from parties p
-             left join referrals r on r.site_id = p.site_id and r.party_id = p.id
-             where coalesce(r.referrer_id, p.claimed_referrer_id) = $1 and ($2::uuid is null or p.id < $2)
-             order by p.id desc limit $3",
+            "select id, bound_at from (
+               select r.party_id as id, r.bound_at from referrals r where r.referrer_id = $1
+               union all
+               select p.id, null from parties p where p.claimed_referrer_id = $1
+                 and not exists (select from referrals r where r.site_id = p.site_id and r.party_id = p.id)) referred
+             where $2::uuid is null or id < $2
+             order by id desc limit $3",
         )
         .bind(referrer.as_uuid())
         .bind(page.after_id())

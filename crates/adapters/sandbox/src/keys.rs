@@ -91,6 +91,34 @@ pub enum OldKeys {
     Drop,
 }
 
+const ISSUER: &str = "issuer-key";
+const WEBHOOKS: &str = "webhook-key";
+
+/// The first keys of a world. Making them takes some tenths of a second of computing, so many worlds in one process may
+/// begin with the same.
+#[derive(Debug, Clone)]
+pub struct WorldKeys {
+    issuer: Arc<SigningKey>,
+    webhooks: Arc<SigningKey>,
+}
+
+impl WorldKeys {
+    pub fn generate() -> Result<Self, KeyError> {
+        Ok(Self {
+            issuer: Arc::new(SigningKey::generate(format!("{ISSUER}-1"))?),
+            webhooks: Arc::new(SigningKey::generate(format!("{WEBHOOKS}-1"))?),
+        })
+    }
+
+    /// A ring for the issuer, and one for the custodian's webhooks.
+    pub(crate) fn rings(self) -> (Arc<KeyRing>, Arc<KeyRing>) {
+        (
+            Arc::new(KeyRing::new(ISSUER, Algorithm::Rs256, self.issuer)),
+            Arc::new(KeyRing::new(WEBHOOKS, Algorithm::Rs512, self.webhooks)),
+        )
+    }
+}
+
 /// The keys of one system; the newest signs.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
@@ -107,22 +135,20 @@ struct Keys {
 }
 
 impl KeyRing {
-    /// Takes some tenths of a second of computing.
-    pub(crate) fn generate(name: &'static str, algorithm: Algorithm) -> Result<Self, KeyError> {
-        let current = Arc::new(SigningKey::generate(format!("{name}-1"))?);
+    pub(crate) fn new(name: &'static str, algorithm: Algorithm, current: Arc<SigningKey>) -> Self {
         let keys = Mutex::new(Keys {
             current,
             former: Vec::new(),
             made: 1,
         });
-        Ok(Self {
+        Self {
             algorithm,
             name,
             keys,
-        })
+        }
     }
 
-    /// As [`generate`](Self::generate), so not for an async task.
+    /// Computes for some tenths of a second: not for an async task.
     pub(crate) fn rotate(&self, old: OldKeys) -> Result<(), KeyError> {
         let number = {
             let mut keys = lock(&self.keys);

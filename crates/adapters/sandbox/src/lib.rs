@@ -30,7 +30,7 @@ pub use custodian::{
     Custodian, CustodianError, CustodyCall, Drive, End, SandboxCustody, SandboxTransfer, TransferStatus,
 };
 pub use issuer::{Flaw, Issuer, TokenRequest};
-pub use keys::{KeyError, OldKeys};
+pub use keys::{KeyError, OldKeys, WorldKeys};
 pub use line::{Fault, Line};
 pub use payments::{
     ApiError, IntentStatus, PaymentCall, PaymentFailure, PaymentIntent, Payments, RefundStatus,

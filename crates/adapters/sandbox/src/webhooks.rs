@@ -68,6 +68,9 @@ pub(crate) trait Sign: Send + Sync {
 }
 
 /// The webhooks of one provider. A clone is a handle on the same.
+///
+/// Notices of one happening are sent one after the other; those of two happenings may overtake each other. For a certain
+/// order, [`hold`](Self::hold) and [`release`](Self::release).
 #[derive(Clone)]
 pub struct Webhooks {
     inner: Arc<Inner>,

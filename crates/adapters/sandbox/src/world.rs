@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::custodian::{self, Custodian, Drive};
 use crate::env::{Env, Tasks, base62};
 use crate::issuer::{self, Issuer};
-use crate::keys::{Algorithm, KeyError, KeyRing};
+use crate::keys::{KeyError, WorldKeys};
 use crate::payments::{self, Payments};
 use crate::transport::local_client;
 use crate::webhooks::RetryPolicy;
@@ -57,6 +57,8 @@ pub struct WorldConfig {
     pub ids: Arc<dyn Ids>,
     pub randomness: Arc<dyn Randomness>,
     pub secrets: Secrets,
+    /// New ones if absent.
+    pub keys: Option<WorldKeys>,
     /// An address of this machine; port 0 is any free one.
     pub bind: SocketAddr,
     pub drive: Drive,
@@ -65,13 +67,14 @@ pub struct WorldConfig {
 }
 
 impl WorldConfig {
-    /// True randomness, new secrets, a free port, transfers that complete by themselves within a second.
+    /// True randomness, new secrets and keys, a free port, transfers that complete by themselves within a second.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             ids: Arc::new(SystemIds),
             randomness: Arc::new(SystemRandomness),
             secrets: Secrets::generate(&SystemRandomness),
+            keys: None,
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             drive: Drive::Automatic {
                 step: Duration::from_millis(100),
@@ -120,10 +123,11 @@ impl World {
     /// Listens when this returns. Must be called on a tokio runtime, which has to live as long as the world.
     pub async fn start(config: WorldConfig) -> Result<Self, WorldError> {
         let (listener, base) = listen(config.bind).await?;
-        let (issuer_keys, custodian_keys) = tokio::task::spawn_blocking(make_keys)
-            .await
-            .map_err(|_| WorldError::Keys(KeyError::Generate))?
-            .map_err(WorldError::Keys)?;
+        let keys = match config.keys {
+            Some(keys) => keys,
+            None => make_keys().await?,
+        };
+        let (issuer_keys, custodian_keys) = keys.rings();
         let http = local_client(reqwest::header::HeaderMap::new()).map_err(WorldError::Client)?;
         let tasks = Arc::new(Tasks::new(Handle::current()));
         let env = Env {
@@ -225,11 +229,11 @@ impl Drop for World {
     }
 }
 
-fn make_keys() -> Result<(Arc<KeyRing>, Arc<KeyRing>), KeyError> {
-    Ok((
-        Arc::new(KeyRing::generate("issuer-key", Algorithm::Rs256)?),
-        Arc::new(KeyRing::generate("webhook-key", Algorithm::Rs512)?),
-    ))
+async fn make_keys() -> Result<WorldKeys, WorldError> {
+    tokio::task::spawn_blocking(WorldKeys::generate)
+        .await
+        .unwrap_or(Err(KeyError::Generate))
+        .map_err(WorldError::Keys)
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, String), WorldError> {

@@ -241,6 +241,43 @@ async fn p20_no_cycle_no_self_and_the_first_referrer_stays_and_a_refusal_is_a_va
     );
 }
 
+#[tokio::test]
+async fn a_referrer_sees_who_named_them_and_since_when_it_is_bound() {
+    let world = World::new().await;
+    let alice = world.member(None).await;
+    let code = alice.referral_code.as_str();
+    let (first, second) = (world.member(Some(code)).await, world.member(Some(code)).await);
+    let order = order_of(&world, &first).await;
+    let mut tx = begin(&world).await;
+    tx.referrals()
+        .bind(first.party, alice.party, order, noon())
+        .await
+        .expect("a value");
+    tx.commit().await.expect("committed");
+    let list = |limit, after| {
+        world
+            .database
+            .referred_by(&world.scope, alice.party, PageRequest::new(Some(limit), after))
+    };
+    let whole = list(10, None).await.expect("a list");
+    let mut seen: Vec<_> = whole
+        .items
+        .iter()
+        .map(|entry| (entry.party, entry.bound_at))
+        .collect();
+    seen.sort_unstable();
+    let mut expected = vec![(first.party, Some(noon())), (second.party, None)];
+    expected.sort_unstable();
+    assert_eq!(seen, expected);
+    let page = list(1, None).await.expect("a page");
+    let rest = list(1, page.next).await.expect("the next");
+    assert_eq!(
+        [page.items[0].party, rest.items[0].party],
+        [whole.items[0].party, whole.items[1].party]
+    );
+    assert_eq!(rest.next, None);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn p20_two_edges_that_close_a_cycle_together_do_not_pass_each_other() {
     let world = World::with_pool(8).await;

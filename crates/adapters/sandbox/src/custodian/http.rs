@@ -167,24 +167,30 @@ impl Custodian {
                 return Err(error);
             }
         };
-        let outcome = {
-            let mut book = lock(&self.inner.book);
-            let outcome = book.submit(&self.inner.env, order);
-            if let Some(key) = key {
-                book.store(key, now, outcome.as_ref().map(accepted).map_err(Clone::clone));
-            }
-            outcome
-        };
-        let transfer = outcome?;
-        self.begin(&transfer);
-        Ok(Answer::Json(200, accepted(&transfer)).through(fault.as_ref()))
+        let submitted = lock(&self.inner.book).submit(&self.inner.env, order);
+        if let Ok(transfer) = &submitted {
+            self.begin(transfer);
+        }
+        let outcome = submitted.as_ref().map(accepted).map_err(Clone::clone);
+        if let Some(key) = key {
+            lock(&self.inner.book).store(key, now, outcome.clone());
+        }
+        Ok(answer(outcome).through(fault.as_ref()))
     }
 
     async fn look_up(&self, read: impl FnOnce(&Book) -> Result<Value, CustodianError>) -> Answered {
         self.inner.line.wait().await;
         let fault = self.strike(CustodyCall::Find)?;
-        let found = read(&lock(&self.inner.book))?;
-        Ok(Answer::Json(200, found).through(fault.as_ref()))
+        let found = read(&lock(&self.inner.book));
+        Ok(answer(found).through(fault.as_ref()))
+    }
+}
+
+/// Refusals too, so that they can be lost.
+fn answer(outcome: Result<Value, CustodianError>) -> Answer {
+    match outcome {
+        Ok(body) => Answer::Json(200, body),
+        Err(error) => Answer::Json(error.status, error.body()),
     }
 }
 

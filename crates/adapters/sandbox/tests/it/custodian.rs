@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use posx_allocations::custody::{Custody as _, CustodyError, ExternalId};
 use posx_sandbox::{CustodyCall, Drive, End, Fault, SandboxCustody, TransferStatus};
-use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::support::{Stage, WITHIN};
+use crate::support::{Stage, WITHIN, http};
 
 fn is_unknown<T>(outcome: &Result<T, CustodyError>) -> bool {
     matches!(outcome, Err(CustodyError::Unknown(_)))
@@ -205,7 +204,7 @@ async fn f09_f10_other_ends_are_told_with_their_substatus_and_a_hash_only_if_on_
 }
 
 async fn post(stage: &Stage, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
-    let mut request = Client::new()
+    let mut request = http()
         .post(format!("{}{path}", stage.world.fireblocks_url()))
         .header("x-api-key", &stage.world.secrets().fireblocks_api_key)
         .json(body);
@@ -282,12 +281,7 @@ async fn f13_a_transaction_is_told_with_amounts_as_text() {
     let (_, created) = post(&stage, "/v1/transactions", None, &transaction("a-1")).await;
     let get = async |path: &str, key: &str| {
         let url = format!("{}/v1/transactions/{path}", stage.world.fireblocks_url());
-        let answer = Client::new()
-            .get(url)
-            .header("x-api-key", key)
-            .send()
-            .await
-            .unwrap();
+        let answer = http().get(url).header("x-api-key", key).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
     let key = &stage.world.secrets().fireblocks_api_key;

@@ -7,8 +7,9 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use posx_kernel::SystemClock;
 use posx_sandbox::{Flaw, OldKeys, TokenRequest, World, WorldConfig, WorldError};
-use reqwest::Client;
 use serde_json::Value;
+
+use crate::support::http;
 
 const API: &str = "https://api.posx.example";
 
@@ -19,7 +20,7 @@ async fn world() -> World {
 }
 
 async fn fetch(url: &str) -> Value {
-    reqwest::get(url).await.unwrap().json().await.unwrap()
+    http().get(url).send().await.unwrap().json().await.unwrap()
 }
 
 /// As a resource server does: discovery, key set, key by kid, signature, claims.
@@ -100,7 +101,7 @@ async fn a_command_line_gets_a_token_over_http() {
     let world = world().await;
     let url = format!("{}token", world.issuer().url());
     let post = async |form: &[(&str, &str)]| {
-        let answer = Client::new().post(&url).form(form).send().await.unwrap();
+        let answer = http().post(&url).form(form).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
     let good = [

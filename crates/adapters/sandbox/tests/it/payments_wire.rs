@@ -1,10 +1,10 @@
 //! The payment provider's own HTTP: what a browser does, what a stranger gets, what JSON looks like.
 
 use posx_orders::gateway::PaymentGateway as _;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::support::{Stage, start_of_time};
+use crate::support::{Stage, http, start_of_time};
 
 type Form<'a> = &'a [(&'a str, &'a str)];
 
@@ -16,7 +16,7 @@ async fn call(
     form: Form<'_>,
 ) -> (StatusCode, Value) {
     let url = format!("{}{path}", stage.world.stripe_url());
-    let mut request = Client::new().request(method, url);
+    let mut request = http().request(method, url);
     if let Some(key) = key {
         request = request.bearer_auth(key);
     }
@@ -44,7 +44,7 @@ async fn a_browser_confirms_with_the_client_secret_alone_and_sees_a_decline_as_4
     assert_eq!(body["error"]["param"], "client_secret");
 
     // Without a key of its own: each try is a new one.
-    let client = Client::new();
+    let client = http();
     let url = format!("{}{confirm}", stage.world.stripe_url());
     let declined = client.post(&url).form(&[
         secret,
@@ -94,7 +94,7 @@ async fn three_d_secure_is_completed_at_an_endpoint_of_its_own() {
     let path = format!("{}/v1/payment_intents/{}", stage.world.stripe_url(), intent.id);
     let secret = ("client_secret", intent.client_secret.as_str());
     let post = async |action: &str, name: &str, value: &str| -> Value {
-        let request = Client::new().post(format!("{path}/{action}"));
+        let request = http().post(format!("{path}/{action}"));
         let answer = request.form(&[secret, (name, value)]).send().await.unwrap();
         answer.json().await.unwrap()
     };
@@ -181,7 +181,7 @@ async fn any_nonsense_gets_an_error_object() {
         assert!(status.is_client_error(), "{method} {path}: {status}");
         assert!(body["error"]["type"].is_string(), "{method} {path}: {body}");
     }
-    let huge = Client::new()
+    let huge = http()
         .post(format!("{}/v1/payment_intents", stage.world.stripe_url()))
         .bearer_auth(&key)
         .form(&[("amount", "9".repeat(100_000))])

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,9 +14,10 @@ use posx_kernel::{
     TokenAmount,
 };
 use posx_orders::gateway::{CreateIntent, CreateRefund, IntentId};
-use posx_sandbox::{Drive, RetryPolicy, SandboxCustody, SandboxGateway, World, WorldConfig};
+use posx_sandbox::{Drive, RetryPolicy, SandboxCustody, SandboxGateway, World, WorldConfig, WorldKeys};
 use serde_json::Value;
 
+static KEYS: LazyLock<WorldKeys> = LazyLock::new(|| WorldKeys::generate().unwrap());
 pub const WITHIN: Duration = Duration::from_secs(20);
 
 /// A world at a standing clock, clients of it, and someone who listens to its webhooks.
@@ -48,6 +49,7 @@ impl Stage {
         let config = WorldConfig {
             drive,
             retry,
+            keys: Some(KEYS.clone()),
             ..WorldConfig::new(clock.clone())
         };
         let world = World::start(config).await.unwrap();
@@ -112,6 +114,12 @@ impl Stage {
     pub fn days_pass(&self, days: i64) {
         self.clock.advance(TimeDelta::days(days));
     }
+}
+
+/// To this machine only, without the machine's certificates, whose loading takes longer than most tests.
+pub fn http() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]);
+    builder.build().unwrap()
 }
 
 pub fn money(minor: i64, currency: &str) -> Money {

@@ -11,7 +11,7 @@ use posx_orders::gateway::{Intent, PaymentGateway as _};
 use posx_sandbox::{DeliveryPlan, Notice, OldKeys, Outcome, RefundStatus, World, WorldConfig};
 use serde_json::{Value, json};
 
-use crate::support::{Stage, WITHIN, start_of_time};
+use crate::support::{Stage, WITHIN, http, start_of_time};
 
 const CREATED: &str = "payment_intent.created";
 const PROCESSING: &str = "payment_intent.processing";
@@ -287,7 +287,9 @@ async fn events_wait_for_an_address_and_unreachable_ones_are_tried_again_at_the_
 
 /// Verifies a delivery with the key set as it is served now, as RFC 7515 appendix F and RFC 7518 say.
 async fn holds(stage: &Stage, header: &str, body: &[u8]) -> bool {
-    let jwks: Value = reqwest::get(stage.world.fireblocks_jwks_url())
+    let jwks: Value = http()
+        .get(stage.world.fireblocks_jwks_url())
+        .send()
         .await
         .unwrap()
         .json()

@@ -1,0 +1,530 @@
+//! The list "What bad input gets" of the issue, line by line.
+
+use serde_json::{Value, json};
+
+use crate::objects::{WALLET, furnish};
+use crate::world::{Call, Scene, api};
+
+const TRON: &str = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t";
+
+#[actix_web::test]
+async fn a_wrong_order_gets_a_stable_code_and_the_field() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    let elsewhere = furnish(&scene, &app, &scene.other).await;
+    let hidden = json!({
+        "name": "Hidden", "asset_id": objects.asset, "list_price": { "amount": "1", "currency": "USD" },
+        "tokens_per_unit": "1", "supply": 10, "active": false,
+    });
+    let create = Call::post("/api/v1/tiers").by(&objects.owner).at(&scene.site);
+    let hidden = create.json(&hidden).send(&app).await.expect(201).text("/id");
+    let rare = json!({
+        "name": "Rare", "asset_id": objects.asset, "list_price": { "amount": "1", "currency": "USD" },
+        "tokens_per_unit": "1", "supply": 2,
+    });
+    let create = Call::post("/api/v1/tiers").by(&objects.owner).at(&scene.site);
+    let rare = create.json(&rare).send(&app).await.expect(201).text("/id");
+
+    let line = |tier: &str, quantity: Value| json!({ "lines": [{ "tier_id": tier, "quantity": quantity }] });
+    let gold = &objects.tier;
+    let with = |extra: Value| {
+        let mut body = line(gold, json!(1));
+        body.as_object_mut()
+            .expect("an object")
+            .extend(extra.as_object().expect("an object").clone());
+        body
+    };
+    let cases = [
+        (
+            "unknown tier",
+            line(&elsewhere.tier, json!(1)),
+            422,
+            "tier_not_found",
+            "lines/0/tier_id",
+        ),
+        (
+            "no id at all",
+            line("tier_1", json!(1)),
+            422,
+            "field_invalid",
+            "lines/0/tier_id",
+        ),
+        (
+            "inactive tier",
+            line(&hidden, json!(1)),
+            422,
+            "tier_inactive",
+            "lines/0/tier_id",
+        ),
+        (
+            "sold out",
+            line(&rare, json!(3)),
+            409,
+            "tier_sold_out",
+            "lines/0/quantity",
+        ),
+        (
+            "over the limit",
+            line(gold, json!(11)),
+            422,
+            "order_limit_exceeded",
+            "lines/0/quantity",
+        ),
+        (
+            "zero",
+            line(gold, json!(0)),
+            422,
+            "quantity_invalid",
+            "lines/0/quantity",
+        ),
+        (
+            "negative",
+            line(gold, json!(-1)),
+            422,
+            "quantity_invalid",
+            "lines/0/quantity",
+        ),
+        (
+            "a fraction",
+            line(gold, json!(1.5)),
+            422,
+            "field_invalid",
+            "lines/0/quantity",
+        ),
+        (
+            "huge",
+            line(gold, json!(9_000_000_000_000_000_000_i64)),
+            422,
+            "quantity_invalid",
+            "lines/0/quantity",
+        ),
+        (
+            "no lines",
+            json!({ "lines": [] }),
+            422,
+            "order_lines_missing",
+            "lines",
+        ),
+        (
+            "unknown field",
+            with(json!({ "discount": 1 })),
+            422,
+            "field_unknown",
+            "discount",
+        ),
+        (
+            "another currency",
+            with(json!({ "currency": "KWD" })),
+            422,
+            "currency_mismatch",
+            "currency",
+        ),
+        (
+            "no currency",
+            with(json!({ "currency": "XXQ" })),
+            422,
+            "field_invalid",
+            "currency",
+        ),
+        (
+            "bad checksum",
+            with(json!({ "wallet_address": WALLET.replace("5aA", "5AA") })),
+            422,
+            "wallet_checksum_invalid",
+            "wallet_address",
+        ),
+        (
+            "wrong chain",
+            with(json!({ "wallet_address": TRON })),
+            422,
+            "wallet_chain_mismatch",
+            "wallet_address",
+        ),
+        (
+            "no wallet",
+            with(json!({})),
+            422,
+            "wallet_missing",
+            "wallet_address",
+        ),
+        (
+            "NUL",
+            with(json!({ "referral_code": "a\u{0}" })),
+            422,
+            "field_invalid",
+            "",
+        ),
+    ];
+    for (what, body, status, code, field) in cases {
+        let call = Call::post("/api/v1/orders")
+            .by(&objects.buyer)
+            .at(&scene.site)
+            .key(&what.replace(' ', "-"));
+        let answer = call.json(&body).send(&app).await;
+        assert_eq!(
+            (answer.status, answer.code(), answer.field()),
+            (status, code, field),
+            "{what}: {}",
+            answer.json
+        );
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+}
+
+#[actix_web::test]
+async fn money_is_never_a_float_and_prices_are_the_sites() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    let tier = |price: Value| json!({ "name": "T", "asset_id": objects.asset, "list_price": price, "tokens_per_unit": "1", "supply": 1 });
+    let cases = [
+        (
+            tier(json!({ "amount": 12.5, "currency": "USD" })),
+            "field_invalid",
+            "list_price/amount",
+        ),
+        (tier(json!(12.5)), "field_invalid", "list_price"),
+        (
+            tier(json!({ "amount": "12.555", "currency": "USD" })),
+            "field_invalid",
+            "list_price",
+        ),
+        (
+            tier(json!({ "amount": "12.500", "currency": "KWD" })),
+            "currency_mismatch",
+            "list_price",
+        ),
+    ];
+    for (body, code, field) in cases {
+        let answer = Call::post("/api/v1/tiers")
+            .by(&objects.owner)
+            .at(&scene.site)
+            .json(&body)
+            .send(&app)
+            .await;
+        assert_eq!(
+            (answer.status, answer.code(), answer.field()),
+            (422, code, field),
+            "{body}: {}",
+            answer.json
+        );
+    }
+    let far = json!({ "price": { "amount": "1", "currency": "USD" }, "from": "-4800-01-01T00:00:00Z", "until": "+200000-01-01T00:00:00Z" });
+    let mut body = tier(json!({ "amount": "10", "currency": "USD" }));
+    body["promotion"] = far;
+    let answer = Call::post("/api/v1/tiers")
+        .by(&objects.owner)
+        .at(&scene.site)
+        .json(&body)
+        .send(&app)
+        .await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (422, "field_invalid"),
+        "{}",
+        answer.json
+    );
+}
+
+#[actix_web::test]
+async fn a_key_means_one_request() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    let body = |quantity: u32| json!({ "lines": [{ "tier_id": objects.tier, "quantity": quantity }], "wallet_address": WALLET });
+    let order = || Call::post("/api/v1/orders").by(&objects.buyer).at(&scene.site);
+    order()
+        .json(&body(1))
+        .send(&app)
+        .await
+        .refused(400, "idempotency_key_missing");
+    order()
+        .key("two words")
+        .json(&body(1))
+        .send(&app)
+        .await
+        .refused(400, "idempotency_key_invalid");
+    let first = order().key("k").json(&body(1)).send(&app).await.expect(201);
+    let again = order().key("k").json(&body(1)).send(&app).await.expect(201);
+    assert_eq!(first.bytes, again.bytes, "the very bytes");
+    assert_eq!(
+        (
+            first.header("idempotent-replayed"),
+            again.header("idempotent-replayed")
+        ),
+        ("", "true")
+    );
+    order()
+        .key("k")
+        .json(&body(2))
+        .send(&app)
+        .await
+        .refused(422, "idempotency_key_reused");
+    // Another caller's key is another key.
+    let agent = Call::post("/api/v1/orders")
+        .by(&objects.agent)
+        .at(&scene.site)
+        .key("k")
+        .json(&body(1));
+    assert_ne!(agent.send(&app).await.expect(201).text("/id"), first.text("/id"));
+    let checkout = format!("/api/v1/orders/{}/checkout", first.text("/id"));
+    Call::post(&checkout)
+        .by(&objects.buyer)
+        .at(&scene.site)
+        .send(&app)
+        .await
+        .refused(400, "idempotency_key_missing");
+}
+
+#[actix_web::test]
+async fn p10_one_key_at_the_same_time_is_one_order() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    let body = json!({ "lines": [{ "tier_id": objects.tier, "quantity": 1 }], "wallet_address": WALLET });
+    let order = || {
+        Call::post("/api/v1/orders")
+            .by(&objects.buyer)
+            .at(&scene.site)
+            .key("twins")
+            .json(&body)
+    };
+    let (one, two) = futures::join!(order().send(&app), order().send(&app));
+    let made: Vec<_> = [&one, &two]
+        .into_iter()
+        .filter(|answer| answer.status == 201)
+        .collect();
+    assert!(!made.is_empty());
+    assert!(made.iter().all(|answer| answer.bytes == made[0].bytes));
+    for refused in [one, two].into_iter().filter(|answer| answer.status != 201) {
+        refused.refused(409, "idempotency_key_in_progress");
+    }
+    let list = Call::get("/api/v1/orders")
+        .by(&objects.buyer)
+        .at(&scene.site)
+        .send(&app)
+        .await
+        .expect(200);
+    assert_eq!(
+        list.json["items"].as_array().map(Vec::len),
+        Some(2),
+        "the furnished one and this one"
+    );
+}
+
+#[actix_web::test]
+async fn p08_an_edit_names_the_version_that_it_saw() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    let path = format!("/api/v1/tiers/{}", objects.tier);
+    let body = json!({ "name": "Gold", "list_price": { "amount": "90", "currency": "USD" } });
+    let edit = || Call::put(&path).by(&objects.owner).at(&scene.site).json(&body);
+    edit().send(&app).await.refused(428, "if_match_missing");
+    edit()
+        .header("if-match", "*")
+        .send(&app)
+        .await
+        .refused(400, "if_match_invalid");
+    let seen = Call::get(&path).at(&scene.site).send(&app).await.expect(200);
+    let version = seen.header("etag").to_owned();
+    let edited = edit().header("if-match", &version).send(&app).await.expect(200);
+    assert_eq!(
+        (edited.header("etag"), &edited.json["list_price"]["amount"]),
+        ("\"2\"", &json!("90.00"))
+    );
+    edit()
+        .header("if-match", &version)
+        .send(&app)
+        .await
+        .refused(412, "version_stale");
+    let deactivate = format!("{path}/deactivate");
+    let call = Call::post(&deactivate)
+        .by(&objects.owner)
+        .at(&scene.site)
+        .header("if-match", "\"2\"");
+    assert_eq!(call.send(&app).await.expect(200).json["active"], false);
+    Call::get(&path)
+        .at(&scene.site)
+        .send(&app)
+        .await
+        .refused(404, "tier_not_found");
+}
+
+#[actix_web::test]
+async fn the_site_is_named_once_and_is_there() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let site = || Call::get("/api/v1/sites/current");
+    site().send(&app).await.refused(400, "site_missing");
+    site()
+        .header("x-site-code", "NOWHERE")
+        .send(&app)
+        .await
+        .refused(404, "site_unknown");
+    site()
+        .header("x-site-code", "no such code")
+        .send(&app)
+        .await
+        .refused(404, "site_unknown");
+    let by_host = site()
+        .header("host", &scene.site.host_names[0])
+        .send(&app)
+        .await
+        .expect(200);
+    assert_eq!(by_host.json["code"], scene.site.code.as_str());
+    let both = || site().header("host", &scene.site.host_names[0]);
+    both().at(&scene.site).send(&app).await.expect(200);
+    both()
+        .at(&scene.other)
+        .send(&app)
+        .await
+        .refused(400, "site_ambiguous");
+    // A host that is no site's names none: the API's own name.
+    site()
+        .header("host", "api.posx.example")
+        .send(&app)
+        .await
+        .refused(400, "site_missing");
+    site()
+        .header("host", "api.posx.example")
+        .at(&scene.site)
+        .send(&app)
+        .await
+        .expect(200);
+}
+
+#[actix_web::test]
+async fn a_body_has_a_size_a_type_and_a_form() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    let preview = || {
+        Call::post("/api/v1/orders/preview")
+            .by(&objects.buyer)
+            .at(&scene.site)
+    };
+    let json = "application/json";
+    preview()
+        .raw(json, " ".repeat(65_537))
+        .send(&app)
+        .await
+        .refused(413, "body_too_large");
+    preview()
+        .raw("text/plain", "{}")
+        .send(&app)
+        .await
+        .refused(415, "content_type_unsupported");
+    preview()
+        .send(&app)
+        .await
+        .refused(415, "content_type_unsupported");
+    preview()
+        .header("content-encoding", "gzip")
+        .raw(json, "{}")
+        .send(&app)
+        .await
+        .refused(415, "content_type_unsupported");
+    preview()
+        .raw(json, "{")
+        .send(&app)
+        .await
+        .refused(400, "json_malformed");
+    preview()
+        .raw(json, &b"{\"lines\":\"\xff\"}"[..])
+        .send(&app)
+        .await
+        .refused(400, "json_malformed");
+    let deep = format!("{{\"lines\":{}", "[".repeat(60_000));
+    let answer = preview().raw(json, deep).send(&app).await;
+    assert!([400, 422].contains(&answer.status), "{}", answer.json);
+    preview()
+        .raw("application/json; charset=utf-8", "{}")
+        .send(&app)
+        .await
+        .refused(422, "field_invalid");
+}
+
+#[actix_web::test]
+async fn a_query_and_an_address_are_checked_too() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    let get = |path: &str| Call::get(path).by(&objects.owner).at(&scene.site);
+    for query in [
+        "limit=x",
+        "after=1",
+        "lifecycle=lost",
+        "nonsense=1",
+        "all=maybe",
+        "limit=-1",
+    ] {
+        get(&format!("/api/v1/orders?{query}"))
+            .send(&app)
+            .await
+            .refused(400, "query_invalid");
+    }
+    get("/api/v1/ledger/entries?kind=a%00b")
+        .send(&app)
+        .await
+        .refused(400, "query_invalid");
+    get("/api/v1/orders/ord_1")
+        .send(&app)
+        .await
+        .refused(404, "order_not_found");
+    get(&format!("/api/v1/orders/{}", objects.tier))
+        .send(&app)
+        .await
+        .refused(404, "order_not_found");
+    get("/api/v1/nothing")
+        .send(&app)
+        .await
+        .refused(404, "route_not_found");
+    let wrong = Call::new("DELETE", "/api/v1/orders")
+        .by(&objects.owner)
+        .at(&scene.site)
+        .send(&app)
+        .await;
+    assert_eq!(wrong.header("allow"), "GET, POST");
+    wrong.refused(405, "method_not_allowed");
+    let put = Call::put("/api/v1/me/wallets/MOON")
+        .by(&objects.buyer)
+        .at(&scene.site);
+    put.json(&json!({ "address": WALLET }))
+        .send(&app)
+        .await
+        .refused(404, "wallet_family_not_found");
+    let put = Call::put("/api/v1/me/wallets/EVM")
+        .by(&objects.buyer)
+        .at(&scene.site);
+    let bad = put.json(&json!({ "address": "0x1" })).send(&app).await;
+    assert_eq!(
+        (bad.status, bad.code(), bad.field()),
+        (422, "wallet_address_invalid", "address")
+    );
+}
+
+#[actix_web::test]
+async fn with_the_database_down_the_answer_is_503_and_nothing_is_half_done() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    scene.state.services.close().await;
+    let body = json!({ "lines": [{ "tier_id": objects.tier, "quantity": 1 }], "wallet_address": WALLET });
+    let order = Call::post("/api/v1/orders")
+        .by(&objects.buyer)
+        .at(&scene.site)
+        .key("down")
+        .json(&body);
+    let answer = order.send(&app).await;
+    assert_eq!(answer.header("retry-after"), "2");
+    assert_eq!(answer.json.get("detail"), None);
+    answer.refused(503, "store_unavailable");
+    let ready = Call::get("/ready").send(&app).await.expect(503);
+    assert_eq!(
+        ready.json["checks"][0],
+        json!({ "name": "database", "status": "failed" })
+    );
+    Call::get("/health").send(&app).await.expect(200);
+}

@@ -1,0 +1,247 @@
+//! One of everything that a site can have, and a body for every route.
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceResponse};
+use aws_lc_rs::hmac;
+use posx_kernel::{Clock as _, SiteScope};
+use posx_orders::gateway::IntentId;
+use posx_tenancy::{Role, Site};
+use serde_json::{Value, json};
+
+use crate::world::{Call, Person, Scene};
+
+pub const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+
+/// Ids of a site where someone bought something.
+#[derive(Debug)]
+pub struct Objects {
+    pub owner: Person,
+    pub buyer: Person,
+    pub agent: Person,
+    pub asset: String,
+    pub tier: String,
+    pub plan: String,
+    pub order: String,
+    pub intent: String,
+    pub commission: String,
+    pub allocation: String,
+    pub batch: String,
+    pub webhook: String,
+    pub job: String,
+}
+
+impl Objects {
+    /// What stands for the `{id}` of a route.
+    pub fn id_for(&self, path: &str) -> &str {
+        let collection = path
+            .trim_start_matches("/api/v1/")
+            .split('/')
+            .next()
+            .unwrap_or("");
+        match collection {
+            "tiers" => &self.tier,
+            "orders" => &self.order,
+            "commissions" => &self.commission,
+            "commission-plans" => &self.plan,
+            "allocations" => &self.allocation,
+            "allocation-batches" => &self.batch,
+            "jobs" => &self.job,
+            "webhook-events" => &self.webhook,
+            other => panic!("what is an id of {other}? Make one in objects.rs"),
+        }
+    }
+}
+
+/// A body that the operation accepts when its ids are good.
+pub fn body_for(operation: &str, objects: &Objects) -> Value {
+    let line = json!({ "tier_id": objects.tier, "quantity": 1 });
+    let terms = |extra: Value| {
+        let mut terms = json!({ "name": "Silver", "list_price": { "amount": "20.000", "currency": "KWD" } });
+        if let (Some(terms), Some(extra)) = (terms.as_object_mut(), extra.as_object()) {
+            terms.extend(extra.clone());
+        }
+        terms
+    };
+    match operation {
+        "preview_order" => json!({ "lines": [line] }),
+        "place_order" => json!({ "lines": [line], "wallet_address": WALLET }),
+        "create_tier" => terms(json!({ "asset_id": objects.asset, "tokens_per_unit": "5", "supply": 10 })),
+        "edit_tier" => terms(json!({ "position": 3 })),
+        "correct_tier_supply" => json!({ "quantity": 5, "reason": "more were minted" }),
+        "create_chain_asset" => {
+            json!({ "chain": "BSC", "symbol": "NEW", "decimals": 18, "provider_asset": "NEW_BSC", "vault": "0" })
+        }
+        "create_commission_plan" => json!({
+            "name": "Fuzzed",
+            "levels": [{ "level": 1, "rate": "0.1", "minimum_sales": { "amount": "0", "currency": "KWD" } }],
+            "hold_days": 7,
+        }),
+        "create_allocation_batch" => json!({ "allocations": [objects.allocation] }),
+        "join_site" => json!({ "referral_code": "NOBODY-ABCDEF" }),
+        "bind_wallet" => json!({ "address": WALLET }),
+        other => panic!("what does {other} take? Say so in objects.rs"),
+    }
+}
+
+/// Signs as Stripe does. The sandbox signs too, over a socket: see `webhooks`.
+pub fn stripe_signature(scene: &Scene, body: &[u8], at: i64) -> String {
+    let secret = scene.world.secrets().stripe_webhook[0].clone();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let message = [at.to_string().as_bytes(), b".", body].concat();
+    format!("t={at},v1={}", hex::encode(hmac::sign(&key, &message)))
+}
+
+pub fn stripe_event(id: &str, kind: &str, intent: &str) -> Vec<u8> {
+    let object = json!({ "id": intent, "object": "payment_intent" });
+    let event = json!({
+        "id": id, "object": "event", "type": kind, "created": 1_767_225_600, "livemode": false,
+        "api_version": "2026-04-22.dahlia", "data": { "object": object },
+    });
+    event.to_string().into_bytes()
+}
+
+/// Owner, agent and buyer; asset, plan and tier; a paid order with its commission, allocation, webhook event and jobs.
+pub async fn furnish<S, B>(scene: &Scene, app: &S, site: &Site) -> Objects
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let owner = scene.member(site, Role::Owner).await;
+    let (asset, plan, tier) = offer(app, site, &owner).await;
+    let (agent, buyer) = (scene.stranger(), scene.stranger());
+    let join = |person: &Person, body: Value| Call::post("/api/v1/me").by(person).at(site).json(&body);
+    let joined = join(&agent, json!({})).send(app).await.expect(201);
+    let code = joined.text("/membership/referral_code");
+    let joined = join(&buyer, json!({ "referral_code": code }))
+        .send(app)
+        .await
+        .expect(201);
+    assert_eq!(joined.json["referral"], "accepted");
+
+    let (order, intent) = buy(scene, app, site, &buyer, &tier).await;
+    let event = format!("evt_{}", order.trim_start_matches("ord_"));
+    let delivery = stripe_event(&event, "payment_intent.succeeded", &intent);
+    let signature = stripe_signature(scene, &delivery, scene.clock.now().timestamp());
+    let stored = Call::post("/webhooks/stripe").header("stripe-signature", &signature);
+    stored
+        .raw("application/json", delivery)
+        .send(app)
+        .await
+        .expect(200);
+
+    let list = async |path: &str| Call::get(path).by(&owner).at(site).send(app).await.expect(200);
+    let of_order = async |what: &str| {
+        list(&format!("/api/v1/{what}?all=true&order={order}"))
+            .await
+            .text("/items/0/id")
+    };
+    let (commission, allocation) = (of_order("commissions").await, of_order("allocations").await);
+    let batch = Call::post("/api/v1/allocation-batches").by(&owner).at(site);
+    let batch = batch
+        .json(&json!({ "allocations": [allocation] }))
+        .send(app)
+        .await
+        .expect(201)
+        .text("/id");
+    let webhook = list("/api/v1/webhook-events").await.text("/items/0/id");
+    let job = list("/api/v1/jobs").await.json["items"][0]["id"].to_string();
+    Objects {
+        owner,
+        buyer,
+        agent,
+        asset,
+        tier,
+        plan,
+        order,
+        intent,
+        commission,
+        allocation,
+        batch,
+        webhook,
+        job,
+    }
+}
+
+/// An asset, an active plan and a tier.
+async fn offer<S, B>(app: &S, site: &Site, owner: &Person) -> (String, String, String)
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let staff = |path: &str, body: Value| Call::post(path).by(owner).at(site).json(&body);
+    let asset =
+        json!({ "chain": "ETH", "symbol": "TOK", "decimals": 6, "provider_asset": "TOK_ETH", "vault": "7" });
+    let asset = staff("/api/v1/chain-assets", asset)
+        .send(app)
+        .await
+        .expect(201)
+        .text("/id");
+    let zero = json!({ "amount": "0", "currency": site.currency });
+    let plan = json!({ "name": "Standard", "levels": [{ "level": 1, "rate": "0.12", "minimum_sales": zero }], "hold_days": 7 });
+    let plan = staff("/api/v1/commission-plans", plan)
+        .send(app)
+        .await
+        .expect(201)
+        .text("/id");
+    let activate = format!("/api/v1/commission-plans/{plan}/activate");
+    Call::post(&activate)
+        .by(owner)
+        .at(site)
+        .send(app)
+        .await
+        .expect(200);
+    let tier = json!({
+        "name": "Gold", "asset_id": asset, "list_price": { "amount": "100", "currency": site.currency },
+        "tokens_per_unit": "1000000", "supply": 1000, "max_per_order": 10, "max_per_buyer": 500,
+    });
+    let tier = staff("/api/v1/tiers", tier)
+        .send(app)
+        .await
+        .expect(201)
+        .text("/id");
+    (asset, plan, tier)
+}
+
+/// A paid order and its intent, with what the jobs would make of it.
+async fn buy<S, B>(scene: &Scene, app: &S, site: &Site, buyer: &Person, tier: &str) -> (String, String)
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let body = json!({ "lines": [{ "tier_id": tier, "quantity": 2 }], "wallet_address": WALLET });
+    let placed = Call::post("/api/v1/orders")
+        .by(buyer)
+        .at(site)
+        .key("first")
+        .json(&body)
+        .send(app)
+        .await
+        .expect(201);
+    let order = placed.text("/id");
+    let checkout = Call::post(&format!("/api/v1/orders/{order}/checkout"))
+        .by(buyer)
+        .at(site)
+        .key("pay");
+    let intent = checkout.send(app).await.expect(200).text("/intent_id");
+    scene
+        .world
+        .payments()
+        .confirm(&intent, "pm_card_visa")
+        .expect("paid");
+    let scope = SiteScope::of_claimed_job(site.id);
+    let id = order.parse().expect("an id");
+    let services = &scene.state.services;
+    services
+        .orders
+        .apply_intent(&scope, &IntentId(intent.clone()))
+        .await
+        .expect("applied");
+    services.commissions.accrue(&scope, id).await.expect("shared");
+    services
+        .allocations
+        .allocate(&scope, id)
+        .await
+        .expect("allocated");
+    (order, intent)
+}
