@@ -44,8 +44,30 @@ struct Bench {
 
 impl Bench {
     fn run(&self, root: &Path) -> Result<(), Failed> {
-        cargo::run(root, &["build", "--release", "-p", "posx-api", "-p", "posx-worker", "-p", "posx-bench"])?;
-        cargo::run(root, &["run", "--release", "-p", "posx-bench", "--", &self.seconds.to_string()])
+        cargo::run(
+            root,
+            &[
+                "build",
+                "--release",
+                "-p",
+                "posx-api",
+                "-p",
+                "posx-worker",
+                "-p",
+                "posx-bench",
+            ],
+        )?;
+        cargo::run(
+            root,
+            &[
+                "run",
+                "--release",
+                "-p",
+                "posx-bench",
+                "--",
+                &self.seconds.to_string(),
+            ],
+        )
     }
 }
 

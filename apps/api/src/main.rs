@@ -65,10 +65,10 @@ async fn start(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let services = Services::connect(&settings, Arc::new(SystemClock)).await?;
     let listener = TcpListener::bind(settings.server.bind)?;
     let scraped = tokio::net::TcpListener::bind(settings.server.metrics_bind).await?;
-    let scraper = tokio::spawn(serve_metrics(scraped, metrics));
+    let exposed = tokio::spawn(serve_metrics(scraped, metrics));
     tracing::info!(address = %settings.server.bind, "serving");
     let ended = posx_api::serve(services.clone(), &settings.server, listener, stop).await;
-    scraper.abort();
+    exposed.abort();
     services.close().await;
     Ok(ended?)
 }

@@ -40,7 +40,8 @@ where
                     }
                     let well = request(connection, number).await;
                     if sent >= begin {
-                        times.saturating_record(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX));
+                        times
+                            .saturating_record(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX));
                     }
                     if !well {
                         failed.fetch_add(1, Ordering::Relaxed);
@@ -64,7 +65,10 @@ where
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts and microseconds of one run are far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts and microseconds of one run are far below 2^52"
+)]
 fn as_f64(n: u64) -> f64 {
     n as f64
 }

@@ -28,7 +28,10 @@ const LIST_P50_MS_MAX: f64 = 5.0;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(10);
+    let seconds = std::env::args()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(10);
     match run(seconds).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -48,7 +51,10 @@ async fn run(seconds: u64) -> Outcome<bool> {
     let target = target_dir();
     println!("PostgreSQL starts, with its default durability …");
     let scene = Scene::set(&target.join("release").join("posx-api")).await?;
-    println!("the API answered {} ms after its start", scene.api.started_in.as_millis());
+    println!(
+        "the API answered {} ms after its start",
+        scene.api.started_in.as_millis()
+    );
     let mut rows = Vec::new();
     for (what, first, last, reach) in [
         ("1,000 tiers", 1, seed::TIERS, SPREAD_REACH),
@@ -57,7 +63,14 @@ async fn run(seconds: u64) -> Outcome<bool> {
         for connections in CONNECTIONS {
             let name = format!("place an order, {what}, {connections} connections");
             println!("{name} …");
-            let script = script::placing(seed::SITE, seed::BUYER, seed::TIER_PREFIX, seed::ASSET, first, last);
+            let script = script::placing(
+                seed::SITE,
+                seed::BUYER,
+                seed::TIER_PREFIX,
+                seed::ASSET,
+                first,
+                last,
+            );
             let limit = scene.pgbench(&script, connections, seconds).await?;
             let measured = place(&scene, connections, seconds, first, last).await;
             let reach = (connections == 32).then_some(reach);
@@ -85,35 +98,48 @@ async fn run(seconds: u64) -> Outcome<bool> {
 
 fn target_dir() -> PathBuf {
     // xtask/bench is two folders below the workspace's root.
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."));
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
 fn memory(scene: &Scene) -> String {
-    scene.api.peak_memory_mib().map_or_else(|| "not known here".to_owned(), |mib| format!("{mib} MiB"))
+    scene
+        .api
+        .peak_memory_mib()
+        .map_or_else(|| "not known here".to_owned(), |mib| format!("{mib} MiB"))
 }
 
 /// Each connection is a buyer of its own; each request has a key of its own.
 async fn place(scene: &Scene, connections: usize, seconds: u64, first: u32, last: u32) -> Measured {
     let buyers = scene.clients(connections);
     let url = format!("{}/api/v1/orders", scene.api.base_url);
-    closed_loop(connections, Duration::from_secs(seconds), move |connection, number| {
-        let spread = u64::from(last - first) + 1;
-        // Coprime with a thousand, so that the connections walk through all tiers and not behind each other.
-        let tier = u64::from(first) + (number * 7 + u64::try_from(connection).unwrap_or(0) * 31) % spread;
-        let body = format!(
-            r#"{{"lines":[{{"tier_id":"{}","quantity":1}}],"wallet_address":"{}"}}"#,
-            seed::tier_id(tier),
-            seed::WALLET
-        );
-        let request = buyers[connection].post(&url).header("Idempotency-Key", scene::fresh_key()).body(body);
-        async move {
-            match request.send().await {
-                Ok(answer) => answer.status().as_u16() == 201 && answer.bytes().await.is_ok(),
-                Err(_) => false,
+    closed_loop(
+        connections,
+        Duration::from_secs(seconds),
+        move |connection, number| {
+            let spread = u64::from(last - first) + 1;
+            // Coprime with a thousand, so that the connections walk through all tiers and not behind each other.
+            let tier = u64::from(first) + (number * 7 + u64::try_from(connection).unwrap_or(0) * 31) % spread;
+            let body = format!(
+                r#"{{"lines":[{{"tier_id":"{}","quantity":1}}],"wallet_address":"{}"}}"#,
+                seed::tier_id(tier),
+                seed::WALLET
+            );
+            let request = buyers[connection]
+                .post(&url)
+                .header("Idempotency-Key", scene::fresh_key())
+                .body(body);
+            async move {
+                match request.send().await {
+                    Ok(answer) => answer.status().as_u16() == 201 && answer.bytes().await.is_ok(),
+                    Err(_) => false,
+                }
             }
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -125,16 +151,27 @@ async fn list(scene: &Scene, seconds: u64) -> Outcome<Row> {
     let limit = scene.pgbench(&script, connections, seconds).await?;
     let staff = scene.staff(connections);
     let url = format!("{}/api/v1/orders?all=true", scene.api.base_url);
-    let measured = closed_loop(connections, Duration::from_secs(seconds), move |connection, number| {
-        let site = number % u64::from(seed::LIST_SITES) + 1;
-        let request = staff[connection].get(&url).header("X-Site-Code", format!("LIST{site}"));
-        async move {
-            match request.send().await {
-                Ok(answer) => answer.status().is_success() && answer.bytes().await.is_ok(),
-                Err(_) => false,
+    let measured = closed_loop(
+        connections,
+        Duration::from_secs(seconds),
+        move |connection, number| {
+            let site = number % u64::from(seed::LIST_SITES) + 1;
+            let request = staff[connection]
+                .get(&url)
+                .header("X-Site-Code", format!("LIST{site}"));
+            async move {
+                match request.send().await {
+                    Ok(answer) => answer.status().is_success() && answer.bytes().await.is_ok(),
+                    Err(_) => false,
+                }
             }
-        }
-    })
+        },
+    )
     .await;
-    Ok(Row::new("list a site's orders, first page of 1,000,000 rows, 8 connections", &measured, limit.rate_per_s, None))
+    Ok(Row::new(
+        "list a site's orders, first page of 1,000,000 rows, 8 connections",
+        &measured,
+        limit.rate_per_s,
+        None,
+    ))
 }

@@ -22,7 +22,13 @@ pub struct Limit {
 }
 
 /// Runs `script` on `clients` connections for `seconds`.
-pub fn run(bindir: &Path, url: &str, script: &str, clients: usize, seconds: u64) -> Result<Limit, PgbenchError> {
+pub fn run(
+    bindir: &Path,
+    url: &str,
+    script: &str,
+    clients: usize,
+    seconds: u64,
+) -> Result<Limit, PgbenchError> {
     let dir = tempfile::tempdir().map_err(PgbenchError::Script)?;
     let file = dir.path().join("script.sql");
     std::fs::write(&file, script).map_err(PgbenchError::Script)?;
@@ -38,12 +44,17 @@ pub fn run(bindir: &Path, url: &str, script: &str, clients: usize, seconds: u64)
         .output()
         .map_err(|error| PgbenchError::Run(program.display().to_string(), error))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+    let tps = text
+        .lines()
+        .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
     match tps {
-        Some(rate_per_s) if output.status.success() => {
-            Ok(Limit { rate_per_s, p50_ms: median_ms(dir.path()).map_err(PgbenchError::Script)? })
-        }
-        _ => Err(PgbenchError::Failed(String::from_utf8_lossy(&output.stderr).into_owned())),
+        Some(rate_per_s) if output.status.success() => Ok(Limit {
+            rate_per_s,
+            p50_ms: median_ms(dir.path()).map_err(PgbenchError::Script)?,
+        }),
+        _ => Err(PgbenchError::Failed(
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )),
     }
 }
 
@@ -52,11 +63,19 @@ fn median_ms(dir: &Path) -> std::io::Result<f64> {
     let mut times: Vec<u32> = Vec::new();
     for file in std::fs::read_dir(dir)? {
         let path = file?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log")) {
+        if path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("log"))
+        {
             let log = std::fs::read_to_string(path)?;
-            times.extend(log.lines().filter_map(|line| line.split(' ').nth(2)?.parse::<u32>().ok()));
+            times.extend(
+                log.lines()
+                    .filter_map(|line| line.split(' ').nth(2)?.parse::<u32>().ok()),
+            );
         }
     }
     times.sort_unstable();
-    Ok(times.get(times.len() / 2).map_or(0.0, |us| f64::from(*us) / 1000.0))
+    Ok(times
+        .get(times.len() / 2)
+        .map_or(0.0, |us| f64::from(*us) / 1000.0))
 }

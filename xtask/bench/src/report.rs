@@ -29,7 +29,11 @@ impl Row {
             name: name.into(),
             rate_per_s: measured.rate_per_s,
             limit_per_s,
-            ratio: if limit_per_s > 0.0 { measured.rate_per_s / limit_per_s } else { 0.0 },
+            ratio: if limit_per_s > 0.0 {
+                measured.rate_per_s / limit_per_s
+            } else {
+                0.0
+            },
             p50_ms: measured.p50_ms,
             p99_ms: measured.p99_ms,
             failed: measured.failed,
@@ -45,7 +49,9 @@ impl Row {
 pub fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["what", "rate/s", "limit/s", "ratio", "p50 ms", "p99 ms", "failed", "reach"]);
+    table.set_header([
+        "what", "rate/s", "limit/s", "ratio", "p50 ms", "p99 ms", "failed", "reach",
+    ]);
     for row in rows {
         table.add_row([
             row.name.clone(),

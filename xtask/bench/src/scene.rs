@@ -30,7 +30,9 @@ pub struct Scene {
 pub fn fresh_key() -> String {
     let mut random = [0; 16];
     SystemRandomness.fill(&mut random);
-    random.iter().fold(String::new(), |key, byte| format!("{key}{byte:02x}"))
+    random
+        .iter()
+        .fold(String::new(), |key, byte| format!("{key}{byte:02x}"))
 }
 
 impl Scene {
@@ -44,41 +46,39 @@ impl Scene {
             platform: secret.clone(),
         };
         bootstrap(&cluster.server().superuser_url(), DATABASE, &passwords).await?;
-        let url = |role: &str| format!("postgres://posx_{role}:{secret}@127.0.0.1:{}/{DATABASE}", cluster.server().port());
+        let url = |role: &str| {
+            format!(
+                "postgres://posx_{role}:{secret}@127.0.0.1:{}/{DATABASE}",
+                cluster.server().port()
+            )
+        };
         migrate(&url("migrator"), &url("jobs")).await?;
         let world = World::start(WorldConfig::new(Arc::new(SystemClock))).await?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let metrics = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let issuers = serde_json::json!([{ "issuer": world.issuer().url(), "audience": AUDIENCE }]);
-        let settings = [
-            ("ENVIRONMENT", "sandbox".to_owned()),
-            ("DATABASE__APP_URL", url("app")),
-            ("DATABASE__JOBS_URL", url("jobs")),
-            ("SERVER__BIND", format!("127.0.0.1:{port}")),
-            ("SERVER__METRICS_BIND", format!("127.0.0.1:{metrics}")),
-            ("SERVER__RATE_LIMITS__PUBLIC_PER_MINUTE", PER_MINUTE.to_owned()),
-            ("SERVER__RATE_LIMITS__CALLER_PER_MINUTE", PER_MINUTE.to_owned()),
-            ("SERVER__RATE_LIMITS__WRITES_PER_MINUTE", PER_MINUTE.to_owned()),
-            ("ISSUERS", issuers.to_string()),
-            ("PAYMENTS__PROVIDER", "sandbox".to_owned()),
-            ("PAYMENTS__BASE_URL", world.stripe_url()),
-            ("PAYMENTS__SECRET_KEY", world.secrets().stripe_secret_key.clone()),
-            ("PAYMENTS__WEBHOOK_SECRETS", world.secrets().stripe_webhook.join(",")),
-            ("CUSTODY__PROVIDER", "sandbox".to_owned()),
-            ("CUSTODY__BASE_URL", world.fireblocks_url()),
-            ("CUSTODY__API_KEY", world.secrets().fireblocks_api_key.clone()),
-            ("CUSTODY__JWKS_URL", world.fireblocks_jwks_url()),
-            ("LOG__FILTER", "warn".to_owned()),
-        ];
+        let port = free_port()?;
+        let settings = settings(&world, &url, port)?;
         let tokens = (0..BUYERS)
-            .map(|number| world.issuer().token(&TokenRequest::new(format!("bench|{number}"), AUDIENCE)))
+            .map(|number| {
+                world
+                    .issuer()
+                    .token(&TokenRequest::new(format!("bench|{number}"), AUDIENCE))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let api = Server::start(api, port, &settings).await?;
         let app_url = url("app");
-        let scene = Self { api, world, cluster, tokens, app_url };
+        let scene = Self {
+            api,
+            world,
+            cluster,
+            tokens,
+            app_url,
+        };
         scene.psql(seed::tiers()).await?;
         for buyer in scene.clients(BUYERS) {
-            let joined = buyer.post(format!("{}/api/v1/me", scene.api.base_url)).body("{}").send().await?;
+            let joined = buyer
+                .post(format!("{}/api/v1/me", scene.api.base_url))
+                .body("{}")
+                .send()
+                .await?;
             joined.error_for_status()?;
         }
         Ok(scene)
@@ -86,7 +86,11 @@ impl Scene {
 
     /// Clients of the bench's site, each signed in as somebody else and with a connection of its own.
     pub fn clients(&self, count: usize) -> Vec<Client> {
-        self.tokens.iter().take(count).map(|token| client(token, Some("BENCH"))).collect()
+        self.tokens
+            .iter()
+            .take(count)
+            .map(|token| client(token, Some("BENCH")))
+            .collect()
     }
 
     /// Clients that are all signed in as the viewer of every list site.
@@ -95,7 +99,10 @@ impl Scene {
     }
 
     pub async fn psql(&self, sql: String) -> Outcome<String> {
-        let (bindir, url) = (self.cluster.server().bindir().to_path_buf(), self.cluster.server().superuser_url_of(DATABASE));
+        let (bindir, url) = (
+            self.cluster.server().bindir().to_path_buf(),
+            self.cluster.server().superuser_url_of(DATABASE),
+        );
         Ok(tokio::task::spawn_blocking(move || seed::psql(&bindir, &url, &sql)).await??)
     }
 
@@ -103,13 +110,48 @@ impl Scene {
     pub async fn pgbench(&self, script: &str, clients: usize, seconds: u64) -> Outcome<pgbench::Limit> {
         let (bindir, script) = (self.cluster.server().bindir().to_path_buf(), script.to_owned());
         let url = self.app_url.clone();
-        Ok(tokio::task::spawn_blocking(move || pgbench::run(&bindir, &url, &script, clients, seconds)).await??)
+        Ok(
+            tokio::task::spawn_blocking(move || pgbench::run(&bindir, &url, &script, clients, seconds))
+                .await??,
+        )
     }
 
     pub async fn stop(self) {
         drop(self.api);
         self.world.stop().await;
     }
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn settings(world: &World, url: &dyn Fn(&str) -> String, port: u16) -> Outcome<Vec<(&'static str, String)>> {
+    let metrics = free_port()?;
+    let issuers = serde_json::json!([{ "issuer": world.issuer().url(), "audience": AUDIENCE }]);
+    Ok(vec![
+        ("ENVIRONMENT", "sandbox".to_owned()),
+        ("DATABASE__APP_URL", url("app")),
+        ("DATABASE__JOBS_URL", url("jobs")),
+        ("SERVER__BIND", format!("127.0.0.1:{port}")),
+        ("SERVER__METRICS_BIND", format!("127.0.0.1:{metrics}")),
+        ("SERVER__RATE_LIMITS__PUBLIC_PER_MINUTE", PER_MINUTE.to_owned()),
+        ("SERVER__RATE_LIMITS__CALLER_PER_MINUTE", PER_MINUTE.to_owned()),
+        ("SERVER__RATE_LIMITS__WRITES_PER_MINUTE", PER_MINUTE.to_owned()),
+        ("ISSUERS", issuers.to_string()),
+        ("PAYMENTS__PROVIDER", "sandbox".to_owned()),
+        ("PAYMENTS__BASE_URL", world.stripe_url()),
+        ("PAYMENTS__SECRET_KEY", world.secrets().stripe_secret_key.clone()),
+        (
+            "PAYMENTS__WEBHOOK_SECRETS",
+            world.secrets().stripe_webhook.join(","),
+        ),
+        ("CUSTODY__PROVIDER", "sandbox".to_owned()),
+        ("CUSTODY__BASE_URL", world.fireblocks_url()),
+        ("CUSTODY__API_KEY", world.secrets().fireblocks_api_key.clone()),
+        ("CUSTODY__JWKS_URL", world.fireblocks_jwks_url()),
+        ("LOG__FILTER", "warn".to_owned()),
+    ])
 }
 
 /// A client panics only when the system has no TLS and no memory, neither of which a bench can mend.
@@ -122,6 +164,9 @@ fn client(token: &str, site: Option<&'static str>) -> Client {
     if let Some(site) = site {
         headers.insert("x-site-code", HeaderValue::from_static(site));
     }
-    let builder = Client::builder().default_headers(headers).pool_max_idle_per_host(1).no_proxy();
+    let builder = Client::builder()
+        .default_headers(headers)
+        .pool_max_idle_per_host(1)
+        .no_proxy();
     builder.build().expect("an HTTP client")
 }

@@ -31,6 +31,10 @@ const ANSWER_BYTES: usize = 900;
 
 /// Placing an order of one unit of one of the tiers `first` to `last`: the same statements that the API sends, in the same transaction.
 /// The tiers' ids are `tier_prefix` and a decimal number of twelve digits.
+#[expect(
+    clippy::too_many_lines,
+    reason = "it is one list of values, in the order of the statement's parameters"
+)]
 pub fn placing(site: &str, buyer: &str, tier_prefix: &str, asset: &str, first: u32, last: u32) -> String {
     let [facts, insert, stock] = placing_statements();
     let tier = format!("('{tier_prefix}' || lpad((:t)::text, 12, '0'))::uuid");
@@ -104,7 +108,18 @@ pub fn placing(site: &str, buyer: &str, tier_prefix: &str, asset: &str, first: u
     ]
     .map(str::to_owned);
     let insert = with_values(&insert, &[entries.as_slice(), order.as_slice()].concat());
-    let mut movement = list(&["", ":mov::uuid", "0", "1", "0", "'reserve'", ":ord::uuid", "null::text", "null::uuid", NOW]);
+    let mut movement = list(&[
+        "",
+        ":mov::uuid",
+        "0",
+        "1",
+        "0",
+        "'reserve'",
+        ":ord::uuid",
+        "null::text",
+        "null::uuid",
+        NOW,
+    ]);
     movement[0] = tier;
     let stock = with_values(&stock, &movement);
     format!(
@@ -129,7 +144,14 @@ mod tests {
 
     #[test]
     fn every_parameter_of_the_statements_has_a_value() {
-        let script = placing("00000000-0000-7000-8000-000000000001", "b", "t", "00000000-0000-7000-8000-000000000002", 1, 10);
+        let script = placing(
+            "00000000-0000-7000-8000-000000000001",
+            "b",
+            "t",
+            "00000000-0000-7000-8000-000000000002",
+            1,
+            10,
+        );
         assert!(!script.contains('$'), "{script}");
     }
 

@@ -33,7 +33,14 @@ pub enum SeedError {
 
 pub fn psql(bindir: &Path, url: &str, sql: &str) -> Result<String, SeedError> {
     let mut child = Command::new(bindir.join("psql"))
-        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", url])
+        .args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set=ON_ERROR_STOP=1",
+            url,
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -45,7 +52,9 @@ pub fn psql(bindir: &Path, url: &str, sql: &str) -> Result<String, SeedError> {
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(SeedError::Failed(String::from_utf8_lossy(&output.stderr).into_owned()))
+        Err(SeedError::Failed(
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ))
     }
 }
 
@@ -87,13 +96,12 @@ pub fn orders() -> String {
 
 /// Makes the first buyer a viewer of every list site.
 pub fn viewer() -> String {
-    format!(
-        "set session_replication_role = replica;
+    "set session_replication_role = replica;
          insert into parties (site_id, id, identity_id, referral_code, created_at)
          select s.id, s.id, i.id, s.code || '-AAAAAA', '2026-01-01'
          from sites s, identities i where s.code like 'LIST%' and i.subject = 'bench|0';
          insert into memberships (site_id, identity_id, party_id, role, created_at)
          select p.site_id, p.identity_id, p.id, 'viewer', '2026-01-01' from parties p join sites s on s.id = p.site_id
          where s.code like 'LIST%';"
-    )
+        .to_owned()
 }

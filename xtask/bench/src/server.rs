@@ -27,13 +27,21 @@ impl Server {
         let begun = Instant::now();
         let child = Command::new(binary)
             .env_clear()
-            .envs(settings.iter().map(|(key, value)| (format!("POSX__{key}"), value)))
+            .envs(
+                settings
+                    .iter()
+                    .map(|(key, value)| (format!("POSX__{key}"), value)),
+            )
             .stdout(Stdio::null())
             .stderr(log.reopen().map_err(ServerError::Start)?)
             .spawn()
             .map_err(ServerError::Start)?;
         let base_url = format!("http://127.0.0.1:{port}");
-        let mut server = Self { child, base_url, started_in: Duration::ZERO };
+        let mut server = Self {
+            child,
+            base_url,
+            started_in: Duration::ZERO,
+        };
         while begun.elapsed() < Duration::from_secs(30) {
             if let Ok(answer) = reqwest::get(format!("{}/health", server.base_url)).await
                 && answer.status().is_success()
@@ -43,14 +51,21 @@ impl Server {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Err(ServerError::Silent(std::fs::read_to_string(log.path()).unwrap_or_default()))
+        Err(ServerError::Silent(
+            std::fs::read_to_string(log.path()).unwrap_or_default(),
+        ))
     }
 
     /// The most memory that the process ever held, in MiB; `None` where the system does not tell.
     pub fn peak_memory_mib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().split(' ').next()?.parse::<u64>().ok().map(|kib| kib / 1024)
+        line.trim()
+            .split(' ')
+            .next()?
+            .parse::<u64>()
+            .ok()
+            .map(|kib| kib / 1024)
     }
 }
 

@@ -73,16 +73,45 @@ fn is_sound(answer: &Answer, sent: &str) {
     }
 }
 
+/// Something of the same kind, so that it gets past the form and meets the rules and the database.
+fn like(value: &Value) -> BoxedStrategy<Value> {
+    let text = prop_oneof![
+        "\\PC{1,60}",
+        "[\u{1}-\u{7f}\u{202e}\u{1f600}\u{10ffff}]{1,30}",
+        "[0-9]{1,45}"
+    ];
+    match value {
+        Value::String(_) => text.prop_map(Value::from).boxed(),
+        Value::Number(_) => prop_oneof![-2_i64..20, any::<i32>().prop_map(i64::from), any::<i64>()]
+            .prop_map(Value::from)
+            .boxed(),
+        _ => any_json().boxed(),
+    }
+}
+
 fn bodies(operation: &str, objects: &Objects, runner: &mut TestRunner) -> Vec<Value> {
-    let mut draw = || any_json().new_tree(runner).expect("a value").current();
+    let draw = |strategy: BoxedStrategy<Value>, runner: &mut TestRunner| {
+        strategy.new_tree(runner).expect("a value").current()
+    };
     let good = body_for(operation, objects);
     let mut spots = Vec::new();
     places(&good, "", &mut spots);
-    let mut bodies: Vec<_> = (0..BODIES_PER_OPERATION / 3).map(|_| draw()).collect();
+    let mut bodies: Vec<_> = (0..BODIES_PER_OPERATION / 3)
+        .map(|_| draw(any_json().boxed(), runner))
+        .collect();
     for round in 0..BODIES_PER_OPERATION {
         let mut body = good.clone();
+        // A symbol is free once.
+        if let Some(symbol) = body.get_mut("symbol") {
+            *symbol = format!("F{round}").into();
+        }
         if let Some(place) = body.pointer_mut(&spots[round % spots.len()]) {
-            *place = draw();
+            let strategy = if round % 3 == 0 {
+                any_json().boxed()
+            } else {
+                like(place)
+            };
+            *place = draw(strategy, runner);
         }
         bodies.push(body);
     }

@@ -3,7 +3,10 @@ use proptest::prelude::*;
 
 use super::world::World;
 use crate::gateway::IntentState;
-use crate::{Closed, Lifecycle, OrderError, PaymentApplied, PaymentStatus, RefundReason};
+use crate::{
+    Attempt, AttemptState, Checkout, Closed, Lifecycle, Order, OrderError, PaymentApplied, PaymentStatus,
+    RefundReason,
+};
 
 #[tokio::test]
 async fn p11_a_success_delivered_many_times_has_one_set_of_effects() {
@@ -131,40 +134,29 @@ async fn an_order_that_is_never_paid_expires_and_its_stock_is_back() {
     world.check_books().await;
 }
 
+/// The provider said "cancelled" and takes the money all the same: only the order's close happened.
+async fn expired_with_an_intent_that_can_be_paid(world: &World) -> (Order, Checkout) {
+    let order = world.place(world.buyer(), 5).await.expect("placed");
+    let checkout = world.checkout(&order).await.expect("a checkout");
+    world.let_expire();
+    let attempts = world.store.read(|state| state.attempts.clone()).await;
+    world.store.arrange(|state| state.attempts.clear()).await;
+    let closed = world.orders.expire(&world.scope, order.id).await;
+    assert_eq!(closed.expect("expired"), Closed::Now);
+    let cancelled = attempts.into_iter().map(|(id, attempt)| {
+        let state = AttemptState::Cancelled;
+        (id, Attempt { state, ..attempt })
+    });
+    let cancelled = cancelled.collect();
+    world.store.arrange(|state| state.attempts = cancelled).await;
+    (order, checkout)
+}
+
 #[tokio::test]
 async fn p12_money_that_comes_after_expiry_takes_stock_again_or_goes_back() {
     for somebody_else_bought in [false, true] {
         let world = World::with("USD", 10_000, 5).await;
-        let order = world.place(world.buyer(), 5).await.expect("placed");
-        let checkout = world.checkout(&order).await.expect("a checkout");
-        world.let_expire();
-        // The provider said "cancelled" and took the money all the same: only the order's close is simulated.
-        world.store.arrange(|state| state.attempts.clear()).await;
-        let attempt = crate::Attempt {
-            id: checkout.attempt,
-            order: order.id,
-            provider: "scripted".to_owned(),
-            intent: Some(checkout.intent.clone()),
-            amount: order.total,
-            received: posx_kernel::Money::zero(order.currency()),
-            state: crate::AttemptState::Cancelled,
-            outcome_unknown: false,
-            last_decline: None,
-            created_at: order.placed_at,
-            updated_at: order.placed_at,
-        };
-        assert_eq!(
-            world
-                .orders
-                .expire(&world.scope, order.id)
-                .await
-                .expect("expired"),
-            Closed::Now
-        );
-        world
-            .store
-            .arrange(|state| drop(state.attempts.insert(attempt.id, attempt)))
-            .await;
+        let (order, checkout) = expired_with_an_intent_that_can_be_paid(&world).await;
         if somebody_else_bought {
             world.place(world.buyer(), 5).await.expect("the stock was free");
         }

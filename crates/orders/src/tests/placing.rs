@@ -56,7 +56,7 @@ async fn a_buyer_cannot_pass_the_limit_of_a_tier_by_ordering_twice() {
             state
                 .tiers
                 .values_mut()
-                .for_each(|(tier, _)| tier.max_per_buyer = Some(5))
+                .for_each(|(tier, _)| tier.max_per_buyer = Some(5));
         })
         .await;
     let buyer = world.buyer();
