@@ -6,15 +6,17 @@ use posx_tenancy::Capability;
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, Info, ObjectBuilder, OpenApi, Ref, Required, ResponseBuilder, Type};
+use utoipa::openapi::{
+    Content, Info, License, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Type,
+};
 use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_actix_web::AppExt as _;
 
 use crate::problem::{CONTENT_TYPE, FieldError, ProblemBody};
 use crate::routes;
 
-/// Who may call an operation: `public`, `signed-in`, `member`, or the capabilities of which one is enough.
-pub const ACCESS: &str = "x-capability";
+/// Who may call an operation: `public`, `signed-in`, or the capabilities of which one is enough.
+const ACCESS: &str = "x-capability";
 const TOKEN: &str = "token";
 
 pub type MethodsByPath = Vec<(ResourceDef, String)>;
@@ -34,6 +36,9 @@ pub fn openapi() -> String {
 pub fn complete(mut document: OpenApi) -> OpenApi {
     document.info = Info::new("POSX", env!("CARGO_PKG_VERSION"));
     document.info.description = Some(DESCRIPTION.to_owned());
+    let mut license = License::new(env!("CARGO_PKG_LICENSE"));
+    license.identifier = Some(env!("CARGO_PKG_LICENSE").to_owned());
+    document.info.license = Some(license);
     for (path, item) in &mut document.paths.paths {
         let operations = [
             &mut item.get,
@@ -86,7 +91,7 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     let by_capability = Capability::ALL
         .iter()
         .any(|capability| access.contains(capability.as_str()));
-    let signed_in = by_capability || matches!(access.as_str(), "signed-in" | "member");
+    let signed_in = by_capability || access == "signed-in";
     let takes_body = operation.request_body.is_some();
     let has_id = path.contains('{');
     let in_site = path.starts_with("/api/");
@@ -128,9 +133,47 @@ fn complete_operation(path: &str, operation: &mut Operation) {
         refuse(operation, "415", "The body is not JSON.");
         refuse(operation, "422", "A field is wrong: `errors` says which.");
     }
+    split_summary(operation);
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response {
+            complete_response(status, response);
+        }
+    }
 }
 
-pub fn access_of(operation: &Operation) -> String {
+/// The first sentence of a handler's comment is its summary.
+fn split_summary(operation: &mut Operation) {
+    let Some(text) = operation.summary.take() else {
+        return;
+    };
+    let text = text.replace('\n', " ");
+    match text.split_once(". ") {
+        Some((summary, rest)) => {
+            operation.description = Some(rest.to_owned());
+            operation.summary = Some(format!("{summary}."));
+        }
+        None => operation.summary = Some(text),
+    }
+}
+
+/// OpenAPI wants a description of every response; a refusal is a problem document.
+fn complete_response(status: &str, response: &mut Response) {
+    if response.description.is_empty() {
+        let said = match status {
+            "201" => "Created.",
+            "204" => "Done.",
+            "503" => "Not possible now.",
+            _ => "The answer.",
+        };
+        said.clone_into(&mut response.description);
+    }
+    if status.starts_with('4') && response.content.is_empty() {
+        let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+        response.content.insert(CONTENT_TYPE.to_owned(), problem.into());
+    }
+}
+
+fn access_of(operation: &Operation) -> String {
     let extensions = operation.extensions.as_ref();
     let access = extensions
         .and_then(|extensions| extensions.get(ACCESS))
@@ -172,5 +215,5 @@ const DESCRIPTION: &str = "Offer, order, money, share, delivery: one site's worl
     The site comes from the host name or `X-Site-Code`. Money is `{\"amount\": \"12.500\", \"currency\": \"KWD\"}`, never a \
     number. Lists take `limit` (1 to 100) and `after`, and answer `items` and `next`. What creates or moves money takes an \
     `Idempotency-Key`; what edits takes `If-Match`. Every refusal is a problem document with a stable `code`. Each \
-    operation's `x-capability` says who may call it: `public`, `signed-in`, `member`, or the capabilities of which one is \
+    operation's `x-capability` says who may call it: `public`, `signed-in`, or the capabilities of which one is \
     enough.";

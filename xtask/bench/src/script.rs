@@ -25,7 +25,8 @@ fn list(values: &[&str]) -> Vec<String> {
 
 /// Like the product's ids: the time in front, so that keys grow at one end of their index.
 const NEW_ID: &str = "(lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7' || substr(md5(random()::text), 1, 19))::uuid";
-const NOW: &str = "'2026-06-01T12:00:00Z'::timestamptz";
+// A colon in a literal would begin one of pgbench's variables: chr(58) stands for it.
+const NOW: &str = "'2026-06-01'::timestamptz";
 /// About what an order's answer has.
 const ANSWER_BYTES: usize = 900;
 
@@ -57,7 +58,7 @@ pub fn placing(site: &str, buyer: &str, tier_prefix: &str, asset: &str, first: u
         &format!("array[{NOW}]"),
         "array[:ent::uuid, :ent::uuid]",
         "array[0, 1]::smallint[]",
-        "array['tokens:reserved', 'tokens:free']",
+        "array['tokens' || chr(58) || 'reserved', 'tokens' || chr(58) || 'free']",
         &format!("array['asset_{0}', 'asset_{0}']", asset.replace('-', "")),
         "array['tokens', 'tokens']",
         "array[null, null]::uuid[]",

@@ -93,6 +93,45 @@ fn every_operation_says_its_name_and_who_may_call_it() {
     }
 }
 
+#[test]
+fn every_operation_says_what_it_answers() {
+    let document: Value = serde_json::from_str(&posx_api::openapi()).expect("JSON");
+    for operation in operations() {
+        let method = operation.method.to_lowercase();
+        let documented = &document["paths"][&operation.path][&method];
+        let answers = documented["responses"].as_object().expect("answers");
+        let described = |answer: &Value| {
+            answer["description"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty())
+        };
+        assert!(
+            answers.values().all(described),
+            "{operation:?} describes its answers"
+        );
+        assert!(
+            answers.keys().any(|status| status.starts_with('2')),
+            "{operation:?}"
+        );
+        let owed: &[&str] = match operation.access.as_str() {
+            "public" if !operation.is_in_a_site() => &[],
+            "public" => &["400", "403", "404", "429", "503"],
+            _ => &["400", "401", "403", "404", "429", "503"],
+        };
+        assert!(
+            owed.iter().all(|status| answers.contains_key(*status)),
+            "{operation:?} says how it refuses"
+        );
+        if operation.needs_capability() || operation.access == "signed-in" {
+            assert_eq!(
+                documented["security"],
+                serde_json::json!([{ "token": [] }]),
+                "{operation:?}"
+            );
+        }
+    }
+}
+
 #[actix_web::test]
 async fn without_a_token_that_holds_nothing_but_the_public_routes_answers() {
     let scene = Scene::new().await;

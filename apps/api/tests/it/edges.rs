@@ -1,5 +1,7 @@
 //! What stands around every answer: ids, headers, limits, documents.
 
+use std::net::TcpListener;
+
 use posx_runtime::RateLimits;
 use posx_sandbox::{Flaw, TokenRequest};
 use serde_json::json;
@@ -200,12 +202,17 @@ async fn when_the_issuer_is_away_nobody_is_called_a_liar() {
 
 #[actix_web::test]
 async fn a_request_that_takes_too_long_is_given_up() {
-    let scene = Scene::with(|settings| settings.server.request_timeout_s = 0).await;
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let keys = format!("http://{}/keys", silent.local_addr().expect("an address"));
+    let scene = Scene::with(|settings| {
+        settings.server.request_timeout_s = 1;
+        settings.issuers[0].jwks_url = Some(keys);
+    });
+    let scene = scene.await;
     let app = api(&scene).await;
-    let call = Call::get("/api/v1/tiers")
-        .at(&scene.site)
-        .header("x-request-id", "slow-1");
-    let answer = call.send(&app).await;
+    let call = Call::get("/api/v1/me").at(&scene.site).by(&scene.stranger());
+    let answer = call.header("x-request-id", "slow-1").send(&app).await;
     assert_eq!(answer.json["instance"], "urn:request:slow-1");
     assert_eq!(
         (answer.header("retry-after"), answer.header("x-request-id")),

@@ -4,6 +4,7 @@ mod bad_input;
 mod coverage;
 mod edges;
 mod fuzz;
+mod malformed;
 mod objects;
 mod operations;
 mod orders;

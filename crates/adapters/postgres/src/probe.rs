@@ -1,6 +1,6 @@
 //! Looking at tables from outside the use cases, as the app role: for the demo's attack, the audit and the tests.
 
-use posx_kernel::{SiteId, StoreError};
+use posx_kernel::{SiteId, StoreError, Timestamp};
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::connection::Database;
@@ -8,6 +8,15 @@ use crate::error::StoreResult;
 use crate::site_tx::SiteTx;
 
 impl Database {
+    /// What the server's own clock says, for `posx doctor` to compare: no use case asks it.
+    pub async fn server_clock(&self) -> Result<Timestamp, StoreError> {
+        let row = sqlx::query("select clock_timestamp()")
+            .fetch_one(&self.pool)
+            .await
+            .store()?;
+        row.try_get(0).store()
+    }
+
     /// Every table that has a `site_id`, by the catalogue.
     pub async fn site_tables(&self) -> Result<Vec<String>, StoreError> {
         let rows = sqlx::query(

