@@ -249,7 +249,7 @@ mod tests {
                         price: t.list_price,
                         from: t.created_at,
                         until: t.created_at,
-                    })
+                    });
                 },
                 "tier_promotion_price_invalid",
                 "promotion",

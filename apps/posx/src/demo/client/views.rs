@@ -180,6 +180,7 @@ pub struct TrialBalanceRow {
 
 #[derive(Debug, Deserialize)]
 pub struct Job {
+    pub run_at: DateTime<Utc>,
     pub task: String,
     pub last_error: Option<String>,
     pub dead: bool,
