@@ -1,9 +1,9 @@
 //! The story of issue 2, step by step, over HTTP. One file per step.
 
 mod attacking;
-mod books;
+pub mod books;
 mod buying;
-mod cast;
+pub mod cast;
 mod delivering;
 mod expiring;
 mod farewell;

@@ -1,0 +1,58 @@
+//! What a spectator can go on with.
+
+use chrono::TimeDelta;
+use posx_sandbox::TokenRequest;
+
+use super::cast::{Sale, Shop};
+use super::{Story, StoryError};
+use crate::demo::client::{AUDIENCE, Person};
+use crate::ui;
+
+const LIFETIME: TimeDelta = TimeDelta::days(30);
+
+pub fn show(story: &Story<'_>, shops: [(&Shop, &Sale); 2]) -> Result<(), StoryError> {
+    let set = story.set;
+    let issuer = set.world.issuer();
+    ui::heading("Go on");
+    ui::line(&format!("  API            {}/api/v1", set.base));
+    ui::line(&format!("  documentation  {}/docs/", set.base));
+    ui::line(&format!("  readiness      {}/ready", set.base));
+    ui::line(&format!("  metrics        http://{}/metrics", set.metrics));
+    ui::line(&format!("  issuer         {}", issuer.url()));
+    ui::line(&format!("  payments       {}", set.world.stripe_url()));
+    ui::line(&format!("  custodian      {}", set.world.fireblocks_url()));
+    ui::line("\n  Tokens, good for 30 days or until the demo ends:");
+    for (shop, sale) in shops {
+        let people = [
+            ("buyer", &sale.carol.person),
+            ("agent", &sale.bob.person),
+            ("admin", &shop.admin),
+        ];
+        for (part, person) in people {
+            let token = token(story, person)?;
+            let variable = format!("{}_{}", shop.script.code, part.to_uppercase());
+            // The only place that prints secrets: they are of the sandbox, and this is what they are for.
+            ui::line(&format!("\n  # {}, {part} of {}\n  {variable}={token}", person.name, shop.script.code));
+        }
+    }
+    ui::line(&format!(
+        "\n  curl -s -H \"Authorization: Bearer $NA_BUYER\" -H 'X-Site-Code: NA' {}/api/v1/orders\n  \
+           curl -s -H \"Authorization: Bearer $ASIA_ADMIN\" -H 'X-Site-Code: ASIA' '{}/api/v1/commissions?all=true'\n  \
+           posx token --issuer {} --subject somebody-new",
+        set.base,
+        set.base,
+        issuer.url()
+    ));
+    Ok(())
+}
+
+fn token(story: &Story<'_>, person: &Person) -> Result<String, StoryError> {
+    let mut request = TokenRequest::new(&person.subject, AUDIENCE);
+    request.lifetime = LIFETIME;
+    story
+        .set
+        .world
+        .issuer()
+        .token(&request)
+        .map_err(StoryError::Token)
+}
