@@ -114,12 +114,7 @@ pub struct MigrateArguments {
     #[command(flatten)]
     pub config: Config,
     /// First make the roles and the database that the settings' URLs name, as this superuser.
-    #[arg(
-        long,
-        env = "POSX_SUPERUSER_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "POSX_SUPERUSER_URL", hide_env_values = true, value_name = "URL")]
     pub superuser_url: Option<String>,
 }
 

@@ -61,7 +61,10 @@ pub async fn run(arguments: &Reading) -> Result<Outcome, CommandError> {
     let mut report = Report::default();
     match arguments.config.load() {
         Ok(settings) => {
-            report.ok("configuration", format!("complete, for {:?}", settings.environment));
+            report.ok(
+                "configuration",
+                format!("complete, for {:?}", settings.environment),
+            );
             database(&mut report, &settings).await;
             roles(&mut report, &settings).await;
             providers(&mut report, &settings).await;
@@ -155,9 +158,7 @@ async fn clock(report: &mut Report, database: &Database) {
 
 async fn roles(report: &mut Report, settings: &Settings) {
     let jobs = JobsDatabase::connect(settings.database.jobs_url.expose_secret(), 1).await;
-    let jobs = jobs
-        .map(|_| "answers".to_owned())
-        .map_err(|error| chain(&error));
+    let jobs = jobs.map(|_| "answers".to_owned()).map_err(|error| chain(&error));
     report.judge(
         "database as posx_jobs",
         jobs,
@@ -169,10 +170,7 @@ async fn roles(report: &mut Report, settings: &Settings) {
             "not configured: posx site and posx member need it",
         );
     };
-    let (clock, ids) = (
-        std::sync::Arc::new(SystemClock),
-        std::sync::Arc::new(SystemIds),
-    );
+    let (clock, ids) = (std::sync::Arc::new(SystemClock), std::sync::Arc::new(SystemIds));
     let platform = PlatformDatabase::connect(url.expose_secret(), clock, ids).await;
     let platform = platform
         .map(|_| "answers".to_owned())
@@ -203,7 +201,10 @@ async fn providers(report: &mut Report, settings: &Settings) {
             "check its address in the settings, and the way to it through the network",
         );
     }
-    let keys = settings.issuers.iter().map(|issuer| (&issuer.issuer, keys_of(issuer)));
+    let keys = settings
+        .issuers
+        .iter()
+        .map(|issuer| (&issuer.issuer, keys_of(issuer)));
     let custodian = (&settings.custody.base_url, settings.custody.jwks_url.clone());
     for (whose, url) in keys.chain([custodian]) {
         let says = match client.get(&url).send().await {

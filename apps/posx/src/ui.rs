@@ -1,5 +1,8 @@
 //! What `posx` prints, in one form.
-#![expect(clippy::print_stdout, reason = "the one module that writes to a person's terminal")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the one module that writes to a person's terminal"
+)]
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;

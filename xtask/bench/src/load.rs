@@ -32,7 +32,8 @@ where
         .map(|connection| {
             let (request, failed) = (Arc::clone(&request), Arc::clone(&failed));
             tokio::spawn(async move {
-                let mut times = Histogram::<u64>::new_with_max(60_000_000, 3).expect("three digits are allowed");
+                let mut times =
+                    Histogram::<u64>::new_with_max(60_000_000, 3).expect("three digits are allowed");
                 for number in 0.. {
                     let sent = Instant::now();
                     if sent >= end {

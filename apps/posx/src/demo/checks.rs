@@ -12,6 +12,10 @@ pub struct Invariants {
 
 impl Invariants {
     /// `what` is a whole sentence, true when both are equal.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the callers hand in what they just counted"
+    )]
     pub fn equal<A, E>(&mut self, what: impl Display, actual: A, expected: E)
     where
         A: PartialEq<E> + Debug,
@@ -54,11 +58,7 @@ impl Invariants {
         for broken in &self.broken {
             ui::bad(broken);
         }
-        ui::line(&format!(
-            "  {} held, {} did not",
-            self.held,
-            self.broken.len()
-        ));
+        ui::line(&format!("  {} held, {} did not", self.held, self.broken.len()));
         false
     }
 }

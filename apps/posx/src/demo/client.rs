@@ -119,7 +119,10 @@ impl Request {
             what: what.clone(),
             source,
         };
-        let request = self.builder.bearer_auth(self.token?).header("x-site-code", self.site);
+        let request = self
+            .builder
+            .bearer_auth(self.token?)
+            .header("x-site-code", self.site);
         let answer = request.send().await.map_err(http)?;
         let status = answer.status().as_u16();
         let replayed = answer.headers().contains_key("idempotent-replayed");

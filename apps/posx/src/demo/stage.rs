@@ -268,7 +268,12 @@ fn settings(
             provider: PaymentProvider::Sandbox,
             base_url: world.stripe_url(),
             secret_key: secrets.stripe_secret_key.as_str().into(),
-            webhook_secrets: secrets.stripe_webhook.iter().cloned().map(SecretString::from).collect(),
+            webhook_secrets: secrets
+                .stripe_webhook
+                .iter()
+                .cloned()
+                .map(SecretString::from)
+                .collect(),
         },
         custody: CustodySettings {
             provider: CustodyProvider::Sandbox,

@@ -28,7 +28,7 @@ use crate::ui;
 use cast::{ASIA, NA, Sale, Shop};
 
 /// What a step waits for happens within seconds, or not at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Nothing is silent for longer.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
@@ -157,7 +157,10 @@ impl Story<'_> {
     }
 
     pub fn name(&self, party: PartyId) -> String {
-        self.names.get(&party).cloned().unwrap_or_else(|| party.to_string())
+        self.names
+            .get(&party)
+            .cloned()
+            .unwrap_or_else(|| party.to_string())
     }
 }
 
@@ -179,10 +182,7 @@ pub async fn until<T>(
         }
         if told.elapsed() > SILENCE_MAX {
             told = Instant::now();
-            ui::detail(&format!(
-                "waiting for {what} … {} s",
-                began.elapsed().as_secs()
-            ));
+            ui::detail(&format!("waiting for {what} … {} s", began.elapsed().as_secs()));
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }

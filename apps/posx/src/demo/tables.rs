@@ -18,7 +18,11 @@ pub async fn show(story: &Story<'_>, shop: &Shop, sale: &Sale) -> Result<(), Sto
 
 /// Those of people with a name; the others are counted.
 async fn orders(story: &Story<'_>, shop: &Shop) -> Result<(), StoryError> {
-    let all: Vec<Order> = story.set.client.all(&shop.admin, "/api/v1/orders?all=true").await?;
+    let all: Vec<Order> = story
+        .set
+        .client
+        .all(&shop.admin, "/api/v1/orders?all=true")
+        .await?;
     let (named, others): (Vec<_>, Vec<_>) = all
         .into_iter()
         .partition(|order| story.names.contains_key(&order.buyer_id));
@@ -67,7 +71,10 @@ async fn commissions(story: &Story<'_>, shop: &Shop, sale: &Sale) -> Result<(), 
             ]);
         }
     }
-    ui::table(["order", "agent", "level", "rate", "commission", "state", "why"], rows);
+    ui::table(
+        ["order", "agent", "level", "rate", "commission", "state", "why"],
+        rows,
+    );
     Ok(())
 }
 
@@ -88,7 +95,10 @@ async fn allocations(story: &Story<'_>, shop: &Shop, sale: &Sale) -> Result<(), 
             ]
         }));
     }
-    ui::table(["order", "buyer", "tokens", "state", "transaction", "confirmed"], rows);
+    ui::table(
+        ["order", "buyer", "tokens", "state", "transaction", "confirmed"],
+        rows,
+    );
     Ok(())
 }
 
@@ -108,7 +118,10 @@ async fn trial_balance(story: &Story<'_>, shop: &Shop) -> Result<(), StoryError>
         })
         .collect();
     for (unit, sum) in sums(trial.iter().map(|row| (row.unit.as_str(), row.balance.as_str()))) {
-        let sum = sum.map_or_else(|| "not a number".to_owned(), |sum| shown(shop, unit, &sum.to_string()));
+        let sum = sum.map_or_else(
+            || "not a number".to_owned(),
+            |sum| shown(shop, unit, &sum.to_string()),
+        );
         rows.push(vec!["sum".to_owned(), String::new(), String::new(), sum]);
     }
     ui::table(["account", "debit", "credit", "balance"], rows);

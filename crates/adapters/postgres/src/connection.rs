@@ -58,13 +58,6 @@ impl Database {
         self.pool.close().await;
     }
 
-    /// What time the database believes it is, for comparing clocks and nothing else.
-    pub async fn now(&self) -> Result<posx_kernel::Timestamp, StoreError> {
-        use sqlx::Row;
-        let row = sqlx::query("select clock_timestamp()").fetch_one(&self.pool).await.store()?;
-        row.try_get(0).store()
-    }
-
     /// One round trip: whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("select 1").execute(&self.pool).await.store()?;

@@ -40,7 +40,6 @@ pub struct Tier {
     pub list_price: Money,
     pub price: Money,
     pub availability: String,
-    pub version: i32,
     /// For staff only.
     pub stock: Option<Stock>,
 }
@@ -137,7 +136,6 @@ pub struct Step {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Allocation {
     pub id: AllocationId,
-    pub order: OrderId,
     pub party: PartyId,
     pub symbol: String,
     pub decimals: u8,
@@ -147,7 +145,6 @@ pub struct Allocation {
     pub tx_hash: Option<String>,
     pub confirmed_at: Option<DateTime<Utc>>,
     pub tries: u16,
-    pub external_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

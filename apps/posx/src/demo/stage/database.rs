@@ -24,7 +24,9 @@ pub struct Postgres {
 impl Postgres {
     pub async fn start(arguments: &DemoArguments) -> Result<Self, StageError> {
         if let Some(url) = &arguments.database_url {
-            ui::good(&format!("PostgreSQL: the one that is named; the database {DATABASE} stays there"));
+            ui::good(&format!(
+                "PostgreSQL: the one that is named; the database {DATABASE} stays there"
+            ));
             return Ok(Self {
                 superuser_url: url.clone(),
                 cluster: None,

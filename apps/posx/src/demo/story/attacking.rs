@@ -47,7 +47,11 @@ impl Target {
             .split('/')
             .map(|part| part.split_once('_').map_or(part, |(kind, _)| kind))
             .collect();
-        format!("{} {}", if self.by_post { "POST" } else { "GET" }, short.join("/"))
+        format!(
+            "{} {}",
+            if self.by_post { "POST" } else { "GET" },
+            short.join("/")
+        )
     }
 
     fn request(&self, story: &Story<'_>, mallory: &Shop) -> Request {
@@ -77,16 +81,28 @@ pub async fn attack(
             .send()
             .await?;
         story.invariants.equal(
-            format!("{} as {}: {}", target.shown(), victim.script.code, answer.refusal()),
+            format!(
+                "{} as {}: {}",
+                target.shown(),
+                victim.script.code,
+                answer.refusal()
+            ),
             answer.refusal(),
             "403 not_a_member".to_owned(),
         );
     }
-    let with_id = targets.iter().filter_map(|target| Some((target, target.not_found?)));
+    let with_id = targets
+        .iter()
+        .filter_map(|target| Some((target, target.not_found?)));
     for (target, code) in with_id {
         let answer = target.request(story, mallory).send().await?;
         story.invariants.equal(
-            format!("{} of NA's as {}: {}", target.shown(), mallory.script.code, answer.refusal()),
+            format!(
+                "{} of NA's as {}: {}",
+                target.shown(),
+                mallory.script.code,
+                answer.refusal()
+            ),
             answer.refusal(),
             format!("404 {code}"),
         );
@@ -101,7 +117,10 @@ async fn targets(story: &Story<'_>, victim: &Shop, sale: &Sale) -> Result<Vec<Ta
     let commissions = sharing::of_order(story, victim, order).await?;
     let commission = commissions.first().ok_or(StoryError::Missing("a commission"))?.id;
     let allocations = delivering::of_order(story, victim, order).await?;
-    let allocation = allocations.first().ok_or(StoryError::Missing("an allocation"))?.id;
+    let allocation = allocations
+        .first()
+        .ok_or(StoryError::Missing("an allocation"))?
+        .id;
     let tier = victim.public.id;
     Ok(vec![
         Target::list("/api/v1/orders?all=true"),
@@ -109,12 +128,18 @@ async fn targets(story: &Story<'_>, victim: &Shop, sale: &Sale) -> Result<Vec<Ta
         Target::list("/api/v1/allocations?all=true"),
         Target::list("/api/v1/ledger/trial-balance"),
         Target::one(format!("/api/v1/orders/{order}"), "order_not_found"),
-        Target::one(format!("/api/v1/commissions/{commission}"), "commission_not_found"),
+        Target::one(
+            format!("/api/v1/commissions/{commission}"),
+            "commission_not_found",
+        ),
         Target::one(
             format!("/api/v1/commissions/{commission}/explain"),
             "commission_not_found",
         ),
-        Target::one(format!("/api/v1/allocations/{allocation}"), "allocation_not_found"),
+        Target::one(
+            format!("/api/v1/allocations/{allocation}"),
+            "allocation_not_found",
+        ),
         Target::change(format!("/api/v1/orders/{order}/cancel"), "order_not_found"),
         Target::change(format!("/api/v1/tiers/{tier}/deactivate"), "tier_not_found"),
     ])
@@ -161,9 +186,15 @@ async fn own_lists(story: &mut Story<'_>, victim: &Shop, mallory: &Shop) -> Resu
         shared,
         0,
     );
-    let tiers: Value = client.get(&mallory.admin, "/api/v1/tiers").send().await?.expect(200)?;
+    let tiers: Value = client
+        .get(&mallory.admin, "/api/v1/tiers")
+        .send()
+        .await?
+        .expect(200)?;
     let mixed = tiers.to_string().contains(&victim.public.id.to_string());
-    story.invariants.holds("her list of tiers has none of NA's", !mixed, tiers);
+    story
+        .invariants
+        .holds("her list of tiers has none of NA's", !mixed, tiers);
     Ok(())
 }
 

@@ -25,7 +25,10 @@ pub async fn balance(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryErro
     for entry in &entries {
         *kinds.entry(&entry.kind).or_default() += 1;
     }
-    let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let kinds: Vec<_> = kinds
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
     ui::note(&format!("{code}: {}", kinds.join(", ")));
     let unbalanced = entries.iter().filter(|entry| !balances(&entry.postings)).count();
     story.invariants.equal(
@@ -35,14 +38,20 @@ pub async fn balance(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryErro
     );
     let sums = sums(trial.iter().map(|row| (row.unit.as_str(), row.balance.as_str())));
     story.invariants.holds(
-        format!("{code}: the trial balance is zero in each of {} units", sums.len()),
+        format!(
+            "{code}: the trial balance is zero in each of {} units",
+            sums.len()
+        ),
         !sums.is_empty() && sums.values().all(|sum| *sum == Some(0)),
         format!("{sums:?}"),
     );
     captured(story, shop, &entries, &orders);
     capped(story, shop, &orders, &shares);
     story.invariants.equal(
-        format!("{code}: each of {} commissions is accrued in the books", shares.len()),
+        format!(
+            "{code}: each of {} commissions is accrued in the books",
+            shares.len()
+        ),
         of_kind(&entries, "commission.accrued").count(),
         shares.len(),
     );

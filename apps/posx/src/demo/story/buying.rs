@@ -27,7 +27,10 @@ pub async fn troubled(story: &mut Story<'_>, shop: &Shop) -> Result<Sale, StoryE
     let quote: Quote = preview.send().await?.expect(200)?;
     let total = Money::parse(shop.script.total, shop.site.currency).ok();
     story.invariants.equal(
-        format!("Carol previews {} of {}: {}", shop.script.quantity, shop.seed.name, quote.total),
+        format!(
+            "Carol previews {} of {}: {}",
+            shop.script.quantity, shop.seed.name, quote.total
+        ),
         Some(quote.total),
         total,
     );
@@ -37,11 +40,18 @@ pub async fn troubled(story: &mut Story<'_>, shop: &Shop) -> Result<Sale, StoryE
     let (once, again) = (placing().await?, placing().await?);
     let order: OrderInFull = once.expect(201)?;
     story.invariants.holds(
-        format!("Carol places order {} twice with one key: one order, the very same bytes", order.order.number),
+        format!(
+            "Carol places order {} twice with one key: one order, the very same bytes",
+            order.order.number
+        ),
         again.status == 201 && again.replayed && !once.replayed && once.body == again.body,
         "the second answer differs",
     );
-    story.invariants.equal("it delivers to the wallet that she bound", &order.wallet_address, &wallet);
+    story.invariants.equal(
+        "it delivers to the wallet that she bound",
+        &order.wallet_address,
+        &wallet,
+    );
     let checkout = checkout(story, &carol.person, order.order.id).await?;
     decline(story, &carol, &order, &checkout).await?;
     let notices = story.set.world.payments().webhooks();
@@ -52,7 +62,11 @@ pub async fn troubled(story: &mut Story<'_>, shop: &Shop) -> Result<Sale, StoryE
         dropped: Vec::new(),
     });
     let accepted = card(story, &checkout, "pm_card_visa").await?;
-    story.invariants.equal("her second card is accepted by the provider", accepted.as_str(), "succeeded");
+    story.invariants.equal(
+        "her second card is accepted by the provider",
+        accepted.as_str(),
+        "succeeded",
+    );
     Ok(Sale {
         alice,
         bob,
@@ -128,7 +142,9 @@ async fn join(
             .invariants
             .equal(format!("{name}'s referral code is accepted"), claim, "accepted");
     }
-    let membership = joined.membership.ok_or(StoryError::Missing("a new member's membership"))?;
+    let membership = joined
+        .membership
+        .ok_or(StoryError::Missing("a new member's membership"))?;
     story.names.insert(membership.party_id, name.to_owned());
     Ok(Member::of(person, membership))
 }
@@ -231,7 +247,10 @@ async fn bind_wallet(story: &mut Story<'_>, carol: &Member) -> Result<String, St
         .await?
         .expect(200)?;
     story.invariants.holds(
-        format!("Carol binds a wallet; it is kept with its EIP-55 checksum: {}", bound.address),
+        format!(
+            "Carol binds a wallet; it is kept with its EIP-55 checksum: {}",
+            bound.address
+        ),
         bound.address.eq_ignore_ascii_case(&typed),
         &bound.address,
     );
@@ -283,7 +302,11 @@ async fn decline(
     .await?;
     story.invariants.equal(
         format!("her first card is declined ({declined}); the order stays placed and can be paid"),
-        (told.order.lifecycle.as_str(), told.order.payment.as_str(), declined.as_str()),
+        (
+            told.order.lifecycle.as_str(),
+            told.order.payment.as_str(),
+            declined.as_str(),
+        ),
         ("placed", "unpaid", "card_declined"),
     );
     Ok(())

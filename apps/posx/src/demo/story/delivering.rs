@@ -90,7 +90,10 @@ async fn batch(story: &Story<'_>, shop: &Shop, allocations: &[Allocation]) -> Re
     let request = story.set.client.post(&shop.admin, "/api/v1/allocation-batches");
     let made = request.json(&json!({ "allocations": ids })).send().await?;
     let made: Batch = made.expect(201)?;
-    ui::note(&format!("{} puts {} allocations in batch {}", shop.admin.name, made.size, made.id));
+    ui::note(&format!(
+        "{} puts {} allocations in batch {}",
+        shop.admin.name, made.size, made.id
+    ));
     Ok(())
 }
 
@@ -108,7 +111,9 @@ async fn delivered(story: &mut Story<'_>, shop: &Shop, sale: &Sale) -> Result<()
         let hash = at_custodian.first().and_then(|transfer| transfer.tx_hash.clone());
         let shown = (one.tx_hash.clone(), one.confirmed_at);
         let (Some(tx_hash), Some(confirmed_at)) = shown else {
-            story.invariants.holds("a done allocation has hash and time", false, format!("{one:?}"));
+            story
+                .invariants
+                .holds("a done allocation has hash and time", false, format!("{one:?}"));
             continue;
         };
         story.invariants.holds(
@@ -137,11 +142,7 @@ async fn both(story: &Story<'_>, shop: &Shop, sale: &Sale) -> Result<Vec<Allocat
     Ok(found)
 }
 
-pub async fn of_order(
-    story: &Story<'_>,
-    shop: &Shop,
-    order: OrderId,
-) -> Result<Vec<Allocation>, StoryError> {
+pub async fn of_order(story: &Story<'_>, shop: &Shop, order: OrderId) -> Result<Vec<Allocation>, StoryError> {
     let path = format!("/api/v1/allocations?all=true&order={order}");
     story.set.client.all(&shop.admin, &path).await
 }

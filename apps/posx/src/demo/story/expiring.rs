@@ -31,13 +31,24 @@ pub async fn never_paid(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryE
         story.names.insert(membership.party_id, dave.name.clone());
     }
     let before = stock(story, shop, &shop.public).await?;
-    let placed = place(story, &dave, &shop.public, UNITS, Some(&new_wallet()), &dave.subject).await?;
+    let placed = place(
+        story,
+        &dave,
+        &shop.public,
+        UNITS,
+        Some(&new_wallet()),
+        &dave.subject,
+    )
+    .await?;
     let placed: OrderInFull = placed.expect(201)?;
     let id = placed.order.id;
     let checkout = checkout(story, &dave, id).await?;
     let reserved = stock(story, shop, &shop.public).await?;
     story.invariants.equal(
-        format!("Dave's order {} reserves {UNITS} units and opens a payment", placed.order.number),
+        format!(
+            "Dave's order {} reserves {UNITS} units and opens a payment",
+            placed.order.number
+        ),
         reserved.reserved - before.reserved,
         i64::from(UNITS),
     );
@@ -68,6 +79,12 @@ pub async fn never_paid(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryE
 /// As the staff sees it.
 pub async fn stock(story: &Story<'_>, shop: &Shop, tier: &Tier) -> Result<Stock, StoryError> {
     let path = format!("/api/v1/tiers/{}", tier.id);
-    let tier: Tier = story.set.client.get(&shop.admin, &path).send().await?.expect(200)?;
+    let tier: Tier = story
+        .set
+        .client
+        .get(&shop.admin, &path)
+        .send()
+        .await?
+        .expect(200)?;
     tier.stock.ok_or(StoryError::Missing("the stock that staff sees"))
 }

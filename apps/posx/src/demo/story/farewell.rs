@@ -32,7 +32,10 @@ pub fn show(story: &Story<'_>, shops: [(&Shop, &Sale); 2]) -> Result<(), StoryEr
             let token = token(story, person)?;
             let variable = format!("{}_{}", shop.script.code, part.to_uppercase());
             // The only place that prints secrets: they are of the sandbox, and this is what they are for.
-            ui::line(&format!("\n  # {}, {part} of {}\n  {variable}={token}", person.name, shop.script.code));
+            ui::line(&format!(
+                "\n  # {}, {part} of {}\n  {variable}={token}",
+                person.name, shop.script.code
+            ));
         }
     }
     ui::line(&format!(

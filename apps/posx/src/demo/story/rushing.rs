@@ -36,7 +36,10 @@ pub async fn rush(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryError> 
     ui::note(&format!("{BUYERS} buyers have joined; all place an order now"));
     let began = Instant::now();
     let placing = people.iter().map(|person| place_one(this, person, &shop.hot));
-    let answers = join_all(placing).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let answers = join_all(placing)
+        .await
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
     let took = began.elapsed();
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
     for answer in answers {
@@ -54,7 +57,10 @@ pub async fn rush(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryError> 
     );
     let stock = stock(story, shop, &shop.hot).await?;
     story.invariants.equal(
-        format!("sold {} + reserved {} = {UNITS}, none is left", stock.sold, stock.reserved),
+        format!(
+            "sold {} + reserved {} = {UNITS}, none is left",
+            stock.sold, stock.reserved
+        ),
         (stock.sold + stock.reserved, stock.available),
         (50, 0),
     );

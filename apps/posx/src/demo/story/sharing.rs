@@ -50,7 +50,10 @@ async fn explained(story: &mut Story<'_>, agent: &Member, id: CommissionId) -> R
         ui::detail(&format!("{}: {}", step.step, step.says));
     }
     story.invariants.holds(
-        format!("it explains itself to {}, and computes to the same again", agent.person.name),
+        format!(
+            "it explains itself to {}, and computes to the same again",
+            agent.person.name
+        ),
         explained.agrees && !explained.steps.is_empty(),
         explained.recomputed,
     );
@@ -62,7 +65,14 @@ pub async fn ripened(story: &mut Story<'_>, sales: [(&Shop, &Sale); 2]) -> Resul
     posx_worker::tick(&story.set.services, Tick::Mature).await?;
     for (shop, sale) in sales {
         story.settled(shop).await?;
-        expect_state(story, shop, sale, "held", "a tick before its time changes nothing").await?;
+        expect_state(
+            story,
+            shop,
+            sale,
+            "held",
+            "a tick before its time changes nothing",
+        )
+        .await?;
     }
     story.set.advance(HOLD + TimeDelta::minutes(1), "7 days later")?;
     posx_worker::tick(&story.set.services, Tick::Mature).await?;
@@ -80,9 +90,18 @@ pub async fn ripened(story: &mut Story<'_>, sales: [(&Shop, &Sale); 2]) -> Resul
 
 async fn promotion_over(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryError> {
     let path = format!("/api/v1/tiers/{}", shop.seed.id);
-    let tier: Tier = story.set.client.get(&shop.admin, &path).send().await?.expect(200)?;
+    let tier: Tier = story
+        .set
+        .client
+        .get(&shop.admin, &path)
+        .send()
+        .await?
+        .expect(200)?;
     story.invariants.equal(
-        format!("{}: the promotion of {} is over: {}", shop.script.code, tier.name, tier.price),
+        format!(
+            "{}: the promotion of {} is over: {}",
+            shop.script.code, tier.name, tier.price
+        ),
         tier.price,
         tier.list_price,
     );
@@ -104,11 +123,7 @@ async fn expect_state(
     Ok(())
 }
 
-pub async fn of_order(
-    story: &Story<'_>,
-    shop: &Shop,
-    order: OrderId,
-) -> Result<Vec<Commission>, StoryError> {
+pub async fn of_order(story: &Story<'_>, shop: &Shop, order: OrderId) -> Result<Vec<Commission>, StoryError> {
     let path = format!("/api/v1/commissions?all=true&order={order}");
     story.set.client.all(&shop.admin, &path).await
 }
