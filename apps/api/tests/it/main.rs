@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod coverage;
+mod crash;
 mod edges;
 mod fuzz;
 mod malformed;
