@@ -44,7 +44,7 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// The configuration file (TOML); variables POSX__SECTION__KEY win over it. See docs/configuration.md.
-    #[arg(long, env = "POSX_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "POSX_CONFIG", value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 }
 
@@ -60,7 +60,7 @@ pub struct Reading {
     #[command(flatten)]
     pub config: Config,
     /// Print JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }
 

@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use posx_kernel::SiteScope;
-use posx_orders::gateway::IntentId;
 use posx_orders::PaymentStatus;
+use posx_orders::gateway::IntentId;
 use posx_sandbox::PaymentCall;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};

@@ -25,6 +25,13 @@ pub struct Membership {
     pub referral_code: String,
 }
 
+/// One that the caller referred.
+#[derive(Debug, Deserialize)]
+pub struct Referral {
+    pub party: PartyId,
+    pub bound_at: Option<DateTime<Utc>>,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub struct Asset {
     pub id: ChainAssetId,
@@ -178,6 +185,7 @@ pub struct TrialBalanceRow {
 #[derive(Debug, Deserialize)]
 pub struct Job {
     pub run_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
     pub task: String,
     pub last_error: Option<String>,
     pub dead: bool,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cast::{Member, Sale, Shop};
 use super::{Story, StoryError, random_hex, until};
-use crate::demo::client::views::{Checkout, Me, OrderInFull, Quote, Tier, Wallet};
+use crate::demo::client::views::{Checkout, Me, OrderInFull, Quote, Referral, Tier, Wallet};
 use crate::demo::client::{Answer, Person};
 use crate::ui;
 
@@ -18,7 +18,7 @@ const LATE: Duration = Duration::from_millis(1_500);
 /// With a repeated request, a wallet, a declined card, and notices that will be late.
 pub async fn troubled(story: &mut Story<'_>, shop: &Shop) -> Result<Sale, StoryError> {
     let [alice, bob, carol] = referred(story, shop).await?;
-    let bobs = first_purchase(story, shop, &bob).await?;
+    let bobs = first_purchase(story, shop, &alice, &bob).await?;
     let client = &story.set.client;
     let lines = json!([{ "tier_id": shop.seed.id, "quantity": shop.script.quantity }]);
     let preview = client
@@ -83,7 +83,7 @@ pub async fn straight(story: &mut Story<'_>, shop: &Shop) -> Result<Sale, StoryE
     let [alice, bob, carol] = referred(story, shop).await?;
     // Of all notices that are sent from now on; the late ones are on their way with the plan that they had.
     notices.plan(DeliveryPlan::default());
-    let bobs = first_purchase(story, shop, &bob).await?;
+    let bobs = first_purchase(story, shop, &alice, &bob).await?;
     let (order, checkout) = buy(story, &carol, &shop.seed, shop.script.quantity).await?;
     let total = Money::parse(shop.script.total, shop.site.currency).ok();
     story.invariants.equal(
@@ -149,13 +149,33 @@ async fn join(
     Ok(Member::of(person, membership))
 }
 
-/// A referral binds with the first paid order.
-async fn first_purchase(story: &Story<'_>, shop: &Shop, bob: &Member) -> Result<OrderInFull, StoryError> {
+/// A referral binds with the first paid order: in a job that follows the payment, and the next one's shares need it.
+async fn first_purchase(
+    story: &mut Story<'_>,
+    shop: &Shop,
+    alice: &Member,
+    bob: &Member,
+) -> Result<OrderInFull, StoryError> {
     let (order, _) = buy(story, bob, &shop.public, 1).await?;
-    ui::note(&format!(
-        "{}: {} buys one {} for {}: the referral is bound",
-        shop.script.code, bob.person.name, shop.public.name, order.order.total
-    ));
+    let since = until("the referral to be bound", async || {
+        let referred: Vec<Referral> = story.set.client.all(&alice.person, "/api/v1/referrals").await?;
+        let bobs = referred.into_iter().find(|one| one.party == bob.party);
+        Ok(bobs.and_then(|one| one.bound_at))
+    })
+    .await?;
+    story.invariants.holds(
+        format!(
+            "{}: {} buys one {} for {}: {} referred him, bound at {}",
+            shop.script.code,
+            bob.person.name,
+            shop.public.name,
+            order.order.total,
+            alice.person.name,
+            since.format("%F %T")
+        ),
+        order.happened("order.paid") == 1,
+        format!("{:?}", order.history),
+    );
     Ok(order)
 }
 
