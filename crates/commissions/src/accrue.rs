@@ -1,8 +1,8 @@
-//! A paid order's shares: bind the referral, ask the engine, store and book what it says.
+//! A paid order's shares: ask the engine, store and book what it says. The answer depends on what stood when the order was
+//! paid and on nothing later, so the jobs of several orders may run in any order.
 
 use posx_kernel::{CommissionId, EntryId, Event, OrderId, SiteScope, Timestamp};
 use posx_ledger::{Account, Entry, EntryKind};
-use posx_tenancy::ReferralBinding;
 use serde_json::json;
 
 use crate::{
@@ -33,7 +33,6 @@ impl Commissions {
         if !tx.commissions().claim_order(order.order, now).await? {
             return Ok(Accrued::AlreadyApplied);
         }
-        bind_in_tx(tx.as_mut(), &order, paid_at, now).await?;
         let mut earned = Vec::new();
         if let Some(snapshot) = &order.snapshot {
             let decisions = decide_in_tx(tx.as_mut(), &order, snapshot, paid_at).await?;
@@ -98,35 +97,6 @@ impl Commissions {
     }
 }
 
-/// The buyer's first paid order that names a referrer binds the two for ever.
-async fn bind_in_tx(
-    tx: &mut dyn CommissionsTx,
-    order: &PaidOrder,
-    paid_at: Timestamp,
-    now: Timestamp,
-) -> Result<(), AccrualError> {
-    let Some(referrer) = order.referrer.filter(|referrer| *referrer != order.buyer) else {
-        return Ok(());
-    };
-    match tx
-        .referrals()
-        .bind(order.buyer, referrer, order.order, paid_at)
-        .await?
-    {
-        ReferralBinding::Bound => {
-            let payload = json!({ "referrer": referrer, "order": order.order });
-            let event = Event {
-                kind: "referral.bound",
-                subject: order.buyer.as_uuid(),
-                payload,
-                at: now,
-            };
-            Ok(tx.outbox().append(event).await?)
-        }
-        ReferralBinding::AlreadyBound | ReferralBinding::Refused => Ok(()),
-    }
-}
-
 async fn decide_in_tx(
     tx: &mut dyn CommissionsTx,
     order: &PaidOrder,
@@ -135,7 +105,7 @@ async fn decide_in_tx(
 ) -> Result<Vec<Decision>, AccrualError> {
     let mut agents = tx
         .referrals()
-        .ancestors(order.buyer, snapshot.levels.depth())
+        .ancestors(order.buyer, snapshot.levels.depth(), paid_at)
         .await?;
     // The tree has no cycles; if it had one, the buyer would not be paid for their own order.
     agents.truncate(agents.iter().take_while(|agent| **agent != order.buyer).count());

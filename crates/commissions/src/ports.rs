@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use posx_kernel::{Currency, Money, OrderId, Outbox, PartyId, PlanId, StoreError, Timestamp};
 use posx_ledger::LedgerTx;
-use posx_tenancy::ReferralRepository;
+use posx_tenancy::ReferralTree;
 
 use crate::{Commission, Decision, Plan, PlanSnapshot};
 
@@ -25,8 +25,6 @@ pub trait PlanRepository: Send {
 pub struct PaidOrder {
     pub order: OrderId,
     pub buyer: PartyId,
-    /// Named on the order, else claimed by the buyer when joining. It counts only for a buyer who is not bound yet.
-    pub referrer: Option<PartyId>,
     pub total: Money,
     pub snapshot: Option<PlanSnapshot>,
     /// Absent while the order is not confirmed by payment.
@@ -38,7 +36,7 @@ pub struct PaidOrder {
 pub trait PaidOrders: Send {
     async fn find(&mut self, order: OrderId) -> Result<Option<PaidOrder>, StoreError>;
     /// For each agent, in the order given: the totals of confirmed and fulfilled orders, not wholly refunded, in this
-    /// currency, of parties bound to the agent directly, that were paid strictly before `before`.
+    /// currency, of parties bound to the agent directly by then, that were paid strictly before `before`.
     async fn sales_of(
         &mut self,
         agents: &[PartyId],
@@ -69,7 +67,7 @@ pub trait CommissionRepository: Send {
 pub trait CommissionsTx: LedgerTx {
     fn plans(&mut self) -> &mut dyn PlanRepository;
     fn paid_orders(&mut self) -> &mut dyn PaidOrders;
-    fn referrals(&mut self) -> &mut dyn ReferralRepository;
+    fn referrals(&mut self) -> &mut dyn ReferralTree;
     fn commissions(&mut self) -> &mut dyn CommissionRepository;
     fn outbox(&mut self) -> &mut dyn Outbox;
 }

@@ -1,7 +1,7 @@
 //! Closing a placed order: by its buyer, or because its time is up. The provider's intent is cancelled first; only then is
 //! the stock free.
 
-use posx_kernel::{OrderId, PartyId, SiteScope, retry_busy};
+use posx_kernel::{OrderId, PartyId, PaymentAttemptId, SiteScope, retry_busy};
 use posx_ledger::{Account, EntryKind};
 use posx_tiers::StockChange;
 use serde_json::json;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::checkout::unavailable;
 use crate::gateway::{CancelOutcome, IntentState};
 use crate::service::happened;
-use crate::{Attempt, AttemptState, Lifecycle, OrderError, Orders, WrongMove};
+use crate::{Attempt, AttemptState, DueOrder, Lifecycle, OrderError, Orders, WrongMove};
 
 /// What became of a wish to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,23 @@ pub enum Closed {
 enum Why {
     Expired,
     Cancelled,
+}
+
+/// What was done so that no money arrives any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    NothingIsOpen,
+    Attempt(PaymentAttemptId),
+    AttemptUnknownToProvider(PaymentAttemptId),
+}
+
+impl Stopped {
+    const fn attempt(self) -> Option<PaymentAttemptId> {
+        match self {
+            Self::NothingIsOpen => None,
+            Self::Attempt(id) | Self::AttemptUnknownToProvider(id) => Some(id),
+        }
+    }
 }
 
 impl Orders {
@@ -49,10 +66,15 @@ impl Orders {
         self.close(scope, id, None, Why::Expired).await
     }
 
-    /// Orders whose time is up, oldest first.
-    pub async fn due_for_expiry(&self, scope: &SiteScope, limit: u16) -> Result<Vec<OrderId>, OrderError> {
+    /// Orders whose time is up, longest due first, from `after` on: one that stays due does not hide those behind it.
+    pub async fn due_for_expiry(
+        &self,
+        scope: &SiteScope,
+        after: Option<DueOrder>,
+        limit: u16,
+    ) -> Result<Vec<DueOrder>, OrderError> {
         let mut tx = self.begin(scope).await?;
-        Ok(tx.orders().due(self.clock.now(), limit).await?)
+        Ok(tx.orders().due(self.clock.now(), after, limit).await?)
     }
 
     async fn close(
@@ -66,12 +88,14 @@ impl Orders {
             Ok(open) => open,
             Err(closed) => return Ok(closed),
         };
-        if let Some(attempt) = &open
-            && let Some(closed) = self.stop_payment(scope, attempt).await?
-        {
-            return Ok(closed);
-        }
-        retry_busy(|| self.close_once(scope, id, why, open.as_ref())).await
+        let stopped = match &open {
+            None => Stopped::NothingIsOpen,
+            Some(attempt) => match self.stop_payment(scope, attempt).await? {
+                Ok(stopped) => stopped,
+                Err(closed) => return Ok(closed),
+            },
+        };
+        retry_busy(|| self.close_once(scope, id, why, stopped)).await
     }
 
     /// The open attempt, if the order can be closed; else why not.
@@ -105,8 +129,12 @@ impl Orders {
         Ok(Ok(tx.attempts().open_of(id).await?))
     }
 
-    /// No money can arrive after this, or the reason why the order stays open.
-    async fn stop_payment(&self, scope: &SiteScope, attempt: &Attempt) -> Result<Option<Closed>, OrderError> {
+    /// No money can arrive after this, or what keeps the order open.
+    async fn stop_payment(
+        &self,
+        scope: &SiteScope,
+        attempt: &Attempt,
+    ) -> Result<Result<Stopped, Closed>, OrderError> {
         let site = scope.site();
         let intent = match &attempt.intent {
             Some(intent) => Some(intent.clone()),
@@ -118,14 +146,17 @@ impl Orders {
                 .map_err(unavailable)?
                 .map(|intent| intent.id),
         };
-        let Some(intent) = intent else { return Ok(None) };
+        let Some(intent) = intent else {
+            return Ok(Ok(Stopped::Attempt(attempt.id)));
+        };
         match self
             .gateway
             .cancel_intent(site, &intent)
             .await
             .map_err(unavailable)?
         {
-            CancelOutcome::Cancelled => Ok(None),
+            CancelOutcome::Cancelled => Ok(Ok(Stopped::Attempt(attempt.id))),
+            CancelOutcome::NoSuchIntent => Ok(Ok(Stopped::AttemptUnknownToProvider(attempt.id))),
             CancelOutcome::NotCancellable(found) => {
                 if attempt.intent.is_none() {
                     self.resolve_attempt(scope, attempt.id).await?;
@@ -133,7 +164,7 @@ impl Orders {
                     self.apply(scope, &found).await?;
                 }
                 let paid = matches!(found.state, IntentState::Succeeded { .. });
-                Ok(Some(if paid {
+                Ok(Err(if paid {
                     Closed::Paid
                 } else {
                     Closed::PaymentUnderWay
@@ -147,7 +178,7 @@ impl Orders {
         scope: &SiteScope,
         id: OrderId,
         why: Why,
-        stopped: Option<&Attempt>,
+        stopped: Stopped,
     ) -> Result<Closed, OrderError> {
         let now = self.clock.now();
         let mut tx = self.begin(scope).await?;
@@ -158,7 +189,7 @@ impl Orders {
             Lifecycle::Cancelled | Lifecycle::Expired => return Ok(Closed::Already),
         }
         if let Some(mut attempt) = tx.attempts().open_of(id).await? {
-            if stopped.is_none_or(|stopped| stopped.id != attempt.id) {
+            if stopped.attempt() != Some(attempt.id) {
                 // A payment was opened while we asked the provider: the next round stops that one.
                 return Ok(Closed::PaymentUnderWay);
             }
@@ -166,6 +197,10 @@ impl Orders {
             attempt.outcome_unknown = false;
             attempt.updated_at = now;
             tx.attempts().save(&attempt).await?;
+        }
+        if let Stopped::AttemptUnknownToProvider(_) = stopped {
+            // The stock is not held for ever; why the intent is gone (other keys, another account) is for a person to find.
+            order.attention = Some("intent_missing".to_owned());
         }
         let kind = match why {
             Why::Expired => {

@@ -83,6 +83,8 @@ pub enum CancelOutcome {
     Cancelled,
     /// Too late: the money is there, or on its way.
     NotCancellable(Intent),
+    /// The provider knows no such intent under this site's keys: a person should learn why.
+    NoSuchIntent,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -41,8 +41,8 @@ pub use order::{
 pub use payment::PaymentApplied;
 pub use place::{PlaceOrder, Placed, RenderAnswer};
 pub use ports::{
-    AttemptRepository, NewOrder, OrderFilter, OrderQueries, OrderRepository, OrdersTx, PlacingFacts,
-    RefundRepository, TierFacts, Wallet, WalletRepository,
+    AttemptRepository, DueOrder, NewOrder, OrderFilter, OrderQueries, OrderRepository, OrdersTx,
+    PlacingFacts, RefundRepository, TierFacts, Wallet, WalletRepository,
 };
 pub use pricing::{Quote, QuoteLine, WishedLine};
 pub use refund::Refund;

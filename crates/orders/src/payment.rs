@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::checkout::unavailable;
 use crate::gateway::{Intent, IntentId, IntentState, RefundState};
-use crate::service::happened;
+use crate::service::{bind_referrer_in_tx, happened};
 use crate::{Attempt, AttemptState, Lifecycle, Order, OrderError, Orders, OrdersTx, Refund, RefundReason};
 
 /// What applying an intent came to.
@@ -151,6 +151,7 @@ impl Orders {
                 now,
             ))
             .await?;
+        bind_referrer_in_tx(tx.as_mut(), &order, now).await?;
         match self.move_stock_in_tx(tx.as_mut(), &order, &change, now).await? {
             Ok(()) => {}
             Err((line, StockRefusal::NotEnough { available })) => {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::ports::wallet_of;
 use crate::pricing::{Quote, WishedLine, quote};
-use crate::service::{happened, refused_line};
+use crate::service::{bind_referrer_in_tx, happened, refused_line};
 use crate::{
     Approval, Delivery, Lifecycle, Line, NewOrder, Order, OrderError, OrderKind, OrderNumber, Orders,
     PlacingFacts, Wallet, WalletAddress,
@@ -24,7 +24,7 @@ pub struct PlaceOrder<'a> {
     pub lines: Vec<WishedLine>,
     /// As typed; the buyer's bound wallet is used when it is absent.
     pub wallet_address: Option<String>,
-    /// Named with this order; it binds if the order is the buyer's first paid one and the buyer named none when joining.
+    /// Named with this order. It binds if the order is the buyer's first paid one, before the one claimed when joining.
     pub referrer: Option<PartyId>,
     pub call: Option<IdempotentCall>,
 }
@@ -134,6 +134,9 @@ impl Orders {
                 .count_for_buyer(line.tier, order.buyer, i64::from(line.quantity), limit)
                 .await?;
             counted.map_err(|refusal| refused_line(at, refusal))?;
+        }
+        if free {
+            bind_referrer_in_tx(tx.as_mut(), &order, now).await?;
         }
         let moved = self.move_stock_in_tx(tx.as_mut(), &order, &change, now).await?;
         moved.map_err(|(at, refusal)| refused_line(at, refusal))?;

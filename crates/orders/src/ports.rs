@@ -6,6 +6,7 @@ use posx_kernel::{
     RefundId, SiteScope, StoreError, StoredAnswer, TierId, Timestamp,
 };
 use posx_ledger::Entry;
+use posx_tenancy::ReferralRepository;
 use posx_tiers::{ChainAsset, ChainFamily, Tier, TiersTx};
 
 use crate::gateway::IntentId;
@@ -38,6 +39,13 @@ pub struct NewOrder<'a> {
     pub answer: Option<(&'a IdempotentCall, &'a StoredAnswer)>,
 }
 
+/// A placed order whose time is up. The order of the fields is that of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueOrder {
+    pub expires_at: Timestamp,
+    pub order: OrderId,
+}
+
 #[async_trait]
 pub trait OrderRepository: Send {
     /// Claims the call's key (see [`Idempotency::claim`]) and reads what placing needs, in one round trip. Tiers that are
@@ -54,8 +62,13 @@ pub trait OrderRepository: Send {
     async fn for_update(&mut self, id: OrderId) -> Result<Option<Order>, StoreError>;
     /// Stores everything but the lines, which never change.
     async fn save(&mut self, order: &Order) -> Result<(), StoreError>;
-    /// Placed orders whose time is up, oldest first.
-    async fn due(&mut self, now: Timestamp, limit: u16) -> Result<Vec<OrderId>, StoreError>;
+    /// Placed orders whose time is up, longest due first, those behind `after` only.
+    async fn due(
+        &mut self,
+        now: Timestamp,
+        after: Option<DueOrder>,
+        limit: u16,
+    ) -> Result<Vec<DueOrder>, StoreError>;
 }
 
 #[async_trait]
@@ -105,6 +118,7 @@ pub trait OrdersTx: TiersTx {
     fn attempts(&mut self) -> &mut dyn AttemptRepository;
     fn refunds(&mut self) -> &mut dyn RefundRepository;
     fn wallets(&mut self) -> &mut dyn WalletRepository;
+    fn referrals(&mut self) -> &mut dyn ReferralRepository;
     fn idempotency(&mut self) -> &mut dyn Idempotency;
 }
 

@@ -6,7 +6,9 @@ use posx_kernel::{
     Begin, Clock, EntryId, Event, Ids, MovementId, Randomness, SiteScope, StoreError, Timestamp, TokenAmount,
 };
 use posx_ledger::{Account, Entry, EntryKind};
+use posx_tenancy::FirstPayment;
 use posx_tiers::{StockChange, StockMove, StockRefusal};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::gateway::PaymentGateway;
@@ -128,6 +130,31 @@ impl Orders {
         }
         Ok(())
     }
+}
+
+/// The buyer's first payment binds their referrer, in the payment's own transaction: shares are decided afterwards, in any
+/// order, and each decision must see the whole chain above its buyer.
+pub(crate) async fn bind_referrer_in_tx(
+    tx: &mut dyn OrdersTx,
+    order: &Order,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let payment = FirstPayment {
+        order: order.id,
+        party: order.buyer,
+        named: order.referrer,
+        at,
+    };
+    let Some(referrer) = tx.referrals().bind(payment).await? else {
+        return Ok(());
+    };
+    let bound = Event {
+        kind: "referral.bound",
+        subject: order.buyer.as_uuid(),
+        payload: json!({ "referrer": referrer, "order": order.id }),
+        at,
+    };
+    tx.outbox().append(bound).await
 }
 
 pub(crate) fn happened(

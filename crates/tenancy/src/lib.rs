@@ -19,8 +19,8 @@ pub use error::{JoinError, PlatformError, SiteError};
 pub use join::{Join, Joined, ReferralClaim, Tenancy};
 pub use platform::{CreateSite, Platform};
 pub use ports::{
-    Directory, Member, MemberRepository, NewMember, PlatformDirectory, RateLimiter, RateVerdict,
-    ReferralBinding, ReferralEntry, ReferralQueries, ReferralRepository, TenancyTx,
+    Directory, FirstPayment, Member, MemberRepository, NewMember, PlatformDirectory, RateLimiter,
+    RateVerdict, ReferralEntry, ReferralQueries, ReferralRepository, ReferralTree, TenancyTx,
 };
 pub use posx_kernel::IdentityId;
 pub use referral_code::{ReferralCode, ReferralCodeError};

@@ -50,36 +50,41 @@ pub trait MemberRepository: Send {
     async fn insert(&mut self, member: &NewMember) -> Result<bool, StoreError>;
 }
 
-/// What a binding came to.
+/// The first paid order of a party.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReferralBinding {
-    Bound,
-    /// The party is bound already, by this or another referrer: the first one stays.
-    AlreadyBound,
-    /// It would close a cycle, or refer to itself.
-    Refused,
+pub struct FirstPayment {
+    pub order: OrderId,
+    pub party: PartyId,
+    /// Named with the order. It comes before the one that the party claimed when joining.
+    pub named: Option<PartyId>,
+    pub at: Timestamp,
 }
 
 #[async_trait]
 pub trait ReferralRepository: Send {
-    /// Never leaves the transaction unusable: a refused cycle is a value.
-    async fn bind(
-        &mut self,
-        party: PartyId,
-        referrer: PartyId,
-        order: OrderId,
-        at: Timestamp,
-    ) -> Result<ReferralBinding, StoreError>;
-    /// Nearest first, at most `depth`.
-    async fn ancestors(&mut self, party: PartyId, depth: u8) -> Result<Vec<PartyId>, StoreError>;
-    /// Whom the party named when it joined.
-    async fn claimed_referrer(&mut self, party: PartyId) -> Result<Option<PartyId>, StoreError>;
+    /// Binds the party to its referrer for ever and returns that referrer. `None`, and nothing is stored: the party is
+    /// bound, has paid another order before, named nobody or itself, or named one below itself.
+    ///
+    /// Belongs into the transaction that makes the order paid, so that whoever sees the payment sees the binding. One
+    /// binding per site at a time: it holds a lock until the transaction ends, so it comes late, but before any stock.
+    async fn bind(&mut self, payment: FirstPayment) -> Result<Option<PartyId>, StoreError>;
 }
 
-/// A transaction in which members and referrals can be changed.
+#[async_trait]
+pub trait ReferralTree: Send {
+    /// Who stood above the party at that time (bindings of that very moment count): nearest first, at most `depth`. What is bound later does
+    /// not change the answer.
+    async fn ancestors(
+        &mut self,
+        party: PartyId,
+        depth: u8,
+        at: Timestamp,
+    ) -> Result<Vec<PartyId>, StoreError>;
+}
+
+/// A transaction in which members can be changed.
 pub trait TenancyTx: Transaction {
     fn members(&mut self) -> &mut dyn MemberRepository;
-    fn referrals(&mut self) -> &mut dyn ReferralRepository;
     fn outbox(&mut self) -> &mut dyn Outbox;
 }
 

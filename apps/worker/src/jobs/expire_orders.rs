@@ -6,9 +6,7 @@ use serde::Deserialize;
 use crate::error::JobError;
 use crate::task::{Lane, Task, Work};
 
-/// Some may wait for a payment under way and stay due: a page must be larger than what usually waits.
 const AT_ONCE: u16 = 500;
-const ROUNDS_MAX: usize = 20;
 
 /// By the clock: orders whose time is up are closed, their intents cancelled first.
 #[derive(Debug, Deserialize)]
@@ -20,24 +18,23 @@ impl Task for ExpireOrders {
     const LANE: Lane = Lane::Sweeps;
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
-        for _ in 0..ROUNDS_MAX {
-            let due = work
-                .services
-                .orders
-                .due_for_expiry(work.scope()?, AT_ONCE)
-                .await?;
-            let mut left_the_list = 0;
-            for order in &due {
-                left_the_list += usize::from(expire(work, *order).await?);
+        let mut after = None;
+        loop {
+            let orders = &work.services.orders;
+            let due = orders.due_for_expiry(work.scope()?, after, AT_ONCE).await?;
+            let mut closed = 0;
+            for due in &due {
+                closed += usize::from(expire(work, due.order).await?);
             }
-            if left_the_list > 0 {
-                tracing::info!(orders = left_the_list, "orders expired");
+            if closed > 0 {
+                tracing::info!(orders = closed, "orders expired");
             }
-            if due.len() < usize::from(AT_ONCE) || left_the_list == 0 {
-                break;
+            // Those that wait for a payment under way stay due: the next tick asks again.
+            match due.last() {
+                Some(last) if due.len() == usize::from(AT_ONCE) => after = Some(*last),
+                _ => return Ok(()),
             }
         }
-        Ok(())
     }
 }
 

@@ -11,11 +11,10 @@ use posx_kernel::{
     Begin, CommissionId, Currency, Money, OrderId, Outbox, PartyId, PlanId, Rate, SiteScope, StoreError,
     Timestamp,
 };
-use posx_tenancy::ReferralRepository;
+use posx_tenancy::ReferralTree;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use uuid::Uuid;
 
 use crate::connection::Database;
 use crate::error::StoreResult;
@@ -35,7 +34,7 @@ impl CommissionsTx for SiteTx {
     fn paid_orders(&mut self) -> &mut dyn PaidOrders {
         self
     }
-    fn referrals(&mut self) -> &mut dyn ReferralRepository {
+    fn referrals(&mut self) -> &mut dyn ReferralTree {
         self
     }
     fn commissions(&mut self) -> &mut dyn CommissionRepository {
@@ -120,10 +119,9 @@ impl PlanRepository for SiteTx {
 impl PaidOrders for SiteTx {
     async fn find(&mut self, order: OrderId) -> Result<Option<PaidOrder>, StoreError> {
         let row = sqlx::query(
-            "select o.id, o.buyer_id, coalesce(o.referrer_id, p.claimed_referrer_id) as referrer_id, o.currency, o.total,
-                    o.plan_snapshot, case when o.lifecycle in ('confirmed', 'fulfilled') then o.paid_at end as paid_at
-             from orders o join parties p on p.site_id = o.site_id and p.id = o.buyer_id
-             where o.id = $1",
+            "select buyer_id, currency, total, plan_snapshot,
+                    case when lifecycle in ('confirmed', 'fulfilled') then paid_at end as paid_at
+             from orders where id = $1",
         )
         .bind(order.as_uuid())
         .fetch_optional(self.connection())
@@ -133,10 +131,6 @@ impl PaidOrders for SiteTx {
         Ok(Some(PaidOrder {
             order,
             buyer: PartyId::from_uuid(row.try_get("buyer_id").store()?),
-            referrer: row
-                .try_get::<Option<Uuid>, _>("referrer_id")
-                .store()?
-                .map(PartyId::from_uuid),
             total: money(&row, "total")?,
             snapshot: snapshot(&row)?,
             paid_at: row.try_get("paid_at").store()?,
@@ -152,7 +146,7 @@ impl PaidOrders for SiteTx {
         let rows = sqlx::query(
             "select coalesce((
                  select sum(o.total) from referrals r join orders o on o.site_id = r.site_id and o.buyer_id = r.party_id
-                 where r.referrer_id = a.agent and o.currency = $2 and o.lifecycle in ('confirmed', 'fulfilled')
+                 where r.referrer_id = a.agent and r.bound_at <= $3 and o.currency = $2 and o.lifecycle in ('confirmed', 'fulfilled')
                    and o.payment <> 'refunded' and o.paid_at < $3), 0)::bigint as sales
              from unnest($1::uuid[]) with ordinality as a (agent, at) order by a.at",
         )

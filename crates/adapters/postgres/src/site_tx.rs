@@ -54,9 +54,6 @@ impl TenancyTx for SiteTx {
     fn members(&mut self) -> &mut dyn MemberRepository {
         self
     }
-    fn referrals(&mut self) -> &mut dyn ReferralRepository {
-        self
-    }
     fn outbox(&mut self) -> &mut dyn Outbox {
         self
     }
@@ -78,6 +75,9 @@ impl TiersTx for SiteTx {
 }
 
 impl OrdersTx for SiteTx {
+    fn referrals(&mut self) -> &mut dyn ReferralRepository {
+        self
+    }
     fn orders(&mut self) -> &mut dyn OrderRepository {
         self
     }

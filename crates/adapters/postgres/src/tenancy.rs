@@ -1,10 +1,10 @@
 //! Members and referrals.
 
 use async_trait::async_trait;
-use posx_kernel::{IdentityId, OrderId, Page, PageRequest, PartyId, SiteScope, StoreError, Timestamp};
+use posx_kernel::{IdentityId, Page, PageRequest, PartyId, SiteScope, StoreError, StoreFault, Timestamp};
 use posx_tenancy::{
-    Member, MemberRepository, NewMember, ReferralBinding, ReferralCode, ReferralEntry, ReferralQueries,
-    ReferralRepository,
+    FirstPayment, Member, MemberRepository, NewMember, ReferralCode, ReferralEntry, ReferralQueries,
+    ReferralRepository, ReferralTree,
 };
 use sqlx::Row;
 
@@ -65,78 +65,72 @@ impl MemberRepository for SiteTx {
     }
 }
 
+/// `$1` the party, `$2` whom the order names, `$3` the order, `$4` when. Only what would close a cycle with an edge that is
+/// not committed yet reaches the trigger, which refuses it.
+const BIND: &str = "
+    with recursive want as (
+      select p.id as party, coalesce($2, p.claimed_referrer_id) as referrer from parties p
+      where p.id = $1
+        and not exists (select from referrals r where r.party_id = p.id)
+        and not exists (select from orders o where o.buyer_id = p.id and o.id <> $3 and o.paid_at is not null)),
+    up (id) as (
+      select referrer from want
+      union
+      select r.referrer_id from up join referrals r on r.party_id = up.id)
+    insert into referrals (party_id, referrer_id, order_id, bound_at)
+    select party, referrer, $3, $4 from want
+    where referrer is not null and not exists (select from up where up.id = want.party)
+    on conflict (site_id, party_id) do nothing
+    returning referrer_id";
+
 #[async_trait]
 impl ReferralRepository for SiteTx {
-    async fn bind(
-        &mut self,
-        party: PartyId,
-        referrer: PartyId,
-        order: OrderId,
-        at: Timestamp,
-    ) -> Result<ReferralBinding, StoreError> {
-        use sqlx::Connection;
-        // The trigger refuses a cycle with an error, so the insert stands in a savepoint of its own.
-        let mut inner = self.connection().begin().await.store()?;
-        let insert = sqlx::query(
-            "insert into referrals (party_id, referrer_id, order_id, bound_at) values ($1, $2, $3, $4)
-             on conflict (site_id, party_id) do nothing",
-        );
-        let done = insert
-            .bind(party.as_uuid())
-            .bind(referrer.as_uuid())
-            .bind(order.as_uuid())
-            .bind(at)
-            .execute(&mut *inner)
+    async fn bind(&mut self, payment: FirstPayment) -> Result<Option<PartyId>, StoreError> {
+        let bound = sqlx::query(BIND)
+            .bind(payment.party.as_uuid())
+            .bind(payment.named.map(PartyId::as_uuid))
+            .bind(payment.order.as_uuid())
+            .bind(payment.at)
+            .fetch_optional(self.connection())
             .await;
-        match done {
-            Ok(done) => {
-                inner.commit().await.store()?;
-                Ok(if done.rows_affected() == 1 {
-                    ReferralBinding::Bound
-                } else {
-                    ReferralBinding::AlreadyBound
-                })
-            }
-            Err(sqlx::Error::Database(error))
-                if matches!(
-                    error.constraint(),
-                    Some("referrals_no_cycle" | "referrals_no_self")
-                ) =>
-            {
-                inner.rollback().await.store()?;
-                Ok(ReferralBinding::Refused)
+        match bound {
+            Ok(row) => row
+                .map(|row| Ok(PartyId::from_uuid(row.try_get(0).store()?)))
+                .transpose(),
+            Err(sqlx::Error::Database(error)) if error.constraint() == Some("referrals_no_cycle") => {
+                // The other edge came in between: again, it is seen and nothing is bound.
+                Err(StoreError::new(StoreFault::Retry, error))
             }
             Err(error) => Err(store(error)),
         }
     }
+}
 
-    async fn ancestors(&mut self, party: PartyId, depth: u8) -> Result<Vec<PartyId>, StoreError> {
+#[async_trait]
+impl ReferralTree for SiteTx {
+    async fn ancestors(
+        &mut self,
+        party: PartyId,
+        depth: u8,
+        at: Timestamp,
+    ) -> Result<Vec<PartyId>, StoreError> {
         let rows = sqlx::query(
             "with recursive up (id, level) as (
-               select referrer_id, 1 from referrals where party_id = $1
+               select referrer_id, 1 from referrals where party_id = $1 and bound_at <= $3
                union all
-               select r.referrer_id, up.level + 1 from up join referrals r on r.party_id = up.id where up.level < $2)
+               select r.referrer_id, up.level + 1 from up join referrals r on r.party_id = up.id and r.bound_at <= $3
+               where up.level < $2)
              select id from up where level <= $2 order by level",
         )
         .bind(party.as_uuid())
         .bind(i32::from(depth))
+        .bind(at)
         .fetch_all(self.connection())
         .await
         .store()?;
         rows.iter()
             .map(|row| Ok(PartyId::from_uuid(row.try_get(0).store()?)))
             .collect()
-    }
-
-    async fn claimed_referrer(&mut self, party: PartyId) -> Result<Option<PartyId>, StoreError> {
-        let row = sqlx::query("select claimed_referrer_id from parties where id = $1")
-            .bind(party.as_uuid())
-            .fetch_optional(self.connection())
-            .await
-            .store()?;
-        let Some(row) = row else { return Ok(None) };
-        let claimed: Option<uuid::Uuid> = row.try_get(0).store()?;
-        Ok(claimed.map(PartyId::from_uuid))
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Given {
     pub order: OrderId,
     pub paid_at: Timestamp,
     pub buyer: PartyId,
-    /// Claimed by the buyer; not bound yet.
+    /// The buyer is bound to this one by that very payment.
     pub referrer: PartyId,
     /// The referrer is bound to this one, and has paid an order of 50.00 USD before, strictly.
     pub grand: PartyId,
@@ -30,10 +30,10 @@ pub struct Given {
 pub async fn contract(db: Arc<dyn Begin<dyn CommissionsTx>>, given: &Given) {
     a_dropped_transaction_leaves_nothing(db.as_ref(), given).await;
     facts_are_read_as_promised(db.as_ref(), given).await;
+    the_chain_is_as_of_a_time(db.as_ref(), given).await;
     let clock = Arc::new(ManualClock::stopped_at(given.paid_at));
     let service = Commissions::new(Arc::clone(&db), clock.clone(), Arc::new(SeededIds::new(17)));
     p23_the_second_run_creates_nothing(&service, given).await;
-    the_referral_is_bound(db.as_ref(), given).await;
     held_becomes_ready_when_its_time_has_come(&service, &clock, db.as_ref(), given).await;
     one_plan_is_active(&service, db.as_ref(), given).await;
 }
@@ -68,10 +68,7 @@ async fn facts_are_read_as_promised(db: &dyn Begin<dyn CommissionsTx>, given: &G
         .await
         .expect("read")
         .expect("the order");
-    assert_eq!(
-        (order.buyer, order.referrer, order.paid_at),
-        (given.buyer, Some(given.referrer), Some(given.paid_at))
-    );
+    assert_eq!((order.buyer, order.paid_at), (given.buyer, Some(given.paid_at)));
     assert_eq!(order.total.to_string(), "100.01 USD");
     let usd = order.total.currency();
     let agents = [given.referrer, given.grand];
@@ -110,14 +107,27 @@ async fn p23_the_second_run_creates_nothing(service: &Commissions, given: &Given
     assert!(matches!(foreign, Err(AccrualError::NoSuchOrder)), "{foreign:?}");
 }
 
-async fn the_referral_is_bound(db: &dyn Begin<dyn CommissionsTx>, given: &Given) {
+async fn the_chain_is_as_of_a_time(db: &dyn Begin<dyn CommissionsTx>, given: &Given) {
     let mut tx = begin(db, &given.scope).await;
-    let above = tx
-        .referrals()
-        .ancestors(given.buyer, 10)
-        .await
-        .expect("ancestors");
-    assert_eq!(above, [given.referrer, given.grand]);
+    let before = given.paid_at - Duration::microseconds(1);
+    for (party, depth, at, expected) in [
+        (given.buyer, 10, given.paid_at, &[given.referrer, given.grand][..]),
+        (given.buyer, 1, given.paid_at, &[given.referrer]),
+        (given.buyer, 10, before, &[]),
+        (given.referrer, 10, before, &[given.grand]),
+        (given.grand, 10, given.paid_at, &[]),
+    ] {
+        let above = tx
+            .referrals()
+            .ancestors(party, depth, at)
+            .await
+            .expect("ancestors");
+        assert_eq!(above, expected, "{depth} levels at {at}");
+    }
+    drop(tx);
+    let mut tx = begin(db, &given.elsewhere).await;
+    let foreign = tx.referrals().ancestors(given.buyer, 10, given.paid_at).await;
+    assert!(foreign.expect("ancestors").is_empty());
 }
 
 async fn held_becomes_ready_when_its_time_has_come(

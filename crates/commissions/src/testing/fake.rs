@@ -9,7 +9,7 @@ use posx_kernel::{
     StoreError, StoreFault, Timestamp, Transaction,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
-use posx_tenancy::{ReferralBinding, ReferralRepository};
+use posx_tenancy::ReferralTree;
 
 use crate::{
     Commission, CommissionRepository, CommissionState, CommissionsTx, Decision, PaidOrder, PaidOrders, Plan,
@@ -21,16 +21,21 @@ use crate::{
 pub struct World {
     pub plans: BTreeMap<PlanId, Plan>,
     pub orders: BTreeMap<OrderId, PaidOrder>,
-    /// Who claimed whom when joining.
-    pub claimed: BTreeMap<PartyId, PartyId>,
-    /// Party → referrer.
-    pub referrals: BTreeMap<PartyId, PartyId>,
+    /// Party → referrer, and since when.
+    pub referrals: BTreeMap<PartyId, (PartyId, Timestamp)>,
     pub decided: BTreeSet<OrderId>,
     pub decisions: BTreeMap<(OrderId, u8), Decision>,
     pub commissions: BTreeMap<CommissionId, Commission>,
     pub entries: Vec<Entry>,
     pub events: Vec<Event>,
     commits: u64,
+}
+
+impl World {
+    fn referrer_at(&self, party: PartyId, at: Timestamp) -> Option<PartyId> {
+        let (referrer, since) = self.referrals.get(&party)?;
+        (*since <= at).then_some(*referrer)
+    }
 }
 
 /// Sites and their worlds. A commit on top of another one that came in between fails with [`StoreFault::Retry`].
@@ -101,7 +106,7 @@ impl CommissionsTx for FakeTx {
     fn paid_orders(&mut self) -> &mut dyn PaidOrders {
         self
     }
-    fn referrals(&mut self) -> &mut dyn ReferralRepository {
+    fn referrals(&mut self) -> &mut dyn ReferralTree {
         self
     }
     fn commissions(&mut self) -> &mut dyn CommissionRepository {
@@ -174,13 +179,7 @@ impl PlanRepository for FakeTx {
 #[async_trait]
 impl PaidOrders for FakeTx {
     async fn find(&mut self, order: OrderId) -> Result<Option<PaidOrder>, StoreError> {
-        let Some(mut order) = self.world.orders.get(&order).cloned() else {
-            return Ok(None);
-        };
-        order.referrer = order
-            .referrer
-            .or_else(|| self.world.claimed.get(&order.buyer).copied());
-        Ok(Some(order))
+        Ok(self.world.orders.get(&order).cloned())
     }
 
     async fn sales_of(
@@ -191,7 +190,7 @@ impl PaidOrders for FakeTx {
     ) -> Result<Vec<Money>, StoreError> {
         let sales = |agent: &PartyId| {
             let counts = |order: &&PaidOrder| {
-                self.world.referrals.get(&order.buyer) == Some(agent)
+                self.world.referrer_at(order.buyer, before) == Some(*agent)
                     && order.total.currency() == currency
                     && order.paid_at.is_some_and(|paid_at| paid_at < before)
             };
@@ -209,34 +208,17 @@ impl PaidOrders for FakeTx {
 }
 
 #[async_trait]
-impl ReferralRepository for FakeTx {
-    async fn bind(
+impl ReferralTree for FakeTx {
+    async fn ancestors(
         &mut self,
         party: PartyId,
-        referrer: PartyId,
-        _order: OrderId,
-        _at: Timestamp,
-    ) -> Result<ReferralBinding, StoreError> {
-        if self.world.referrals.contains_key(&party) {
-            return Ok(ReferralBinding::AlreadyBound);
-        }
-        let above = self.ancestors(referrer, u8::MAX).await?;
-        if party == referrer || above.contains(&party) {
-            return Ok(ReferralBinding::Refused);
-        }
-        self.world.referrals.insert(party, referrer);
-        Ok(ReferralBinding::Bound)
-    }
-
-    async fn ancestors(&mut self, party: PartyId, depth: u8) -> Result<Vec<PartyId>, StoreError> {
-        let up = |party: &PartyId| self.world.referrals.get(party).copied();
+        depth: u8,
+        at: Timestamp,
+    ) -> Result<Vec<PartyId>, StoreError> {
+        let up = |party: &PartyId| self.world.referrer_at(*party, at);
         Ok(std::iter::successors(up(&party), up)
             .take(usize::from(depth))
             .collect())
-    }
-
-    async fn claimed_referrer(&mut self, party: PartyId) -> Result<Option<PartyId>, StoreError> {
-        Ok(self.world.claimed.get(&party).copied())
     }
 }
 

@@ -55,7 +55,12 @@ impl ScriptedGateway {
         self.happens(intent, IntentState::Succeeded { received })
     }
 
-    /// An intent that was made twice for one order, paid: what a provider should never do, and once did.
+    /// As when it is asked under other keys.
+    pub fn forgets(&self, intent: &IntentId) {
+        self.books().intents.remove(&intent.0);
+    }
+
+    /// Every intent that was ever made.
     pub fn intents(&self) -> Vec<Intent> {
         self.books().intents.values().cloned().collect()
     }
@@ -121,9 +126,7 @@ impl PaymentGateway for ScriptedGateway {
     async fn cancel_intent(&self, _: SiteId, id: &IntentId) -> Result<CancelOutcome, GatewayError> {
         let mut books = self.books();
         let Some(found) = books.intents.get_mut(&id.0) else {
-            return Err(GatewayError::Refused {
-                code: "resource_missing".to_owned(),
-            });
+            return Ok(CancelOutcome::NoSuchIntent);
         };
         let outcome = match found.state {
             IntentState::Succeeded { .. } | IntentState::Processing => {

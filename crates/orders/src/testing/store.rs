@@ -10,6 +10,7 @@ use posx_kernel::{
     Timestamp, Transaction,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
+use posx_tenancy::{FirstPayment, ReferralRepository};
 use posx_tiers::{
     AssetRepository, ChainAsset, Stock, StockChange, StockMove, StockRefusal, StockRepository, Tier,
     TierRepository, TiersTx,
@@ -18,9 +19,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::gateway::IntentId;
 use crate::{
-    Attempt, AttemptRepository, Lifecycle, NewOrder, Order, OrderFilter, OrderQueries, OrderRepository,
-    OrderSummary, OrderView, OrdersTx, PlacingFacts, Refund, RefundRepository, TierFacts, Wallet,
-    WalletAddress, WalletRepository,
+    Attempt, AttemptRepository, DueOrder, Lifecycle, NewOrder, Order, OrderFilter, OrderQueries,
+    OrderRepository, OrderSummary, OrderView, OrdersTx, PlacingFacts, Refund, RefundRepository, TierFacts,
+    Wallet, WalletAddress, WalletRepository,
 };
 
 type Key = (String, &'static str, String);
@@ -35,6 +36,10 @@ pub struct State {
     pub attempts: BTreeMap<PaymentAttemptId, Attempt>,
     pub refunds: BTreeMap<RefundId, Refund>,
     pub wallets: Vec<(PartyId, Wallet)>,
+    /// Party → whom it named when joining.
+    pub claimed: BTreeMap<PartyId, PartyId>,
+    /// Party → referrer, since when.
+    pub referrals: BTreeMap<PartyId, (PartyId, Timestamp)>,
     pub entries: Vec<Entry>,
     pub events: Vec<Event>,
     pub answers: BTreeMap<Key, ([u8; 32], StoredAnswer)>,
@@ -131,8 +136,36 @@ impl OrdersTx for FakeTx {
     fn wallets(&mut self) -> &mut dyn WalletRepository {
         self
     }
+    fn referrals(&mut self) -> &mut dyn ReferralRepository {
+        self
+    }
     fn idempotency(&mut self) -> &mut dyn Idempotency {
         self
+    }
+}
+
+#[async_trait]
+impl ReferralRepository for FakeTx {
+    async fn bind(&mut self, payment: FirstPayment) -> Result<Option<PartyId>, StoreError> {
+        let State {
+            orders,
+            claimed,
+            referrals,
+            ..
+        } = &mut self.work;
+        let paid = |order: &Order| {
+            order.buyer == payment.party && order.id != payment.order && order.paid_at.is_some()
+        };
+        let Some(referrer) = payment.named.or_else(|| claimed.get(&payment.party).copied()) else {
+            return Ok(None);
+        };
+        let up = |party: &PartyId| referrals.get(party).map(|(above, _)| *above);
+        let below = std::iter::successors(Some(referrer), up).any(|above| above == payment.party);
+        if below || referrals.contains_key(&payment.party) || orders.values().any(paid) {
+            return Ok(None);
+        }
+        referrals.insert(payment.party, (referrer, payment.at));
+        Ok(Some(referrer))
     }
 }
 
@@ -324,16 +357,26 @@ impl OrderRepository for FakeTx {
         Ok(())
     }
 
-    async fn due(&mut self, now: Timestamp, limit: u16) -> Result<Vec<OrderId>, StoreError> {
-        let due = |order: &&Order| order.lifecycle == Lifecycle::Placed && order.expires_at <= now;
-        Ok(self
+    async fn due(
+        &mut self,
+        now: Timestamp,
+        after: Option<DueOrder>,
+        limit: u16,
+    ) -> Result<Vec<DueOrder>, StoreError> {
+        let mut due: Vec<_> = self
             .work
             .orders
             .values()
-            .filter(due)
-            .map(|order| order.id)
-            .take(usize::from(limit))
-            .collect())
+            .filter(|order| order.lifecycle == Lifecycle::Placed && order.expires_at <= now)
+            .map(|order| DueOrder {
+                expires_at: order.expires_at,
+                order: order.id,
+            })
+            .filter(|due| Some(*due) > after)
+            .collect();
+        due.sort_unstable();
+        due.truncate(usize::from(limit));
+        Ok(due)
     }
 }
 

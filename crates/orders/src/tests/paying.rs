@@ -356,3 +356,100 @@ proptest! {
         tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(run(&steps));
     }
 }
+
+async fn pay(world: &World, order: &Order) -> PaymentApplied {
+    let checkout = world.checkout(order).await.expect("a checkout");
+    assert!(world.gateway.pays(&checkout.intent, order.total));
+    let applied = world.orders.apply_intent(&world.scope, &checkout.intent).await;
+    applied.expect("applied")
+}
+
+#[tokio::test]
+async fn the_first_payment_binds_the_referrer_in_its_own_transaction_and_a_later_one_does_not() {
+    let world = World::with("USD", 10_000, 10).await;
+    let (alice, bob, carol) = (world.buyer(), world.buyer(), world.buyer());
+    world
+        .store
+        .arrange(|state| {
+            state.claimed.insert(bob, alice);
+        })
+        .await;
+    for (buyer, bound) in [(bob, Some(alice)), (bob, Some(alice)), (carol, None)] {
+        let order = world.place(buyer, 1).await.expect("placed");
+        assert_eq!(pay(&world, &order).await, PaymentApplied::Paid);
+        let found = world
+            .store
+            .read(|state| state.referrals.get(&buyer).map(|(referrer, _)| *referrer))
+            .await;
+        assert_eq!(found, bound);
+    }
+    world
+        .store
+        .arrange(|state| {
+            state.claimed.insert(carol, alice);
+        })
+        .await;
+    let second = world.place(carol, 1).await.expect("placed");
+    assert_eq!(pay(&world, &second).await, PaymentApplied::Paid);
+    assert_eq!(world.events("referral.bound").await, 1, "Carol had paid before");
+}
+
+#[tokio::test]
+async fn p20_nobody_is_bound_to_themselves_or_below_themselves_and_the_payment_stands() {
+    let world = World::with("USD", 10_000, 10).await;
+    let (alice, bob) = (world.buyer(), world.buyer());
+    world
+        .store
+        .arrange(|state| {
+            state.claimed.insert(bob, alice);
+            state.claimed.insert(alice, bob);
+        })
+        .await;
+    for buyer in [bob, alice] {
+        let order = world.place(buyer, 1).await.expect("placed");
+        assert_eq!(pay(&world, &order).await, PaymentApplied::Paid);
+    }
+    let bound = world
+        .store
+        .read(|state| state.referrals.keys().copied().collect::<Vec<_>>())
+        .await;
+    assert_eq!(bound, [bob]);
+}
+
+#[tokio::test]
+async fn an_order_of_nothing_to_pay_binds_when_it_is_placed() {
+    let world = World::with("USD", 0, 10).await;
+    let (alice, bob) = (world.buyer(), world.buyer());
+    world
+        .store
+        .arrange(|state| {
+            state.claimed.insert(bob, alice);
+        })
+        .await;
+    world.place(bob, 1).await.expect("placed");
+    assert_eq!(
+        world
+            .store
+            .read(|state| state.referrals.get(&bob).map(|(referrer, _)| *referrer))
+            .await,
+        Some(alice)
+    );
+}
+
+#[tokio::test]
+async fn an_order_whose_intent_the_provider_does_not_know_expires_and_a_person_is_told() {
+    let world = World::with("USD", 10_000, 1).await;
+    let order = world.place(world.buyer(), 1).await.expect("placed");
+    let checkout = world.checkout(&order).await.expect("a checkout");
+    world.gateway.forgets(&checkout.intent);
+    world.let_expire();
+    let closed = world.orders.expire(&world.scope, order.id).await.expect("closed");
+    assert_eq!(closed, Closed::Now);
+    let order = world.order(order.id).await;
+    assert_eq!(
+        (order.lifecycle, order.attention.as_deref()),
+        (Lifecycle::Expired, Some("intent_missing"))
+    );
+    world.place(world.buyer(), 1).await.expect("the stock is back");
+    world.check_books().await;
+}

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use posx_kernel::{Claim, IdempotentCall, OrderId, PartyId, StoreError, StoreFault, TierId, Timestamp};
-use posx_orders::{NewOrder, Order, OrderRepository, PlacingFacts, TierFacts, WalletAddress};
+use posx_orders::{DueOrder, NewOrder, Order, OrderRepository, PlacingFacts, TierFacts, WalletAddress};
 use posx_tiers::ChainFamily;
 use serde::Deserialize;
 use sqlx::Row;
@@ -144,17 +144,31 @@ impl OrderRepository for SiteTx {
         }
     }
 
-    async fn due(&mut self, now: Timestamp, limit: u16) -> Result<Vec<OrderId>, StoreError> {
+    async fn due(
+        &mut self,
+        now: Timestamp,
+        after: Option<DueOrder>,
+        limit: u16,
+    ) -> Result<Vec<DueOrder>, StoreError> {
         let rows = sqlx::query(
-            "select id from orders where lifecycle = 'placed' and expires_at <= $1 order by expires_at limit $2",
+            "select id, expires_at from orders
+             where lifecycle = 'placed' and expires_at <= $1 and ($2::timestamptz is null or (expires_at, id) > ($2, $3))
+             order by expires_at, id limit $4",
         )
         .bind(now)
+        .bind(after.map(|after| after.expires_at))
+        .bind(after.map(|after| after.order.as_uuid()))
         .bind(i64::from(limit))
         .fetch_all(self.connection())
         .await
         .store()?;
         rows.iter()
-            .map(|row| Ok(OrderId::from_uuid(row.try_get(0).store()?)))
+            .map(|row| {
+                Ok(DueOrder {
+                    expires_at: row.try_get("expires_at").store()?,
+                    order: OrderId::from_uuid(row.try_get("id").store()?),
+                })
+            })
             .collect()
     }
 }

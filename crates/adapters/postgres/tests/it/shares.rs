@@ -12,7 +12,7 @@ use posx_commissions::{
 };
 use posx_kernel::{AllocationId, Begin, Clock as _, OrderId, PageRequest};
 use posx_orders::{Lifecycle, Order, OrderQueries as _, PaymentApplied, PlaceOrder, Placed, WishedLine};
-use posx_tenancy::{Member, TenancyTx};
+use posx_tenancy::Member;
 use sqlx::Row as _;
 use tokio::task::JoinSet;
 
@@ -37,12 +37,6 @@ async fn stage() -> Stage {
     let tier = world.tier(10, 5000).await;
     let earlier = world.place(&bob, tier, 1).await.expect("placed");
     assert_eq!(world.pay(&earlier).await, PaymentApplied::Paid);
-    let mut tx: Box<dyn TenancyTx> = world.database.begin(&world.scope).await.expect("a transaction");
-    tx.referrals()
-        .bind(bob.party, alice.party, earlier.id, world.clock.now())
-        .await
-        .expect("bound");
-    tx.commit().await.expect("committed");
     world.clock.advance(Duration::days(1));
     let (first, second) = (world.tier(10, 5000).await, world.tier(10, 5001).await);
     let lines = [first, second].map(|tier| WishedLine { tier, quantity: 1 });
@@ -202,6 +196,52 @@ async fn p23_eight_runs_at_once_pay_once_and_explain_themselves_to_their_agent_o
             .expect("a look")
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn p23_the_jobs_of_a_chain_may_run_in_any_order_and_pay_the_same() {
+    for earlier_first in [true, false] {
+        let world = World::new().await;
+        world.plan().await;
+        let alice = world.member(None).await;
+        let bob = world.member(Some(alice.referral_code.as_str())).await;
+        let carol = world.member(Some(bob.referral_code.as_str())).await;
+        let tier = world.tier(10, 10_000).await;
+        let mut orders = Vec::new();
+        for buyer in [&bob, &carol] {
+            let order = world.place(buyer, tier, 1).await.expect("placed");
+            assert_eq!(world.pay(&order).await, PaymentApplied::Paid);
+            orders.push(order.id);
+        }
+        if !earlier_first {
+            orders.reverse();
+        }
+        for order in orders {
+            world
+                .commissions
+                .accrue(&world.scope, order)
+                .await
+                .expect("accrued");
+        }
+        let shares = world
+            .database
+            .commissions(&world.scope, &CommissionFilter::default(), page(10))
+            .await
+            .expect("a list");
+        let mut shares: Vec<_> = shares
+            .items
+            .iter()
+            .map(|share| (share.agent, share.amount))
+            .collect();
+        shares.sort_by_key(|(agent, amount)| (*agent, amount.minor()));
+        let mut expected = [
+            (alice.party, usd(400)),
+            (alice.party, usd(1200)),
+            (bob.party, usd(1200)),
+        ];
+        expected.sort_by_key(|(agent, amount)| (*agent, amount.minor()));
+        assert_eq!(shares, expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,12 +64,29 @@ async fn p07_of_forty_parallel_buyers_of_fifteen_units_exactly_fifteen_succeed_a
 
     world.pay(&placed.pop().expect("an order")).await;
     world.clock.advance(Duration::minutes(15));
-    let due = world.orders.due_for_expiry(&world.scope, 100).await.expect("due");
+    let due = world
+        .orders
+        .due_for_expiry(&world.scope, None, 100)
+        .await
+        .expect("due");
     assert_eq!(due.len(), 14, "the paid one is not due");
+    let mut paged = Vec::new();
+    loop {
+        let page = world
+            .orders
+            .due_for_expiry(&world.scope, paged.last().copied(), 5)
+            .await;
+        let page = page.expect("a page");
+        if page.is_empty() {
+            break;
+        }
+        paged.extend(page);
+    }
+    assert_eq!(paged, due, "what stays due does not hide what is behind it");
     let mut expiring = JoinSet::new();
-    for order in due {
+    for due in due {
         let world = world.clone();
-        expiring.spawn(async move { world.orders.expire(&world.scope, order).await });
+        expiring.spawn(async move { world.orders.expire(&world.scope, due.order).await });
     }
     for outcome in expiring.join_all().await {
         outcome.expect("expired");

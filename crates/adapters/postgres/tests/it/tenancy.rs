@@ -1,10 +1,12 @@
 //! Sites, members, referrals.
 
-use posx_kernel::{OrderId, PageRequest, PartyId};
-use posx_tenancy::ReferralBinding::{AlreadyBound, Bound, Refused};
+use chrono::Duration;
+use posx_commissions::CommissionsTx;
+use posx_kernel::{Begin as _, OrderId, PageRequest, PartyId, StoreError, retry_busy};
+use posx_orders::{OrdersTx, PaymentApplied};
 use posx_tenancy::{
-    CreateSite, Directory as _, MemberRepository, NewMember, PlatformError, ReferralQueries as _, Role,
-    SiteCode, SiteState, TenancyTx,
+    CreateSite, Directory as _, FirstPayment, Member, MemberRepository, NewMember, PlatformError,
+    ReferralQueries as _, Role, SiteCode, SiteState, TenancyTx,
 };
 
 use crate::world::{World, new_id, noon, unique};
@@ -15,8 +17,12 @@ async fn begin(world: &World) -> Box<dyn TenancyTx> {
         .expect("a transaction")
 }
 
-/// A paid order of each party, so that a referral can name it.
-async fn order_of(world: &World, buyer: &posx_tenancy::Member) -> OrderId {
+async fn begin_orders(world: &World) -> Box<dyn OrdersTx> {
+    world.database.begin(&world.scope).await.expect("a transaction")
+}
+
+/// An order, so that a referral can name it.
+async fn order_of(world: &World, buyer: &Member) -> OrderId {
     let tier = world.tier(5, 100).await;
     world.place(buyer, tier, 1).await.expect("placed").id
 }
@@ -199,37 +205,52 @@ async fn a_taken_referral_code_is_a_value_and_the_transaction_goes_on() {
     tx.commit().await.expect("committed");
 }
 
+fn first_payment(party: &Member, named: Option<&Member>, order: OrderId) -> FirstPayment {
+    FirstPayment {
+        order,
+        party: party.party,
+        named: named.map(|named| named.party),
+        at: noon(),
+    }
+}
+
 #[tokio::test]
 async fn p20_no_cycle_no_self_and_the_first_referrer_stays_and_a_refusal_is_a_value() {
     let world = World::new().await;
-    let [a, b, c] = [
-        world.member(None).await,
-        world.member(None).await,
-        world.member(None).await,
-    ];
+    let a = world.member(None).await;
+    let b = world.member(Some(a.referral_code.as_str())).await;
+    let c = world.member(Some(a.referral_code.as_str())).await;
     let order = order_of(&world, &a).await;
-    let mut tx = begin(&world).await;
-    let tree = tx.referrals();
-    let mut bound = Vec::new();
-    for (party, referrer) in [(&b, &a), (&c, &b), (&a, &c), (&a, &a), (&b, &c), (&c, &a)] {
-        bound.push(
-            tree.bind(party.party, referrer.party, order, noon())
-                .await
-                .expect("a value"),
-        );
+    let mut tx = begin_orders(&world).await;
+    for (party, named, bound) in [
+        (&b, None, Some(&a)),
+        (&c, Some(&b), Some(&b)),
+        (&a, None, None),
+        (&a, Some(&c), None),
+        (&a, Some(&a), None),
+        (&b, Some(&c), None),
+        (&c, Some(&a), None),
+    ] {
+        let payment = first_payment(party, named, order);
+        let referrer = tx.referrals().bind(payment).await.expect("a value");
+        assert_eq!(referrer, bound.map(|bound| bound.party), "{payment:?}");
     }
-    assert_eq!(bound[..4], [Bound, Bound, Refused, Refused]);
-    assert_ne!(bound[4], Bound);
-    assert_eq!(bound[5], AlreadyBound);
-    assert_eq!(
-        tree.ancestors(c.party, 10).await.expect("ancestors"),
-        [b.party, a.party],
-        "nearest first"
-    );
-    assert_eq!(tree.ancestors(c.party, 1).await.expect("ancestors"), [b.party]);
     tx.commit()
         .await
         .expect("committed: the refusals left the transaction usable");
+    let mut tx: Box<dyn CommissionsTx> = world.database.begin(&world.scope).await.expect("a transaction");
+    for (depth, at, above) in [
+        (10, noon(), &[b.party, a.party][..]),
+        (1, noon(), &[b.party]),
+        (10, noon() - Duration::microseconds(1), &[]),
+    ] {
+        let found = tx
+            .referrals()
+            .ancestors(c.party, depth, at)
+            .await
+            .expect("ancestors");
+        assert_eq!(found, above, "nearest first, as of {at}");
+    }
     let page = world
         .database
         .referred_by(&world.scope, a.party, PageRequest::new(None, None))
@@ -242,15 +263,46 @@ async fn p20_no_cycle_no_self_and_the_first_referrer_stays_and_a_refusal_is_a_va
 }
 
 #[tokio::test]
+async fn only_the_first_paid_order_binds() {
+    let world = World::new().await;
+    let (alice, bob) = (world.member(None).await, world.member(None).await);
+    let tier = world.tier(10, 5000).await;
+    let (first, second) = (
+        world.place(&bob, tier, 1).await.expect("placed"),
+        world.place(&bob, tier, 1).await.expect("placed"),
+    );
+    assert_eq!(world.pay(&first).await, PaymentApplied::Paid);
+    let mut tx = begin_orders(&world).await;
+    let late = first_payment(&bob, Some(&alice), second.id);
+    assert_eq!(tx.referrals().bind(late).await.expect("a value"), None);
+    let first = first_payment(&bob, Some(&alice), first.id);
+    assert_eq!(
+        tx.referrals().bind(first).await.expect("a value"),
+        Some(alice.party),
+        "the order itself does not count as one before it"
+    );
+}
+
+#[tokio::test]
+async fn a_referral_of_another_site_is_not_seen_and_not_bound() {
+    let (world, elsewhere) = (World::new().await, World::new().await);
+    let (alice, bob) = (world.member(None).await, world.member(None).await);
+    let order = order_of(&world, &bob).await;
+    let mut tx = begin_orders(&elsewhere).await;
+    let foreign = first_payment(&bob, Some(&alice), order);
+    assert_eq!(tx.referrals().bind(foreign).await.expect("a value"), None);
+}
+
+#[tokio::test]
 async fn a_referrer_sees_who_named_them_and_since_when_it_is_bound() {
     let world = World::new().await;
     let alice = world.member(None).await;
     let code = alice.referral_code.as_str();
     let (first, second) = (world.member(Some(code)).await, world.member(Some(code)).await);
     let order = order_of(&world, &first).await;
-    let mut tx = begin(&world).await;
+    let mut tx = begin_orders(&world).await;
     tx.referrals()
-        .bind(first.party, alice.party, order, noon())
+        .bind(first_payment(&first, None, order))
         .await
         .expect("a value");
     tx.commit().await.expect("committed");
@@ -284,22 +336,20 @@ async fn p20_two_edges_that_close_a_cycle_together_do_not_pass_each_other() {
     let (a, b) = (world.member(None).await, world.member(None).await);
     let order = order_of(&world, &a).await;
     let world = &world;
-    let bind = |party: PartyId, referrer: PartyId| async move {
-        let mut tx = posx_kernel::Begin::<dyn TenancyTx>::begin(&world.database, &world.scope)
-            .await
-            .expect("a transaction");
-        let bound = tx
-            .referrals()
-            .bind(party, referrer, order, noon())
-            .await
-            .expect("a value");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        tx.commit().await.expect("committed");
-        bound
+    let bind = |party: FirstPayment| async move {
+        retry_busy(|| async {
+            let mut tx = begin_orders(world).await;
+            let bound = tx.referrals().bind(party).await?;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tx.commit().await?;
+            Ok::<_, StoreError>(bound)
+        })
+        .await
+        .expect("a value after another try")
     };
-    let (one, other) = tokio::join!(bind(a.party, b.party), bind(b.party, a.party));
-    assert!(
-        one != other && (one == Bound || other == Bound),
-        "{one:?} {other:?}"
+    let (one, other) = tokio::join!(
+        bind(first_payment(&a, Some(&b), order)),
+        bind(first_payment(&b, Some(&a), order))
     );
+    assert!(one.is_some() != other.is_some(), "{one:?} {other:?}");
 }

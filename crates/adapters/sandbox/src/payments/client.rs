@@ -19,6 +19,8 @@ pub(super) const REFUND: &str = "refund_id";
 const ORDER: &str = "order_id";
 const SITE: &str = "site_id";
 
+/// The code of a 404.
+const MISSING: &str = "resource_missing";
 const PAGE: &str = "100";
 /// 1,000 refunds of one intent: more is no answer.
 const PAGES_MAX: u32 = 10;
@@ -80,7 +82,7 @@ impl PaymentGateway for SandboxGateway {
         let path = format!("/v1/payment_intents/{id}");
         match accepted::<WireIntent>(&self.send(self.transport.get(&path)).await?) {
             Ok(intent) => Ok(Some(intent.try_into().map_err(unknown)?)),
-            Err(GatewayError::Refused { code }) if code == "resource_missing" => Ok(None),
+            Err(GatewayError::Refused { code }) if code == MISSING => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -101,7 +103,10 @@ impl PaymentGateway for SandboxGateway {
     }
 
     async fn cancel_intent(&self, _site: SiteId, id: &IntentId) -> Result<CancelOutcome, GatewayError> {
-        let path = format!("/v1/payment_intents/{}/cancel", path_segment(&id.0)?);
+        let Ok(id) = path_segment(&id.0) else {
+            return Ok(CancelOutcome::NoSuchIntent);
+        };
+        let path = format!("/v1/payment_intents/{id}/cancel");
         // No idempotency key: a stored "not now, it is processing" would be the answer for a day, and cancelling twice
         // does no harm.
         let answer = self
@@ -127,6 +132,7 @@ impl PaymentGateway for SandboxGateway {
                     _ => CancelOutcome::NotCancellable(intent),
                 })
             }
+            _ if code == MISSING => Ok(CancelOutcome::NoSuchIntent),
             _ => Err(GatewayError::Refused { code }),
         }
     }
@@ -197,7 +203,7 @@ fn path_segment(id: &str) -> Result<&str, GatewayError> {
         Ok(id)
     } else {
         Err(GatewayError::Refused {
-            code: "resource_missing".to_owned(),
+            code: MISSING.to_owned(),
         })
     }
 }
