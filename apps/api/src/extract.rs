@@ -22,7 +22,7 @@ pub use allowed::{Allowed, Policy, SiteMember, can};
 pub use body::{Provider, RawBody};
 pub use caller::Caller;
 pub use guarded::Guarded;
-pub use idempotent::{Idempotent, IdempotentPath, REPLAYED};
+pub use idempotent::{Idempotent, IdempotentPath, REPLAYED, created};
 pub use if_match::{IfMatch, etag};
 pub use json::{Json, instant};
 pub use path::{Id, JobNumber, PathId};

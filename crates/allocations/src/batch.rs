@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use posx_kernel::{AllocationId, BatchId, Event, IdentityId, SiteScope, Timestamp};
+use posx_kernel::{
+    AllocationId, BatchId, Event, IdempotentCall, IdentityId, Made, SiteScope, Timestamp, made_before_in_tx,
+    remember_in_tx,
+};
 use serde_json::json;
 
 use crate::{Allocation, Allocations, BatchError};
@@ -26,7 +29,8 @@ impl Allocations {
         scope: &SiteScope,
         actor: IdentityId,
         ids: &[AllocationId],
-    ) -> Result<Batch, BatchError> {
+        call: Option<&IdempotentCall>,
+    ) -> Result<Made<BatchId>, BatchError> {
         let size = check(ids)?;
         let now = self.clock.now();
         let batch = Batch {
@@ -36,6 +40,9 @@ impl Allocations {
             created_at: now,
         };
         let mut tx = self.db.begin(scope).await?;
+        if let Some(made) = made_before_in_tx::<_, _, BatchError>(tx.as_mut(), call).await? {
+            return Ok(made);
+        }
         let found = tx.allocations().for_update_many(ids).await?;
         let queued = queue(ids, found, batch.id, now)?;
         tx.allocations().insert_batch(&batch).await?;
@@ -48,8 +55,9 @@ impl Allocations {
             at: now,
         };
         tx.outbox().append(event).await?;
+        remember_in_tx(tx.as_mut(), call, &batch.id).await?;
         tx.commit().await?;
-        Ok(batch)
+        Ok(Made::now(batch.id))
     }
 }
 

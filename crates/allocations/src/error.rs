@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use posx_kernel::{Kind, Refusal, StoreError};
+use posx_kernel::{KeyRefusal, Kind, Refusal, StoreError};
 
 use crate::custody::CustodyError;
 use crate::{BATCH_SIZE_MAX, QueueRefusal, RetryRefusal};
@@ -57,6 +57,8 @@ pub enum BatchError {
     })]
     NotQueueable { at: usize, refusal: QueueRefusal },
     #[error(transparent)]
+    Key(#[from] KeyRefusal),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -75,6 +77,7 @@ impl Refusal for BatchError {
                 refusal: QueueRefusal::NeedsPerson,
                 ..
             } => "allocation_needs_person",
+            Self::Key(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
         }
     }
@@ -83,6 +86,7 @@ impl Refusal for BatchError {
         match self {
             Self::Empty | Self::TooMany | Self::Duplicate { .. } | Self::NotFound { .. } => Kind::Invalid,
             Self::NotQueueable { .. } => Kind::Conflict,
+            Self::Key(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
         }
     }
@@ -93,7 +97,7 @@ impl Refusal for BatchError {
             Self::Duplicate { at } | Self::NotFound { at } | Self::NotQueueable { at, .. } => {
                 Some(format!("allocations/{at}").into())
             }
-            Self::Store(_) => None,
+            Self::Key(_) | Self::Store(_) => None,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use posx_kernel::{
-    AllocationId, BatchId, ChainAssetId, LineId, OrderId, Outbox, PartyId, StoreError, Timestamp, TokenAmount,
+    AllocationId, BatchId, ChainAssetId, IdempotentTx, LineId, OrderId, Outbox, PartyId, StoreError,
+    Timestamp, TokenAmount,
 };
 use posx_ledger::LedgerTx;
 
@@ -83,7 +84,7 @@ pub trait ExternalIds: Send {
 }
 
 /// A transaction in which allocations can be changed.
-pub trait AllocationsTx: LedgerTx {
+pub trait AllocationsTx: LedgerTx + IdempotentTx {
     fn allocations(&mut self) -> &mut dyn AllocationRepository;
     fn delivered_orders(&mut self) -> &mut dyn DeliveredOrders;
     fn external_ids(&mut self) -> &mut dyn ExternalIds;

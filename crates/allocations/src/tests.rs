@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use posx_kernel::{
-    AllocationId, BatchId, ChainAssetId, IdentityId, LineId, ManualClock, OrderId, PartyId, Refusal,
+    AllocationId, BatchId, ChainAssetId, IdentityId, LineId, Made, ManualClock, OrderId, PartyId, Refusal,
     SeededIds, SiteId, SiteScope, TokenAmount,
 };
 use posx_ledger::{Account, Side};
@@ -18,9 +18,9 @@ use uuid::Uuid;
 use crate::custody::ExternalId;
 use crate::testing::{Answer, FakeCustody, FakeDb, FakeOrder, Given, World, at, contract, transfer};
 use crate::{
-    AllocateError, Allocated, Allocation, AllocationState, Allocations, Applied, Batch, BatchError,
-    CustodyAsset, Delivery, LineToDeliver, OrderToDeliver, ReportError, RetryError, RetryRefusal,
-    STUCK_AFTER, StateName, SubmitError,
+    AllocateError, Allocated, Allocation, AllocationState, Allocations, Applied, BatchError, CustodyAsset,
+    Delivery, LineToDeliver, OrderToDeliver, ReportError, RetryError, RetryRefusal, STUCK_AFTER, StateName,
+    SubmitError,
 };
 
 const ADDRESS: &str = "0x52908400098527886E0F7030069857D2E4169EE7";
@@ -112,9 +112,9 @@ impl Shop {
         }
     }
 
-    async fn batch(&self, ids: &[AllocationId]) -> Batch {
+    async fn batch(&self, ids: &[AllocationId]) -> Made<BatchId> {
         self.service
-            .create_batch(&self.scope, actor(), ids)
+            .create_batch(&self.scope, actor(), ids, None)
             .await
             .expect("a batch")
     }
@@ -229,7 +229,7 @@ async fn a_batch_is_refused_with_the_field_at_fault() {
     let refusal = async |ids: &[AllocationId]| {
         let error = shop
             .service
-            .create_batch(&shop.scope, actor(), ids)
+            .create_batch(&shop.scope, actor(), ids, None)
             .await
             .expect_err("refused");
         (error.code(), error.field().map(std::borrow::Cow::into_owned))
@@ -264,7 +264,8 @@ async fn a_batch_is_refused_with_the_field_at_fault() {
 async fn a_hundred_allocations_fit_in_a_batch() {
     let shop = shop();
     let made = shop.allocated(1, 101).await;
-    let refused = shop.service.create_batch(&shop.scope, actor(), &made).await;
+    let refused = shop.service.create_batch(&shop.scope, actor(), &made, None).await;
     assert!(matches!(refused, Err(BatchError::TooMany)));
-    assert_eq!(shop.batch(&made[..100]).await.size, 100);
+    let batch = shop.batch(&made[..100]).await.id;
+    assert_eq!(shop.db.world(&shop.scope).batches[&batch].size, 100);
 }

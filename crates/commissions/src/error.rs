@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use posx_kernel::{Kind, Refusal, StoreError};
+use posx_kernel::{KeyRefusal, Kind, Refusal, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -23,6 +23,8 @@ pub enum PlanError {
     #[error("this plan is being versioned by someone else: try again")]
     Busy,
     #[error(transparent)]
+    Key(#[from] KeyRefusal),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -37,6 +39,7 @@ impl Refusal for PlanError {
             Self::Currency(_) => "currency_mismatch",
             Self::HoldDays => "commission_plan_hold_days_invalid",
             Self::Busy => "commission_plan_busy",
+            Self::Key(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
         }
     }
@@ -45,6 +48,7 @@ impl Refusal for PlanError {
         match self {
             Self::NotFound => Kind::NotFound,
             Self::Busy => Kind::Conflict,
+            Self::Key(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
             _ => Kind::Invalid,
         }
@@ -55,7 +59,7 @@ impl Refusal for PlanError {
             Self::Name => "name",
             Self::Levels | Self::RatesAboveOne | Self::MinimumSales | Self::Currency(_) => "levels",
             Self::HoldDays => "hold_days",
-            Self::NotFound | Self::Busy | Self::Store(_) => return None,
+            Self::NotFound | Self::Busy | Self::Key(_) | Self::Store(_) => return None,
         };
         Some(field.into())
     }

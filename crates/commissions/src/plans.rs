@@ -1,6 +1,8 @@
 //! What staff do with commission plans.
 
-use posx_kernel::{Currency, Event, PlanId, SiteScope, Timestamp};
+use posx_kernel::{
+    Currency, Event, IdempotentCall, Made, PlanId, SiteScope, Timestamp, made_before_in_tx, remember_in_tx,
+};
 use serde_json::json;
 
 use crate::{Commissions, HoldDays, Levels, Plan, PlanError, PlanLevel};
@@ -29,7 +31,8 @@ impl Commissions {
         scope: &SiteScope,
         currency: Currency,
         wish: NewPlan,
-    ) -> Result<Plan, PlanError> {
+        call: Option<&IdempotentCall>,
+    ) -> Result<Made<PlanId>, PlanError> {
         let now = self.clock.now();
         let name = wish.name.trim().to_owned();
         if name.is_empty() || name.chars().count() > 200 {
@@ -51,6 +54,9 @@ impl Commissions {
             created_at: now,
         };
         let mut tx = self.db.begin(scope).await?;
+        if let Some(made) = made_before_in_tx::<_, _, PlanError>(tx.as_mut(), call).await? {
+            return Ok(made);
+        }
         for _ in 0..VERSION_TRIES {
             plan.version = tx
                 .plans()
@@ -62,8 +68,9 @@ impl Commissions {
                 tx.outbox()
                     .append(happened("commission_plan.created", &plan, now))
                     .await?;
+                remember_in_tx(tx.as_mut(), call, &plan.id).await?;
                 tx.commit().await?;
-                return Ok(plan);
+                return Ok(Made::now(plan.id));
             }
         }
         Err(PlanError::Busy)

@@ -1,7 +1,7 @@
 //! What this context asks of storage while a transaction is open.
 
 use async_trait::async_trait;
-use posx_kernel::{Currency, Money, OrderId, Outbox, PartyId, PlanId, StoreError, Timestamp};
+use posx_kernel::{Currency, IdempotentTx, Money, OrderId, Outbox, PartyId, PlanId, StoreError, Timestamp};
 use posx_ledger::LedgerTx;
 use posx_tenancy::ReferralTree;
 
@@ -64,7 +64,7 @@ pub trait CommissionRepository: Send {
 }
 
 /// A transaction in which shares can be decided.
-pub trait CommissionsTx: LedgerTx {
+pub trait CommissionsTx: LedgerTx + IdempotentTx {
     fn plans(&mut self) -> &mut dyn PlanRepository;
     fn paid_orders(&mut self) -> &mut dyn PaidOrders;
     fn referrals(&mut self) -> &mut dyn ReferralTree;

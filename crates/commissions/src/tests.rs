@@ -300,7 +300,10 @@ async fn a_plan_in_another_currency_than_the_sites_is_refused() {
         levels: vec![level(1, "0.1", 0)],
         hold_days: 7,
     };
-    let refused = shop.service.create_plan(&shop.scope, kwd, wish.clone()).await;
+    let refused = shop
+        .service
+        .create_plan(&shop.scope, kwd, wish.clone(), None)
+        .await;
     assert!(matches!(refused, Err(PlanError::Currency("KWD"))));
     let nameless = NewPlan {
         name: "  ".to_owned(),
@@ -308,7 +311,7 @@ async fn a_plan_in_another_currency_than_the_sites_is_refused() {
     };
     let refused = shop
         .service
-        .create_plan(&shop.scope, usd(0).currency(), nameless)
+        .create_plan(&shop.scope, usd(0).currency(), nameless, None)
         .await;
     assert!(matches!(refused, Err(PlanError::Name)));
 }

@@ -1,8 +1,12 @@
 //! A call that may be repeated: the same key and the same body have one effect and one answer.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
 use async_trait::async_trait;
 
-use crate::{StoreError, Timestamp};
+use crate::{Kind, StoreError, Timestamp, Transaction};
 
 /// One call as its sender labelled it. Two sites, two callers or two routes never share a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,4 +50,113 @@ pub trait Idempotency: Send {
     async fn claim(&mut self, call: &IdempotentCall) -> Result<Claim, StoreError>;
     /// Stores the answer of a call that was claimed as new in this same transaction.
     async fn store(&mut self, call: &IdempotentCall, answer: &StoredAnswer) -> Result<(), StoreError>;
+}
+
+/// A transaction in which keys can be claimed.
+pub trait IdempotentTx: Transaction {
+    fn idempotency(&mut self) -> &mut dyn Idempotency;
+}
+
+/// Why a call under a key is not carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRefusal {
+    #[error("the Idempotency-Key was used for another request")]
+    Reused,
+    #[error("the first request with this Idempotency-Key is still running")]
+    InProgress,
+}
+
+impl KeyRefusal {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Reused => "idempotency_key_reused",
+            Self::InProgress => "idempotency_key_in_progress",
+        }
+    }
+
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Reused => Kind::Invalid,
+            Self::InProgress => Kind::Conflict,
+        }
+    }
+}
+
+/// What a call that creates one thing came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made<Id> {
+    pub id: Id,
+    /// An equal call made it before; this one changed nothing.
+    pub replayed: bool,
+}
+
+impl<Id> Made<Id> {
+    pub const fn now(id: Id) -> Self {
+        Self { id, replayed: false }
+    }
+}
+
+/// What an equal call made before. `None`: nobody had the key, or there is none, and the caller does the work and then
+/// calls [`remember_in_tx`].
+pub async fn made_before_in_tx<Tx, Id, E>(
+    tx: &mut Tx,
+    call: Option<&IdempotentCall>,
+) -> Result<Option<Made<Id>>, E>
+where
+    Tx: IdempotentTx + ?Sized,
+    Id: FromStr,
+    E: From<StoreError> + From<KeyRefusal>,
+{
+    let Some(call) = call else { return Ok(None) };
+    match tx.idempotency().claim(call).await? {
+        Claim::New => Ok(None),
+        Claim::Mismatch => Err(KeyRefusal::Reused.into()),
+        Claim::InProgress => Err(KeyRefusal::InProgress.into()),
+        Claim::Replay(answer) => {
+            let id = std::str::from_utf8(&answer.body)
+                .ok()
+                .and_then(|text| text.parse().ok());
+            let id = id.ok_or_else(|| StoreError::broken("a stored answer names nothing that was made"))?;
+            Ok(Some(Made { id, replayed: true }))
+        }
+    }
+}
+
+/// Stores under the key what the call made, by its id: whoever repeats the call is shown the thing as it stands then.
+pub async fn remember_in_tx<Tx>(
+    tx: &mut Tx,
+    call: Option<&IdempotentCall>,
+    made: &(impl Display + Sync),
+) -> Result<(), StoreError>
+where
+    Tx: IdempotentTx + ?Sized,
+{
+    let Some(call) = call else { return Ok(()) };
+    let answer = StoredAnswer {
+        status: 201,
+        body: made.to_string().into_bytes(),
+    };
+    tx.idempotency().store(call, &answer).await
+}
+
+/// Keys and answers in memory: for the fakes of the contexts. Concurrent calls do not exist in it.
+#[derive(Debug, Clone, Default)]
+pub struct RememberedAnswers(BTreeMap<(String, &'static str, String), ([u8; 32], StoredAnswer)>);
+
+#[async_trait]
+impl Idempotency for RememberedAnswers {
+    async fn claim(&mut self, call: &IdempotentCall) -> Result<Claim, StoreError> {
+        let key = (call.actor.clone(), call.operation, call.key.clone());
+        Ok(match self.0.get(&key) {
+            None => Claim::New,
+            Some((fingerprint, answer)) if *fingerprint == call.fingerprint => Claim::Replay(answer.clone()),
+            Some(_) => Claim::Mismatch,
+        })
+    }
+
+    async fn store(&mut self, call: &IdempotentCall, answer: &StoredAnswer) -> Result<(), StoreError> {
+        let key = (call.actor.clone(), call.operation, call.key.clone());
+        self.0.insert(key, (call.fingerprint, answer.clone()));
+        Ok(())
+    }
 }

@@ -23,7 +23,10 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use currency::Currency;
 pub use error::{Kind, Refusal, Severity, StoreError, StoreFault};
 pub use event::{Event, Outbox};
-pub use idempotency::{Claim, Idempotency, IdempotentCall, StoredAnswer};
+pub use idempotency::{
+    Claim, Idempotency, IdempotentCall, IdempotentTx, KeyRefusal, Made, RememberedAnswers, StoredAnswer,
+    made_before_in_tx, remember_in_tx,
+};
 pub use ids::{
     AllocationId, BatchId, ChainAssetId, CommissionId, EntryId, EventId, IdError, IdentityId, Ids, JobKey,
     LineId, MovementId, OrderId, PartyId, PaymentAttemptId, PlanId, Randomness, RefundId, SeededIds, SiteId,

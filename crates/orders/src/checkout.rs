@@ -1,8 +1,8 @@
 //! Opening the payment of a placed order: transaction (attempt) → provider → transaction (attach the intent).
 
 use posx_kernel::{
-    Claim, IdempotentCall, Money, OrderId, PartyId, PaymentAttemptId, SiteScope, StoreError, StoredAnswer,
-    retry_busy,
+    Claim, IdempotentCall, KeyRefusal, Money, OrderId, PartyId, PaymentAttemptId, SiteScope, StoreError,
+    StoredAnswer, retry_busy,
 };
 use serde_json::json;
 
@@ -70,8 +70,8 @@ impl Orders {
         let mut tx = self.begin(scope).await?;
         match tx.idempotency().claim(call).await? {
             Claim::New => {}
-            Claim::Mismatch => return Err(OrderError::KeyReused),
-            Claim::InProgress => return Err(OrderError::KeyInProgress),
+            Claim::Mismatch => return Err(KeyRefusal::Reused.into()),
+            Claim::InProgress => return Err(KeyRefusal::InProgress.into()),
             Claim::Replay(answer) => {
                 let attempt = attempt_of(&answer)?;
                 return tx.attempts().find(attempt).await?.ok_or(OrderError::NotFound);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use posx_kernel::{Kind, Money, Refusal, StoreError};
+use posx_kernel::{KeyRefusal, Kind, Money, Refusal, StoreError};
 
 use crate::gateway::GatewayError;
 use crate::{Lifecycle, WalletError, WrongMove};
@@ -59,10 +59,8 @@ pub enum OrderError {
     UnknownIntentState(String),
     #[error("the refund is not through yet")]
     RefundPending,
-    #[error("the Idempotency-Key was used for another request")]
-    KeyReused,
-    #[error("the first request with this Idempotency-Key is still running")]
-    KeyInProgress,
+    #[error(transparent)]
+    Key(#[from] KeyRefusal),
     #[error(transparent)]
     WrongMove(#[from] WrongMove),
     #[error("an amount is out of range")]
@@ -117,8 +115,7 @@ impl Refusal for OrderError {
             Self::UnknownIntent | Self::UnattachedIntent => "payment_intent_unknown",
             Self::UnknownIntentState(_) => "payment_state_unknown",
             Self::RefundPending => "refund_pending",
-            Self::KeyReused => "idempotency_key_reused",
-            Self::KeyInProgress => "idempotency_key_in_progress",
+            Self::Key(refusal) => refusal.code(),
             Self::Amount(_) => "amount_out_of_range",
             Self::Store(error) => error.code(),
         }
@@ -133,8 +130,8 @@ impl Refusal for OrderError {
             | Self::NotPlaced(_)
             | Self::WrongMove(_)
             | Self::Expired
-            | Self::PaymentUnderWay
-            | Self::KeyInProgress => Kind::Conflict,
+            | Self::PaymentUnderWay => Kind::Conflict,
+            Self::Key(refusal) => refusal.kind(),
             Self::PaymentUnavailable(_)
             | Self::UnknownIntent
             | Self::UnattachedIntent

@@ -2,7 +2,8 @@
 
 use chrono::Duration;
 use posx_kernel::{
-    Claim, IdempotentCall, LineId, Money, OrderId, PartyId, SiteScope, StoredAnswer, Timestamp, retry_busy,
+    Claim, IdempotentCall, KeyRefusal, LineId, Money, OrderId, PartyId, SiteScope, StoredAnswer, Timestamp,
+    retry_busy,
 };
 use posx_ledger::{Account, EntryKind};
 use posx_tenancy::Site;
@@ -83,8 +84,8 @@ impl Orders {
         match claim {
             Claim::New => {}
             Claim::Replay(answer) => return Ok(Placed::Replayed(answer)),
-            Claim::Mismatch => return Err(OrderError::KeyReused),
-            Claim::InProgress => return Err(OrderError::KeyInProgress),
+            Claim::Mismatch => return Err(KeyRefusal::Reused.into()),
+            Claim::InProgress => return Err(KeyRefusal::InProgress.into()),
         }
         let quote = quote(&wish.lines, &facts.tiers, wish.site.currency, now)?;
         let order = self.draft(wish, &quote, facts, now)?;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Claim, Event, Idempotency, IdempotentCall, OrderId, Page, PageRequest, PartyId, PaymentAttemptId,
-    RefundId, SiteScope, StoreError, StoredAnswer, TierId, Timestamp,
+    Claim, Event, IdempotentCall, OrderId, Page, PageRequest, PartyId, PaymentAttemptId, RefundId, SiteScope,
+    StoreError, StoredAnswer, TierId, Timestamp,
 };
 use posx_ledger::Entry;
 use posx_tenancy::ReferralRepository;
@@ -48,7 +48,7 @@ pub struct DueOrder {
 
 #[async_trait]
 pub trait OrderRepository: Send {
-    /// Claims the call's key (see [`Idempotency::claim`]) and reads what placing needs, in one round trip. Tiers that are
+    /// Claims the call's key (see [`Idempotency::claim`](posx_kernel::Idempotency::claim)) and reads what placing needs, in one round trip. Tiers that are
     /// not there are left out.
     async fn begin_placing(
         &mut self,
@@ -119,7 +119,6 @@ pub trait OrdersTx: TiersTx {
     fn refunds(&mut self) -> &mut dyn RefundRepository;
     fn wallets(&mut self) -> &mut dyn WalletRepository;
     fn referrals(&mut self) -> &mut dyn ReferralRepository;
-    fn idempotency(&mut self) -> &mut dyn Idempotency;
 }
 
 #[derive(Debug, Clone, Copy, Default)]

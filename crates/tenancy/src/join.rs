@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use posx_kernel::{Begin, Clock, Event, IdentityId, Ids, PartyId, Randomness, SiteScope};
+use posx_kernel::{Begin, Clock, Event, IdentityId, Ids, PartyId, Randomness, SiteScope, StoreError};
 use serde::Serialize;
 
 use crate::{JoinError, Member, NewMember, ReferralCode, Role, Site, TenancyTx};
@@ -37,7 +37,7 @@ pub struct Join<'a> {
 #[serde(rename_all = "snake_case")]
 pub enum ReferralClaim {
     NotGiven,
-    /// It binds at the first paid order.
+    /// It binds at the party's first paid order, unless the party is bound already.
     Accepted,
     Unknown,
 }
@@ -76,7 +76,8 @@ impl Tenancy {
                     new: false,
                 });
             }
-            let (referral, claimed_referrer) = claim_in_tx(tx.as_mut(), &join).await?;
+            let (referral, claimed_referrer) =
+                claim_in_tx(tx.as_mut(), join.site, join.referral_code).await?;
             let at = self.clock.now();
             let new = NewMember {
                 identity: join.identity,
@@ -113,16 +114,38 @@ impl Tenancy {
         }
         Err(JoinError::NoFreeCode)
     }
+
+    /// Whom the code stands for that `party` typed with an order. One's own is as good as unknown.
+    pub async fn referrer(
+        &self,
+        scope: &SiteScope,
+        site: &Site,
+        party: PartyId,
+        typed: Option<&str>,
+    ) -> Result<(ReferralClaim, Option<PartyId>), StoreError> {
+        if typed.is_none() {
+            return Ok((ReferralClaim::NotGiven, None));
+        }
+        let mut tx = self.db.begin(scope).await?;
+        let found = claim_in_tx(tx.as_mut(), site, typed).await?;
+        Ok(if found.1 == Some(party) {
+            (ReferralClaim::Unknown, None)
+        } else {
+            found
+        })
+    }
 }
 
+/// Whom a typed code stands for.
 async fn claim_in_tx(
     tx: &mut dyn TenancyTx,
-    join: &Join<'_>,
-) -> Result<(ReferralClaim, Option<PartyId>), JoinError> {
-    let Some(typed) = join.referral_code else {
+    site: &Site,
+    typed: Option<&str>,
+) -> Result<(ReferralClaim, Option<PartyId>), StoreError> {
+    let Some(typed) = typed else {
         return Ok((ReferralClaim::NotGiven, None));
     };
-    let Ok(code) = ReferralCode::parse(typed, &join.site.code) else {
+    let Ok(code) = ReferralCode::parse(typed, &site.code) else {
         return Ok((ReferralClaim::Unknown, None));
     };
     Ok(match tx.members().party_by_code(&code).await? {

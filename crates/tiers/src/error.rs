@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use posx_kernel::{Kind, Refusal, StoreError};
+use posx_kernel::{KeyRefusal, Kind, Refusal, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TierError {
@@ -43,6 +43,8 @@ pub enum TierError {
     #[error("the supply cannot fall below what is reserved and sold: {available} units are free")]
     CorrectionTooLow { available: i64 },
     #[error(transparent)]
+    Key(#[from] KeyRefusal),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -67,6 +69,7 @@ impl Refusal for TierError {
             Self::CorrectionZero => "supply_correction_zero",
             Self::CorrectionReason => "supply_correction_reason_missing",
             Self::CorrectionTooLow { .. } => "supply_correction_too_low",
+            Self::Key(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
         }
     }
@@ -76,6 +79,7 @@ impl Refusal for TierError {
             Self::NotFound => Kind::NotFound,
             Self::Stale => Kind::Stale,
             Self::CorrectionTooLow { .. } => Kind::Conflict,
+            Self::Key(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
             _ => Kind::Invalid,
         }
@@ -95,7 +99,7 @@ impl Refusal for TierError {
             Self::UnknownAsset | Self::InactiveAsset => "asset_id",
             Self::CorrectionZero | Self::CorrectionTooLow { .. } => "quantity",
             Self::CorrectionReason => "reason",
-            Self::NotFound | Self::Stale | Self::Store(_) => return None,
+            Self::NotFound | Self::Stale | Self::Key(_) | Self::Store(_) => return None,
         };
         Some(field.into())
     }
@@ -114,6 +118,8 @@ pub enum AssetError {
     #[error("the vault is 1 to 100 characters")]
     Vault,
     #[error(transparent)]
+    Key(#[from] KeyRefusal),
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -125,6 +131,7 @@ impl Refusal for AssetError {
             Self::Decimals => "chain_asset_decimals_invalid",
             Self::ProviderAsset => "chain_asset_provider_asset_invalid",
             Self::Vault => "chain_asset_vault_invalid",
+            Self::Key(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
         }
     }
@@ -132,6 +139,7 @@ impl Refusal for AssetError {
     fn kind(&self) -> Kind {
         match self {
             Self::Taken { .. } => Kind::Conflict,
+            Self::Key(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
             _ => Kind::Invalid,
         }
@@ -143,7 +151,7 @@ impl Refusal for AssetError {
             Self::Decimals => "decimals",
             Self::ProviderAsset => "provider_asset",
             Self::Vault => "vault",
-            Self::Store(_) => return None,
+            Self::Key(_) | Self::Store(_) => return None,
         };
         Some(field.into())
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use posx_kernel::{
-    Begin, ChainAssetId, Clock, Currency, EntryId, Event, IdentityId, Ids, Money, MovementId, SiteScope,
-    TierId, Timestamp, TokenAmount,
+    Begin, ChainAssetId, Clock, Currency, EntryId, Event, IdempotentCall, IdentityId, Ids, Made, Money,
+    MovementId, SiteScope, TierId, Timestamp, TokenAmount, made_before_in_tx, remember_in_tx,
 };
 use posx_ledger::{Account, Entry, EntryKind};
 use serde_json::json;
@@ -78,7 +78,12 @@ impl Tiers {
         self.ids.uuid(now)
     }
 
-    pub async fn create_asset(&self, scope: &SiteScope, wish: CreateAsset) -> Result<ChainAsset, AssetError> {
+    pub async fn create_asset(
+        &self,
+        scope: &SiteScope,
+        wish: CreateAsset,
+        call: Option<&IdempotentCall>,
+    ) -> Result<Made<ChainAssetId>, AssetError> {
         let now = self.clock.now();
         let symbol_ok = (1..=16).contains(&wish.symbol.len())
             && wish
@@ -104,14 +109,18 @@ impl Tiers {
             created_at: now,
         };
         let mut tx = self.db.begin(scope).await?;
+        if let Some(made) = made_before_in_tx::<_, _, AssetError>(tx.as_mut(), call).await? {
+            return Ok(made);
+        }
         if !tx.assets().insert(&asset).await? {
             return Err(AssetError::Taken {
                 chain: asset.chain.as_str(),
                 symbol: asset.symbol,
             });
         }
+        remember_in_tx(tx.as_mut(), call, &asset.id).await?;
         tx.commit().await?;
-        Ok(asset)
+        Ok(Made::now(asset.id))
     }
 
     /// Prices must be in `currency`, the site's own.
@@ -121,7 +130,8 @@ impl Tiers {
         currency: Currency,
         actor: IdentityId,
         wish: CreateTier,
-    ) -> Result<Tier, TierError> {
+        call: Option<&IdempotentCall>,
+    ) -> Result<Made<TierId>, TierError> {
         let now = self.clock.now();
         let terms = wish.terms;
         let tier = Tier {
@@ -148,6 +158,9 @@ impl Tiers {
         }
         let issued = self.issued(&tier, wish.supply, tier.id.as_uuid(), now)?;
         let mut tx = self.db.begin(scope).await?;
+        if let Some(made) = made_before_in_tx::<_, _, TierError>(tx.as_mut(), call).await? {
+            return Ok(made);
+        }
         match tx.assets().find(tier.asset).await? {
             None => return Err(TierError::UnknownAsset),
             Some(asset) if !asset.active => return Err(TierError::InactiveAsset),
@@ -158,8 +171,9 @@ impl Tiers {
             .await?;
         tx.ledger().post(&issued).await?;
         tx.outbox().append(happened("tier.created", &tier, now)).await?;
+        remember_in_tx(tx.as_mut(), call, &tier.id).await?;
         tx.commit().await?;
-        Ok(tier)
+        Ok(Made::now(tier.id))
     }
 
     /// `seen` is the version that the admin edited: another one stored is [`TierError::Stale`].
@@ -228,7 +242,8 @@ impl Tiers {
         scope: &SiteScope,
         actor: IdentityId,
         wish: CorrectSupply,
-    ) -> Result<(), TierError> {
+        call: Option<&IdempotentCall>,
+    ) -> Result<Made<MovementId>, TierError> {
         let now = self.clock.now();
         if wish.quantity == 0 {
             return Err(TierError::CorrectionZero);
@@ -242,6 +257,9 @@ impl Tiers {
         }
         let id = MovementId::from_uuid(self.id(now));
         let mut tx = self.db.begin(scope).await?;
+        if let Some(made) = made_before_in_tx::<_, _, TierError>(tx.as_mut(), call).await? {
+            return Ok(made);
+        }
         let tier = tx.tiers().find(wish.tier).await?.ok_or(TierError::NotFound)?;
         tx.ledger()
             .post(&self.issued(&tier, wish.quantity, id.as_uuid(), now)?)
@@ -249,6 +267,7 @@ impl Tiers {
         tx.outbox()
             .append(happened("tier.supply_corrected", &tier, now))
             .await?;
+        remember_in_tx(tx.as_mut(), call, &id).await?;
         let movement = StockMove {
             id,
             tier: tier.id,
@@ -269,7 +288,7 @@ impl Tiers {
             Err(StockRefusal::NoSuchTier | StockRefusal::BuyerLimit) => return Err(TierError::NotFound),
         }
         tx.commit().await?;
-        Ok(())
+        Ok(Made::now(id))
     }
 
     /// Tokens come into being, or leave, on the site's books.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posx_kernel::{
-    ChainAssetId, IdentityId, Money, MovementId, OrderId, Outbox, PartyId, SiteScope, StoreError, TierId,
-    Timestamp, TokenAmount,
+    ChainAssetId, IdempotentTx, IdentityId, Money, MovementId, OrderId, Outbox, PartyId, SiteScope,
+    StoreError, TierId, Timestamp, TokenAmount,
 };
 use posx_ledger::LedgerTx;
 use serde::Serialize;
@@ -92,7 +92,7 @@ pub trait StockRepository: Send {
 }
 
 /// A transaction in which tiers and their stock can be changed.
-pub trait TiersTx: LedgerTx {
+pub trait TiersTx: LedgerTx + IdempotentTx {
     fn assets(&mut self) -> &mut dyn AssetRepository;
     fn tiers(&mut self) -> &mut dyn TierRepository;
     fn stock(&mut self) -> &mut dyn StockRepository;

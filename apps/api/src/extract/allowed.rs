@@ -21,21 +21,16 @@ pub struct SiteMember {
 }
 
 impl SiteMember {
-    pub async fn find(
-        api: &ApiState,
-        context: &SiteContext,
-        caller: Caller,
-    ) -> Result<Option<Member>, ApiError> {
-        Ok(api.directory.member(context.site.id, caller.identity).await?)
-    }
-
-    async fn of(req: &HttpRequest, api: &ApiState) -> Result<Self, ApiError> {
+    pub(super) async fn of(req: &HttpRequest, api: &ApiState) -> Result<Self, ApiError> {
         let caller = Caller::of(req, api).await?;
         let context = SiteContext::of(req, api).await?;
-        let member = Self::find(api, &context, caller)
-            .await?
-            .ok_or(SiteError::NotAMember)?;
+        let member = api.directory.member(context.site.id, caller.identity).await?;
+        let member = member.ok_or(SiteError::NotAMember)?;
         Ok(Self { context, member })
+    }
+
+    pub(super) const fn context(&self) -> &SiteContext {
+        &self.context
     }
 
     pub const fn scope(&self) -> &SiteScope {

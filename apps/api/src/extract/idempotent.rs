@@ -1,9 +1,9 @@
 //! Requests that may be repeated: the Idempotency-Key header, and what makes two requests the same.
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use aws_lc_rs::digest::{Context, SHA256};
-use posx_kernel::{IdempotentCall, IdentityId, Timestamp};
+use posx_kernel::{IdempotentCall, IdentityId, Made, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -13,6 +13,15 @@ use crate::problem::{ApiError, EdgeError};
 pub const KEY_HEADER: &str = "idempotency-key";
 /// On an answer that was given before.
 pub const REPLAYED: (&str, &str) = ("idempotent-replayed", "true");
+
+/// The answer to a call that creates one thing, now or when it was sent before.
+pub fn created<Id>(made: &Made<Id>) -> HttpResponseBuilder {
+    let mut response = HttpResponse::Created();
+    if made.replayed {
+        response.insert_header(REPLAYED);
+    }
+    response
+}
 
 /// A JSON body under a key.
 #[derive(Debug)]

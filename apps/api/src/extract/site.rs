@@ -96,18 +96,17 @@ impl FromRequest for SignedIn {
     }
 }
 
-/// A route for everyone that shows more to some. A token that is sent must hold.
+/// A route for everyone that shows more to some. A token that is sent must hold and be a member's: another site's people
+/// look as everyone does, without one.
 #[derive(Debug)]
 pub struct Visitor {
     pub context: SiteContext,
-    member: Option<posx_tenancy::Member>,
+    member: Option<SiteMember>,
 }
 
 impl Visitor {
     pub fn may(&self, capability: Capability) -> bool {
-        self.member
-            .as_ref()
-            .is_some_and(|member| member.role.may(capability))
+        self.member.as_ref().is_some_and(|member| member.may(capability))
     }
 }
 
@@ -126,10 +125,11 @@ impl FromRequest for Visitor {
                     member: None,
                 });
             }
-            let caller = Caller::of(&req, api).await?;
-            let context = SiteContext::of(&req, api).await?;
-            let member = SiteMember::find(api, &context, caller).await?;
-            Ok(Self { context, member })
+            let member = SiteMember::of(&req, api).await?;
+            Ok(Self {
+                context: member.context().clone(),
+                member: Some(member),
+            })
         })
     }
 }

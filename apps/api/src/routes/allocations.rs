@@ -9,7 +9,9 @@ use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::page;
-use crate::extract::{Allowed, Guarded, Id, Json, PathId as _, Policy as _, Query, SiteMember, can};
+use crate::extract::{
+    Allowed, Guarded, Id, Idempotent, PathId as _, Policy as _, Query, SiteMember, can, created,
+};
 use crate::problem::ApiError;
 use crate::state::Api;
 
@@ -133,22 +135,28 @@ async fn get_batch(
     Ok(Answer(batch.ok_or_else(BatchId::not_found)?))
 }
 
-/// Queues pending allocations for sending: all of them, or none. An allocation goes into one batch, so repeating the request
-/// is refused and sends nothing twice.
+/// Queues pending allocations for sending: all of them, or none. An allocation goes into one batch.
 #[utoipa::path(tag = "allocations", operation_id = "create_allocation_batch", request_body = BatchBody,
+    params(("Idempotency-Key" = String, Header)),
     extensions(("x-capability" = json!(can::SendAllocations::names()))),
     responses((status = 201, body = BatchView), (status = 409, description = "One of them is not pending.")))]
 #[post("/api/v1/allocation-batches")]
 async fn create_batch(
     api: Api,
-    Guarded(staff, Json(body)): Guarded<Allowed<can::SendAllocations>, Json<BatchBody>>,
+    Guarded(staff, request): Guarded<Allowed<can::SendAllocations>, Idempotent<BatchBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let batch = api
+    let call = request.call(
+        staff.identity(),
+        "POST /api/v1/allocation-batches",
+        api.clock.now(),
+    );
+    let wished = &request.body.allocations;
+    let made = api
         .allocations
-        .create_batch(staff.scope(), staff.identity(), &body.allocations)
+        .create_batch(staff.scope(), staff.identity(), wished, Some(&call))
         .await?;
-    let view = api.allocation_queries.batch(staff.scope(), batch.id).await?;
-    Ok(HttpResponse::Created().json(view.ok_or_else(BatchId::not_found)?))
+    let view = api.allocation_queries.batch(staff.scope(), made.id).await?;
+    Ok(created(&made).json(view.ok_or_else(BatchId::not_found)?))
 }
 
 async fn show(

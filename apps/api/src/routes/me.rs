@@ -12,7 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::sites::SiteView;
 use super::{page, whole};
-use crate::extract::{Allowed, Guarded, Id, Json, Policy as _, Query, SignedIn, SiteMember, can};
+use crate::extract::{Allowed, Guarded, Id, Json, Policy as _, Query, SignedIn, can};
 use crate::problem::ApiError;
 use crate::state::Api;
 
@@ -113,7 +113,10 @@ struct Listing {
     responses((status = 200, body = MeView)))]
 #[get("/api/v1/me")]
 async fn get_me(api: Api, me: SignedIn) -> Result<Answer<MeView>, ApiError> {
-    let member = SiteMember::find(&api, &me.context, me.caller).await?;
+    let member = api
+        .directory
+        .member(me.context.site.id, me.caller.identity)
+        .await?;
     Ok(Answer(MeView {
         identity_id: me.caller.identity,
         site: SiteView::of(&me.context.site),

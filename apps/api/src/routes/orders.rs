@@ -5,9 +5,9 @@ mod body;
 use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
 use posx_commissions::OrderExplanation;
-use posx_kernel::{Begin as _, OrderId, Page, PartyId, StoredAnswer};
+use posx_kernel::{OrderId, Page, PartyId, StoredAnswer};
 use posx_orders::{OrderError, OrderFilter, OrderSummary, OrderView, PlaceOrder, Placed, QuoteView};
-use posx_tenancy::{Capability, ReferralClaim, ReferralCode, TenancyTx};
+use posx_tenancy::Capability;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::body::{CheckoutView, Listing, OrderBody, PlacedOrderView, PreviewBody, check_currency, wished};
@@ -60,7 +60,11 @@ async fn place(
     let call = request.call(buyer.identity(), "POST /api/v1/orders", api.clock.now());
     let body = request.body;
     check_currency(body.currency, buyer.site())?;
-    let (referral, referrer) = referrer(&api, &buyer, body.referral_code.as_deref()).await?;
+    let typed = body.referral_code.as_deref();
+    let (referral, referrer) = api
+        .tenancy
+        .referrer(buyer.scope(), buyer.site(), buyer.party(), typed)
+        .await?;
     let wish = PlaceOrder {
         site: buyer.site(),
         buyer: buyer.party(),
@@ -180,27 +184,4 @@ async fn show(
 ) -> Result<Answer<OrderView>, ApiError> {
     let order = api.order_queries.get(member.scope(), id, buyer).await?;
     Ok(Answer(order.ok_or(OrderError::NotFound)?))
-}
-
-/// Whom the typed code stands for. One's own is as good as unknown.
-async fn referrer(
-    api: &Api,
-    buyer: &SiteMember,
-    typed: Option<&str>,
-) -> Result<(ReferralClaim, Option<PartyId>), ApiError> {
-    let Some(typed) = typed else {
-        return Ok((ReferralClaim::NotGiven, None));
-    };
-    let Ok(code) = ReferralCode::parse(typed, &buyer.site().code) else {
-        return Ok((ReferralClaim::Unknown, None));
-    };
-    let mut tx: Box<dyn TenancyTx> = api.database.begin(buyer.scope()).await?;
-    let found = tx
-        .members()
-        .party_by_code(&code)
-        .await?
-        .filter(|party| *party != buyer.party());
-    Ok(found.map_or((ReferralClaim::Unknown, None), |party| {
-        (ReferralClaim::Accepted, Some(party))
-    }))
 }

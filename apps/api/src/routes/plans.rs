@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::whole;
-use crate::extract::{Allowed, Guarded, Id, Json, Policy as _, can};
+use crate::extract::{Allowed, Guarded, Id, Idempotent, Policy as _, can, created};
 use crate::problem::ApiError;
 use crate::state::Api;
 
@@ -37,23 +37,26 @@ async fn list(api: Api, staff: Allowed<can::SeePlans>) -> Result<Answer<Page<Pla
 
 /// Makes a plan, or the next version of one, not active yet.
 #[utoipa::path(tag = "commission-plans", operation_id = "create_commission_plan", request_body = PlanBody,
+    params(("Idempotency-Key" = String, Header)),
     extensions(("x-capability" = json!(can::ManagePlans::names()))),
     responses((status = 201, body = PlanView), (status = 409, description = "Someone else is versioning it.")))]
 #[post("/api/v1/commission-plans")]
 async fn create(
     api: Api,
-    Guarded(staff, Json(body)): Guarded<Allowed<can::ManagePlans>, Json<PlanBody>>,
+    Guarded(staff, request): Guarded<Allowed<can::ManagePlans>, Idempotent<PlanBody>>,
 ) -> Result<HttpResponse, ApiError> {
+    let call = request.call(staff.identity(), "POST /api/v1/commission-plans", api.clock.now());
+    let body = request.body;
     let wish = NewPlan {
         name: body.name,
         levels: body.levels,
         hold_days: body.hold_days,
     };
-    let plan = api
+    let made = api
         .commissions
-        .create_plan(staff.scope(), staff.site().currency, wish)
+        .create_plan(staff.scope(), staff.site().currency, wish, Some(&call))
         .await?;
-    Ok(HttpResponse::Created().json(view(&api, staff.scope(), plan.id).await?))
+    Ok(created(&made).json(view(&api, staff.scope(), made.id).await?))
 }
 
 /// Orders that are placed from now on freeze this version; placed ones keep theirs.

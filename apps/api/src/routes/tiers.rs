@@ -12,7 +12,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::body::{CorrectionBody, NewTierBody, TierBody};
 use super::whole;
-use crate::extract::{Allowed, Guarded, Id, IfMatch, Json, Policy as _, Visitor, can, etag};
+use crate::extract::{
+    Allowed, Guarded, Id, Idempotent, IfMatch, Json, Policy as _, Visitor, can, created, etag,
+};
 use crate::problem::ApiError;
 use crate::state::Api;
 
@@ -60,20 +62,22 @@ async fn get_tier(
 }
 
 #[utoipa::path(tag = "tiers", operation_id = "create_tier", request_body = NewTierBody,
+    params(("Idempotency-Key" = String, Header)),
     extensions(("x-capability" = json!(can::ManageTiers::names()))),
     responses((status = 201, body = TierView, headers(("ETag" = String), ("Location" = String)))))]
 #[post("/api/v1/tiers")]
 async fn create(
     api: Api,
-    Guarded(staff, Json(body)): Guarded<Allowed<can::ManageTiers>, Json<NewTierBody>>,
+    Guarded(staff, request): Guarded<Allowed<can::ManageTiers>, Idempotent<NewTierBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let wish = body.into_wish()?;
-    let tier = api
+    let call = request.call(staff.identity(), "POST /api/v1/tiers", api.clock.now());
+    let (wish, currency) = (request.body.into_wish()?, staff.site().currency);
+    let made = api
         .tiers
-        .create(staff.scope(), staff.site().currency, staff.identity(), wish)
+        .create(staff.scope(), currency, staff.identity(), wish, Some(&call))
         .await?;
-    let view = view(&api, staff.scope(), tier.id, true).await?;
-    Ok(HttpResponse::Created()
+    let view = view(&api, staff.scope(), made.id, true).await?;
+    Ok(created(&made)
         .insert_header(etag(view.version))
         .insert_header(("location", format!("/api/v1/tiers/{}", view.id)))
         .json(view))
@@ -131,25 +135,31 @@ async fn deactivate(
 
 /// Adds to or takes from the supply, with a reason. What is reserved or sold is never taken.
 #[utoipa::path(tag = "tiers", operation_id = "correct_tier_supply", request_body = CorrectionBody,
-    params(("id" = TierId, Path)), extensions(("x-capability" = json!(can::ManageTiers::names()))),
-    responses((status = 200, body = TierView), (status = 409, description = "Fewer are free.")))]
+    params(("id" = TierId, Path), ("Idempotency-Key" = String, Header)),
+    extensions(("x-capability" = json!(can::ManageTiers::names()))),
+    responses((status = 201, body = TierView), (status = 409, description = "Fewer are free.")))]
 #[post("/api/v1/tiers/{id}/supply-corrections")]
 async fn correct_supply(
     api: Api,
-    Guarded(staff, (Id(id), Json(body))): Guarded<
+    Guarded(staff, (Id(id), request)): Guarded<
         Allowed<can::ManageTiers>,
-        (Id<TierId>, Json<CorrectionBody>),
+        (Id<TierId>, Idempotent<CorrectionBody>),
     >,
 ) -> Result<HttpResponse, ApiError> {
+    let operation = "POST /api/v1/tiers/{id}/supply-corrections";
+    let call = request.call(staff.identity(), operation, api.clock.now());
+    let body = request.body;
     let wish = CorrectSupply {
         tier: id,
         quantity: body.quantity,
         reason: body.reason,
     };
-    api.tiers
-        .correct_supply(staff.scope(), staff.identity(), wish)
+    let made = api
+        .tiers
+        .correct_supply(staff.scope(), staff.identity(), wish, Some(&call))
         .await?;
-    show(&api, staff.scope(), id, true).await
+    let view = view(&api, staff.scope(), id, true).await?;
+    Ok(created(&made).insert_header(etag(view.version)).json(view))
 }
 
 async fn view(api: &Api, scope: &SiteScope, id: TierId, staff: bool) -> Result<TierView, ApiError> {

@@ -17,14 +17,28 @@ async fn a_wrong_order_gets_a_stable_code_and_the_field() {
         "name": "Hidden", "asset_id": objects.asset, "list_price": { "amount": "1", "currency": "USD" },
         "tokens_per_unit": "1", "supply": 10, "active": false,
     });
-    let create = Call::post("/api/v1/tiers").by(&objects.owner).at(&scene.site);
-    let hidden = create.json(&hidden).send(&app).await.expect(201).text("/id");
+    let create = |key| {
+        Call::post("/api/v1/tiers")
+            .by(&objects.owner)
+            .at(&scene.site)
+            .key(key)
+    };
+    let hidden = create("hidden")
+        .json(&hidden)
+        .send(&app)
+        .await
+        .expect(201)
+        .text("/id");
     let rare = json!({
         "name": "Rare", "asset_id": objects.asset, "list_price": { "amount": "1", "currency": "USD" },
         "tokens_per_unit": "1", "supply": 2,
     });
-    let create = Call::post("/api/v1/tiers").by(&objects.owner).at(&scene.site);
-    let rare = create.json(&rare).send(&app).await.expect(201).text("/id");
+    let rare = create("rare")
+        .json(&rare)
+        .send(&app)
+        .await
+        .expect(201)
+        .text("/id");
 
     let line = |tier: &str, quantity: Value| json!({ "lines": [{ "tier_id": tier, "quantity": quantity }] });
     let gold = &objects.tier;
@@ -200,6 +214,7 @@ async fn money_is_never_a_float_and_prices_are_the_sites() {
         let answer = Call::post("/api/v1/tiers")
             .by(&objects.owner)
             .at(&scene.site)
+            .key("bad")
             .json(&body)
             .send(&app)
             .await;
@@ -216,6 +231,7 @@ async fn money_is_never_a_float_and_prices_are_the_sites() {
     let answer = Call::post("/api/v1/tiers")
         .by(&objects.owner)
         .at(&scene.site)
+        .key("bad")
         .json(&body)
         .send(&app)
         .await;
@@ -275,6 +291,60 @@ async fn a_key_means_one_request() {
         .send(&app)
         .await
         .refused(400, "idempotency_key_missing");
+}
+
+#[actix_web::test]
+async fn p10_what_staff_make_under_a_key_is_made_once() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    let supply = format!("/api/v1/tiers/{}/supply-corrections", objects.tier);
+    let zero = json!({ "amount": "0", "currency": "USD" });
+    let plan = |days: u8| {
+        json!({ "name": "Twice", "hold_days": days,
+            "levels": [{ "level": 1, "rate": "0.1", "minimum_sales": zero }] })
+    };
+    let tier = |name: &str| {
+        json!({ "name": name, "asset_id": objects.asset, "list_price": { "amount": "1", "currency": "USD" },
+            "tokens_per_unit": "1", "supply": 10 })
+    };
+    let asset = |symbol: &str| json!({ "chain": "POLYGON", "symbol": symbol, "decimals": 6, "provider_asset": "A", "vault": "0" });
+    let correction = |quantity: i64| json!({ "quantity": quantity, "reason": "A second issue" });
+    for (path, body, other) in [
+        ("/api/v1/tiers", tier("Once"), tier("Other")),
+        ("/api/v1/chain-assets", asset("ONCE"), asset("OTHER")),
+        ("/api/v1/commission-plans", plan(1), plan(2)),
+        (&supply, correction(5), correction(6)),
+    ] {
+        let post = || Call::post(path).by(&objects.owner).at(&scene.site);
+        post()
+            .json(&body)
+            .send(&app)
+            .await
+            .refused(400, "idempotency_key_missing");
+        let first = post().key("once").json(&body).send(&app).await.expect(201);
+        let again = post().key("once").json(&body).send(&app).await.expect(201);
+        assert_eq!(first.json, again.json, "{path}");
+        assert_eq!(
+            (
+                first.header("idempotent-replayed"),
+                again.header("idempotent-replayed")
+            ),
+            ("", "true"),
+            "{path}"
+        );
+        post()
+            .key("once")
+            .json(&other)
+            .send(&app)
+            .await
+            .refused(422, "idempotency_key_reused");
+    }
+    let tier = Call::get(&format!("/api/v1/tiers/{}", objects.tier))
+        .by(&objects.owner)
+        .at(&scene.site);
+    let tier = tier.send(&app).await.expect(200);
+    assert_eq!(tier.json["stock"]["supply"], 1005, "{}", tier.json);
 }
 
 #[actix_web::test]

@@ -172,6 +172,8 @@ async fn without_the_right_nothing_is_done() {
     let app = api(&scene).await;
     let objects = furnish(&scene, &app, &scene.site).await;
     let (stranger, cashier) = (scene.stranger(), scene.member(&scene.site, Role::Cashier).await);
+    let strangers_tiers = Call::get("/api/v1/tiers").at(&scene.site).by(&stranger);
+    strangers_tiers.send(&app).await.refused(403, "not_a_member");
     for operation in operations()
         .iter()
         .filter(|operation| operation.needs_capability())
@@ -210,8 +212,8 @@ async fn p01_another_sites_object_is_not_found() {
                 .await
                 .expect(200);
         }
-        // Another site's staff do not become ours by naming us.
-        if operation.needs_capability() {
+        // Another site's staff do not become ours by naming us, not even to look at what everyone sees.
+        if operation.needs_capability() || operation.access == "public" {
             operation
                 .call(&theirs)
                 .at(&scene.other)

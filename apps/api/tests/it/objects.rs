@@ -137,7 +137,10 @@ where
             .text("/items/0/id")
     };
     let (commission, allocation) = (of_order("commissions").await, of_order("allocations").await);
-    let batch = Call::post("/api/v1/allocation-batches").by(&owner).at(site);
+    let batch = Call::post("/api/v1/allocation-batches")
+        .by(&owner)
+        .at(site)
+        .key("batch");
     let batch = batch
         .json(&json!({ "allocations": [allocation] }))
         .send(app)
@@ -169,7 +172,7 @@ where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody,
 {
-    let staff = |path: &str, body: Value| Call::post(path).by(owner).at(site).json(&body);
+    let staff = |path: &str, body: Value| Call::post(path).by(owner).at(site).key("offer").json(&body);
     let asset =
         json!({ "chain": "ETH", "symbol": "TOK", "decimals": 6, "provider_asset": "TOK_ETH", "vault": "7" });
     let asset = staff("/api/v1/chain-assets", asset)

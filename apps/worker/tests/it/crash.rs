@@ -184,7 +184,7 @@ async fn property_24_a_transfer_whose_worker_was_killed_is_sent_once() {
     let (allocation, admin) = (world.allocation().await, world.admin().await);
     let allocations = &world.services.allocations;
     allocations
-        .create_batch(&world.scope, admin, &[allocation])
+        .create_batch(&world.scope, admin, &[allocation], None)
         .await
         .unwrap();
     // The custodian takes the transfer while its sender is dead already.

@@ -2,10 +2,10 @@
 
 use chrono::TimeDelta;
 use posx_allocations::{AllocationFilter, StateName};
-use posx_kernel::{AllocationId, IdempotentCall, Money, PageRequest, StoredAnswer, TokenAmount};
+use posx_kernel::{AllocationId, IdempotentCall, Money, PageRequest, StoredAnswer, TierId, TokenAmount};
 use posx_orders::{Checkout, Lifecycle, Order, OrderFilter, PaymentStatus, PlaceOrder, Placed, WishedLine};
 use posx_tenancy::Member;
-use posx_tiers::{Chain, CreateAsset, CreateTier, EditTier, Tier};
+use posx_tiers::{Chain, CreateAsset, CreateTier, EditTier};
 use posx_worker::{Tick, drain_site, tick_site};
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::world::World;
 const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
 impl World {
-    async fn tier(&self) -> Tier {
+    async fn tier(&self) -> TierId {
         let tiers = &self.services.tiers;
         let asset = CreateAsset {
             chain: Chain::Polygon,
@@ -24,7 +24,7 @@ impl World {
             provider_asset: "PSX_POLYGON".into(),
             vault: "0".into(),
         };
-        let asset = tiers.create_asset(&self.scope, asset).await.unwrap();
+        let asset = tiers.create_asset(&self.scope, asset, None).await.unwrap();
         let wish = CreateTier {
             terms: EditTier {
                 name: "Seed".into(),
@@ -43,19 +43,17 @@ impl World {
         };
         let admin = self.admin().await;
         tiers
-            .create(&self.scope, self.site.currency, admin, wish)
+            .create(&self.scope, self.site.currency, admin, wish, None)
             .await
             .unwrap()
+            .id
     }
 
-    async fn order(&self, buyer: &Member, tier: &Tier) -> Order {
+    async fn order(&self, buyer: &Member, tier: TierId) -> Order {
         let wish = PlaceOrder {
             site: &self.site,
             buyer: buyer.party,
-            lines: vec![WishedLine {
-                tier: tier.id,
-                quantity: 2,
-            }],
+            lines: vec![WishedLine { tier, quantity: 2 }],
             wallet_address: Some(ADDRESS.into()),
             referrer: None,
             call: None,
@@ -94,7 +92,7 @@ impl World {
     /// A paid order's one allocation, pending.
     pub async fn allocation(&self) -> AllocationId {
         let (tier, buyer) = (self.tier().await, self.joins("carol", None).await);
-        let order = self.order(&buyer, &tier).await;
+        let order = self.order(&buyer, tier).await;
         let checkout = self.checkout(&order).await;
         self.gateway.pays(&checkout.intent, order.total);
         self.services
@@ -122,7 +120,7 @@ impl World {
 async fn a_paid_order_is_shared_allocated_and_delivered_by_jobs() {
     let world = World::shared().await;
     let (tier, buyer) = (world.tier().await, world.joins("carol", None).await);
-    let order = world.order(&buyer, &tier).await;
+    let order = world.order(&buyer, tier).await;
     let checkout = world.checkout(&order).await;
     world.gateway.pays(&checkout.intent, order.total);
     world.owns("stripe", &checkout.intent.0).await;
@@ -165,7 +163,7 @@ async fn a_paid_order_is_shared_allocated_and_delivered_by_jobs() {
     let admin = world.admin().await;
     services
         .allocations
-        .create_batch(&world.scope, admin, &[pending[0].id])
+        .create_batch(&world.scope, admin, &[pending[0].id], None)
         .await
         .unwrap();
     world.all_done().await;
@@ -193,7 +191,7 @@ async fn a_paid_order_is_shared_allocated_and_delivered_by_jobs() {
 async fn an_order_that_nobody_pays_expires_with_a_tick_after_its_time() {
     let world = World::shared().await;
     let (tier, buyer) = (world.tier().await, world.joins("dave", None).await);
-    let order = world.order(&buyer, &tier).await;
+    let order = world.order(&buyer, tier).await;
     let lifecycle = || async {
         let filter = OrderFilter::default();
         let page = world

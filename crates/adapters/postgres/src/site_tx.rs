@@ -1,7 +1,7 @@
 //! The open transaction of one site. It lends every repository.
 
 use async_trait::async_trait;
-use posx_kernel::{Begin, Idempotency, Outbox, SiteId, SiteScope, StoreError, Transaction};
+use posx_kernel::{Begin, Idempotency, IdempotentTx, Outbox, SiteId, SiteScope, StoreError, Transaction};
 use posx_ledger::{LedgerRepository, LedgerTx};
 use posx_orders::{AttemptRepository, OrderRepository, OrdersTx, RefundRepository, WalletRepository};
 use posx_tenancy::{MemberRepository, ReferralRepository, TenancyTx};
@@ -74,6 +74,12 @@ impl TiersTx for SiteTx {
     }
 }
 
+impl IdempotentTx for SiteTx {
+    fn idempotency(&mut self) -> &mut dyn Idempotency {
+        self
+    }
+}
+
 impl OrdersTx for SiteTx {
     fn referrals(&mut self) -> &mut dyn ReferralRepository {
         self
@@ -88,9 +94,6 @@ impl OrdersTx for SiteTx {
         self
     }
     fn wallets(&mut self) -> &mut dyn WalletRepository {
-        self
-    }
-    fn idempotency(&mut self) -> &mut dyn Idempotency {
         self
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use posx_kernel::{AllocationId, Begin, IdentityId, ManualClock, OrderId, SeededIds, SiteScope, Timestamp};
+use posx_kernel::{
+    AllocationId, Begin, IdempotentCall, IdentityId, ManualClock, OrderId, SeededIds, SiteScope, Timestamp,
+};
 
 use super::{Answer, FakeCustody};
 use crate::{
@@ -111,7 +113,9 @@ impl Stage<'_> {
 
     async fn a_batch_is_all_or_nothing(&self, made: &[AllocationId]) {
         let (service, given) = (&self.service, self.given);
-        let foreign = service.create_batch(&given.elsewhere, given.actor, made).await;
+        let foreign = service
+            .create_batch(&given.elsewhere, given.actor, made, None)
+            .await;
         assert!(
             matches!(foreign, Err(BatchError::NotFound { at: 0 })),
             "{foreign:?}"
@@ -127,12 +131,24 @@ impl Stage<'_> {
             None,
             "a dropped transaction leaves nothing"
         );
-        let batch = service
-            .create_batch(&given.scope, given.actor, made)
-            .await
-            .expect("a batch");
-        assert_eq!(self.read(made[1]).await.batch, Some(batch.id));
-        let again = service.create_batch(&given.scope, given.actor, made).await;
+        let call = IdempotentCall {
+            actor: given.actor.to_string(),
+            operation: "POST /api/v1/allocation-batches",
+            key: "p10".to_owned(),
+            fingerprint: [1; 32],
+            at: given.now,
+        };
+        let mut batches = Vec::new();
+        for _ in 0..2 {
+            let batch = service
+                .create_batch(&given.scope, given.actor, made, Some(&call))
+                .await;
+            batches.push(batch.expect("a batch"));
+        }
+        assert_eq!(self.read(made[1]).await.batch, Some(batches[0].id));
+        let again = (batches[1].id, batches[1].replayed);
+        assert_eq!(again, (batches[0].id, true), "p10");
+        let again = service.create_batch(&given.scope, given.actor, made, None).await;
         assert!(
             matches!(again, Err(BatchError::NotQueueable { at: 0, .. })),
             "{again:?}"

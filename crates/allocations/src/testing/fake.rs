@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use posx_kernel::{
-    AllocationId, BatchId, Begin, ChainAssetId, Event, OrderId, Outbox, SiteId, SiteScope, StoreError,
-    StoreFault, Timestamp, Transaction,
+    AllocationId, BatchId, Begin, ChainAssetId, Event, Idempotency, IdempotentTx, OrderId, Outbox,
+    RememberedAnswers, SiteId, SiteScope, StoreError, StoreFault, Timestamp, Transaction,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
 
@@ -32,6 +32,7 @@ pub struct World {
     pub external_ids: BTreeSet<(String, String)>,
     pub entries: Vec<Entry>,
     pub events: Vec<Event>,
+    pub answers: RememberedAnswers,
     commits: u64,
 }
 
@@ -93,6 +94,12 @@ impl Transaction for FakeTx {
 impl LedgerTx for FakeTx {
     fn ledger(&mut self) -> &mut dyn LedgerRepository {
         self
+    }
+}
+
+impl IdempotentTx for FakeTx {
+    fn idempotency(&mut self) -> &mut dyn Idempotency {
+        &mut self.world.answers
     }
 }
 

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use posx_kernel::{Begin, Currency, ManualClock, OrderId, PartyId, PlanId, SeededIds, SiteScope, Timestamp};
+use posx_kernel::{
+    Begin, Currency, IdempotentCall, KeyRefusal, ManualClock, OrderId, PartyId, PlanId, SeededIds, SiteScope,
+    Timestamp,
+};
 
 use crate::{
-    AccrualError, Accrued, Activated, Commission, Commissions, CommissionsTx, NewPlan, PlanLevel,
+    AccrualError, Accrued, Activated, Commission, Commissions, CommissionsTx, NewPlan, PlanError, PlanLevel,
     PlanRepository, testing::level,
 };
 
@@ -169,15 +172,37 @@ async fn one_plan_is_active(service: &Commissions, db: &dyn Begin<dyn Commission
         levels,
         hold_days: 14,
     };
-    let first = service
-        .create_plan(&given.scope, usd, wish(vec![level(1, "0.1", 0)]))
+    let made = async |levels: Vec<PlanLevel>, call: Option<&IdempotentCall>| {
+        service.create_plan(&given.scope, usd, wish(levels), call).await
+    };
+    let call = IdempotentCall {
+        actor: "idn_1".to_owned(),
+        operation: "POST /api/v1/commission-plans",
+        key: "autumn".to_owned(),
+        fingerprint: [1; 32],
+        at: given.paid_at,
+    };
+    let first = made(vec![level(1, "0.1", 0)], Some(&call))
         .await
         .expect("version 1");
-    let second = service
-        .create_plan(&given.scope, usd, wish(vec![level(1, "0.05", 7)]))
+    let again = made(vec![level(1, "0.1", 0)], Some(&call))
         .await
-        .expect("version 2");
-    assert_eq!((first.version, second.version), (1, 2));
+        .expect("the same");
+    assert_eq!(
+        (again.id, first.replayed, again.replayed),
+        (first.id, false, true),
+        "p10"
+    );
+    let other = IdempotentCall {
+        fingerprint: [2; 32],
+        ..call
+    };
+    let refused = made(vec![level(1, "0.2", 0)], Some(&other)).await;
+    assert!(
+        matches!(refused, Err(PlanError::Key(KeyRefusal::Reused))),
+        "{refused:?}"
+    );
+    let second = made(vec![level(1, "0.05", 7)], None).await.expect("version 2");
     for id in [first.id, second.id] {
         assert_eq!(
             service.activate_plan(&given.scope, id).await.expect("activated"),
@@ -192,19 +217,16 @@ async fn one_plan_is_active(service: &Commissions, db: &dyn Begin<dyn Commission
     let mut tx = begin(db, &given.scope).await;
     let plans: &mut dyn PlanRepository = tx.plans();
     let active = plans.active().await.expect("read").expect("an active plan");
-    assert_eq!(
-        (active.id, &active.levels, active.hold_days),
-        (second.id, &second.levels, second.hold_days)
+    assert_eq!(active.id, second.id);
+    let first = plans.find(first.id).await.expect("read").expect("the first");
+    let found = (
+        first.version,
+        active.version,
+        first.active,
+        active.hold_days.days(),
     );
-    assert!(
-        !plans
-            .find(first.id)
-            .await
-            .expect("read")
-            .expect("the first")
-            .active
-    );
-    assert!(!plans.insert(&second).await.expect("a value, not an error"));
+    assert_eq!(found, (1, 2, false, 14));
+    assert!(!plans.insert(&active).await.expect("a value, not an error"));
     let unknown = plans
         .find(PlanId::from_uuid(uuid::Uuid::from_u128(404)))
         .await

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Begin, CommissionId, Currency, Event, Money, OrderId, Outbox, PartyId, PlanId, SiteId, SiteScope,
-    StoreError, StoreFault, Timestamp, Transaction,
+    Begin, CommissionId, Currency, Event, Idempotency, IdempotentTx, Money, OrderId, Outbox, PartyId, PlanId,
+    RememberedAnswers, SiteId, SiteScope, StoreError, StoreFault, Timestamp, Transaction,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
 use posx_tenancy::ReferralTree;
@@ -28,6 +28,7 @@ pub struct World {
     pub commissions: BTreeMap<CommissionId, Commission>,
     pub entries: Vec<Entry>,
     pub events: Vec<Event>,
+    pub answers: RememberedAnswers,
     commits: u64,
 }
 
@@ -96,6 +97,12 @@ impl Transaction for FakeTx {
 impl LedgerTx for FakeTx {
     fn ledger(&mut self) -> &mut dyn LedgerRepository {
         self
+    }
+}
+
+impl IdempotentTx for FakeTx {
+    fn idempotency(&mut self) -> &mut dyn Idempotency {
+        &mut self.world.answers
     }
 }
 

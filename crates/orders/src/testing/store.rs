@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Begin, ChainAssetId, Claim, Event, Idempotency, IdempotentCall, IdentityId, MovementId, OrderId, Outbox,
-    Page, PageRequest, PartyId, PaymentAttemptId, RefundId, SiteScope, StoreError, StoredAnswer, TierId,
-    Timestamp, Transaction,
+    Begin, ChainAssetId, Claim, Event, Idempotency, IdempotentCall, IdempotentTx, IdentityId, MovementId,
+    OrderId, Outbox, Page, PageRequest, PartyId, PaymentAttemptId, RefundId, RememberedAnswers, SiteScope,
+    StoreError, TierId, Timestamp, Transaction,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
 use posx_tenancy::{FirstPayment, ReferralRepository};
@@ -23,8 +23,6 @@ use crate::{
     OrderRepository, OrderSummary, OrderView, OrdersTx, PlacingFacts, Refund, RefundRepository, TierFacts,
     Wallet, WalletAddress, WalletRepository,
 };
-
-type Key = (String, &'static str, String);
 
 /// What one site's tables hold.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +40,7 @@ pub struct State {
     pub referrals: BTreeMap<PartyId, (PartyId, Timestamp)>,
     pub entries: Vec<Entry>,
     pub events: Vec<Event>,
-    pub answers: BTreeMap<Key, ([u8; 32], StoredAnswer)>,
+    pub answers: RememberedAnswers,
     pub plan_snapshot: Option<serde_json::Value>,
 }
 
@@ -108,6 +106,12 @@ impl LedgerTx for FakeTx {
     }
 }
 
+impl IdempotentTx for FakeTx {
+    fn idempotency(&mut self) -> &mut dyn Idempotency {
+        &mut self.work.answers
+    }
+}
+
 impl TiersTx for FakeTx {
     fn assets(&mut self) -> &mut dyn AssetRepository {
         self
@@ -137,9 +141,6 @@ impl OrdersTx for FakeTx {
         self
     }
     fn referrals(&mut self) -> &mut dyn ReferralRepository {
-        self
-    }
-    fn idempotency(&mut self) -> &mut dyn Idempotency {
         self
     }
 }
@@ -280,24 +281,6 @@ impl StockRepository for FakeTx {
     }
 }
 
-#[async_trait]
-impl Idempotency for FakeTx {
-    async fn claim(&mut self, call: &IdempotentCall) -> Result<Claim, StoreError> {
-        let key = (call.actor.clone(), call.operation, call.key.clone());
-        Ok(match self.work.answers.get(&key) {
-            None => Claim::New,
-            Some((fingerprint, answer)) if *fingerprint == call.fingerprint => Claim::Replay(answer.clone()),
-            Some(_) => Claim::Mismatch,
-        })
-    }
-
-    async fn store(&mut self, call: &IdempotentCall, answer: &StoredAnswer) -> Result<(), StoreError> {
-        let key = (call.actor.clone(), call.operation, call.key.clone());
-        self.work.answers.insert(key, (call.fingerprint, answer.clone()));
-        Ok(())
-    }
-}
-
 impl State {
     fn facts(&self, buyer: PartyId, tiers: &[TierId]) -> PlacingFacts {
         let tier = |id: &TierId| {
@@ -330,7 +313,7 @@ impl OrderRepository for FakeTx {
         tiers: &[TierId],
     ) -> Result<(Claim, PlacingFacts), StoreError> {
         let claim = match call {
-            Some(call) => self.claim(call).await?,
+            Some(call) => self.work.answers.claim(call).await?,
             None => Claim::New,
         };
         Ok((claim, self.work.facts(buyer, tiers)))
@@ -343,7 +326,7 @@ impl OrderRepository for FakeTx {
             self.post(entry).await?;
         }
         if let Some((call, answer)) = new.answer {
-            self.store(call, answer).await?;
+            self.work.answers.store(call, answer).await?;
         }
         Ok(())
     }

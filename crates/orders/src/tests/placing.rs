@@ -1,4 +1,4 @@
-use posx_kernel::{Currency, Money, Refusal, TierId, TokenAmount};
+use posx_kernel::{Currency, KeyRefusal, Money, Refusal, TierId, TokenAmount};
 use proptest::prelude::*;
 
 use super::world::{ADDRESS, World, noon};
@@ -25,7 +25,7 @@ async fn p10_the_same_key_and_body_give_one_order_and_the_same_answer() {
         Placed::New { .. } => panic!("a second order"),
     }
     let other_body = world.place_with(buyer, 3, Some(World::call("k", 2))).await;
-    assert!(matches!(other_body, Err(OrderError::KeyReused)));
+    assert!(matches!(other_body, Err(OrderError::Key(KeyRefusal::Reused))));
     assert_eq!(world.store.read(|state| state.orders.len()).await, 1);
     world.check_books().await;
 }

@@ -7,7 +7,7 @@ use posx_tiers::{AssetView, Chain, CreateAsset};
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::extract::{Allowed, Guarded, Json, Policy as _, can};
+use crate::extract::{Allowed, Guarded, Idempotent, Policy as _, can, created};
 use crate::problem::ApiError;
 use crate::routes::whole;
 use crate::state::Api;
@@ -38,13 +38,16 @@ async fn list(api: Api, staff: Allowed<can::SeeAssets>) -> Result<Answer<Page<As
 }
 
 #[utoipa::path(tag = "chain-assets", operation_id = "create_chain_asset", request_body = AssetBody,
+    params(("Idempotency-Key" = String, Header)),
     extensions(("x-capability" = json!(can::ManageAssets::names()))),
     responses((status = 201, body = AssetView), (status = 409, description = "The site has it already.")))]
 #[post("/api/v1/chain-assets")]
 async fn create(
     api: Api,
-    Guarded(staff, Json(body)): Guarded<Allowed<can::ManageAssets>, Json<AssetBody>>,
+    Guarded(staff, request): Guarded<Allowed<can::ManageAssets>, Idempotent<AssetBody>>,
 ) -> Result<HttpResponse, ApiError> {
+    let call = request.call(staff.identity(), "POST /api/v1/chain-assets", api.clock.now());
+    let body = request.body;
     let wish = CreateAsset {
         chain: body.chain,
         symbol: body.symbol,
@@ -52,8 +55,8 @@ async fn create(
         provider_asset: body.provider_asset,
         vault: body.vault,
     };
-    let made = api.tiers.create_asset(staff.scope(), wish).await?;
+    let made = api.tiers.create_asset(staff.scope(), wish, Some(&call)).await?;
     let view = api.tier_queries.asset(staff.scope(), made.id).await?;
     let view = view.ok_or_else(|| StoreError::broken("an asset that was made is gone"))?;
-    Ok(HttpResponse::Created().json(view))
+    Ok(created(&made).json(view))
 }

@@ -88,7 +88,12 @@ async fn pending(story: &mut Story<'_>, shop: &Shop, sale: &Sale) -> Result<Vec<
 async fn batch(story: &Story<'_>, shop: &Shop, allocations: &[Allocation]) -> Result<(), StoryError> {
     let ids: Vec<_> = allocations.iter().map(|one| one.id).collect();
     let request = story.set.client.post(&shop.admin, "/api/v1/allocation-batches");
-    let made = request.json(&json!({ "allocations": ids })).send().await?;
+    let key = format!("batch-{}", story.run);
+    let made = request
+        .key(&key)
+        .json(&json!({ "allocations": ids }))
+        .send()
+        .await?;
     let made: Batch = made.expect(201)?;
     ui::note(&format!(
         "{} puts {} allocations in batch {}",

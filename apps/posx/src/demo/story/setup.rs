@@ -87,6 +87,7 @@ async fn asset(story: &Story<'_>, admin: &Person, script: &Script) -> Result<Ass
         .set
         .client
         .post(admin, path)
+        .key(&format!("asset-{}", story.run))
         .json(&wish)
         .send()
         .await?
@@ -127,6 +128,7 @@ async fn create(story: &Story<'_>, admin: &Person, wish: &Value) -> Result<Tier,
         .set
         .client
         .post(admin, "/api/v1/tiers")
+        .key(&format!("tier-{}", wish["name"]).replace(' ', "-"))
         .json(wish)
         .send()
         .await?;
@@ -140,6 +142,7 @@ async fn plan(story: &Story<'_>, admin: &Person, script: &Script) -> Result<Plan
     let client = &story.set.client;
     let made: Plan = client
         .post(admin, "/api/v1/commission-plans")
+        .key(&format!("plan-{}", story.run))
         .json(&wish)
         .send()
         .await?

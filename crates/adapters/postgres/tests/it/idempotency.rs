@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use posx_kernel::{Begin, Claim, PageRequest, StoredAnswer};
+use posx_kernel::{Begin, Claim, KeyRefusal, PageRequest, StoredAnswer};
 use posx_orders::{OrderError, OrderFilter, OrderQueries as _, OrdersTx, Placed};
 use tokio::task::JoinSet;
 
@@ -35,7 +35,7 @@ async fn p10_twenty_at_once_with_one_key_make_one_order_and_hear_one_answer() {
         match outcome {
             Ok(Placed::New { answer, .. }) => made.push(answer),
             Ok(Placed::Replayed(answer)) => replayed.push(answer),
-            Err(OrderError::KeyInProgress) => busy += 1,
+            Err(OrderError::Key(KeyRefusal::InProgress)) => busy += 1,
             Err(error) => panic!("{error:?}"),
         }
     }
@@ -48,7 +48,7 @@ async fn p10_twenty_at_once_with_one_key_make_one_order_and_hear_one_answer() {
         .expect("a replay");
     assert!(matches!(late, Placed::Replayed(answer) if answer == made[0]));
     let other_body = world.place_with(&buyer, tier, 2, Some(World::call("k", 2))).await;
-    assert!(matches!(other_body, Err(OrderError::KeyReused)));
+    assert!(matches!(other_body, Err(OrderError::Key(KeyRefusal::Reused))));
     assert_eq!(orders(&world).await, 1);
 }
 

@@ -311,11 +311,11 @@ async fn p06_two_sites_hold_the_same_symbol_wallet_plan_and_key() {
     };
     elsewhere
         .tiers
-        .create_asset(&elsewhere.scope, wish.clone())
+        .create_asset(&elsewhere.scope, wish.clone(), None)
         .await
         .expect("another site may");
     assert!(
-        here.tiers.create_asset(&here.scope, wish).await.is_err(),
+        here.tiers.create_asset(&here.scope, wish, None).await.is_err(),
         "the same site may not"
     );
 }

@@ -166,7 +166,7 @@ async fn p09_a_correction_never_takes_what_is_reserved_or_sold() {
             quantity,
             reason: "counted again".to_owned(),
         };
-        world.tiers.correct_supply(&world.scope, world.actor, wish)
+        world.tiers.correct_supply(&world.scope, world.actor, wish, None)
     };
     assert!(correct(-4).await.is_err());
     correct(-3).await.expect("down to what is reserved");

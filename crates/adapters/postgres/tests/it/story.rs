@@ -51,7 +51,7 @@ impl World {
             panic!("{made:?}")
         };
         self.allocations
-            .create_batch(&self.scope, self.actor, &ids)
+            .create_batch(&self.scope, self.actor, &ids, None)
             .await
             .expect("a batch");
     }

@@ -160,7 +160,7 @@ impl World {
         };
         let asset = self
             .tiers
-            .create_asset(&self.scope, asset)
+            .create_asset(&self.scope, asset, None)
             .await
             .expect("an asset");
         let wish = CreateTier {
@@ -175,7 +175,7 @@ impl World {
         };
         let tier = self
             .tiers
-            .create(&self.scope, self.site.currency, self.actor, wish)
+            .create(&self.scope, self.site.currency, self.actor, wish, None)
             .await;
         tier.expect("a tier").id
     }
@@ -190,7 +190,7 @@ impl World {
         };
         let plan = self
             .commissions
-            .create_plan(&self.scope, self.site.currency, wish)
+            .create_plan(&self.scope, self.site.currency, wish, None)
             .await
             .expect("a plan");
         self.commissions
