@@ -7,10 +7,10 @@ use posx_postgres::MigrateError;
 use posx_runtime::{SettingsError, StartError, TelemetryError};
 use posx_tenancy::PlatformError;
 
-use crate::database_url::UrlError;
 use crate::demo::DemoError;
 use crate::servers::ServersError;
 use crate::token::TokenError;
+use posx_postgres::database_url::UrlError;
 
 /// What the exit status says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

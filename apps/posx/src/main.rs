@@ -8,7 +8,6 @@
 
 mod audit;
 mod cli;
-mod database_url;
 mod demo;
 mod doctor;
 mod failure;

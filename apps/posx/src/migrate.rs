@@ -1,11 +1,10 @@
 //! `posx migrate`: roles and database if a superuser is given, then schema and queue.
 
-use posx_postgres::Passwords;
+use posx_postgres::{Passwords, database_url};
 use posx_runtime::DatabaseSettings;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::MigrateArguments;
-use crate::database_url;
 use crate::failure::{CommandError, Outcome};
 use crate::ui;
 

@@ -1,10 +1,12 @@
-//! One private PostgreSQL for a whole test run, migrated once.
+//! One PostgreSQL for a whole test run, migrated: a private one, or the one that is configured.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use posx_pgcluster::{Cluster, Durability, Options};
-use posx_postgres::{Passwords, bootstrap, migrate, schema_fingerprint};
+use posx_postgres::database_url::{self, UrlError, as_role, in_database};
+use posx_postgres::{MigrateError, Passwords, bootstrap, migrate, schema_fingerprint};
 
 /// Addresses of the migrated database, one for each role.
 #[derive(Debug, Clone)]
@@ -15,8 +17,6 @@ pub struct TestDatabase {
     pub app_url: String,
     pub jobs_url: String,
     pub platform_url: String,
-    /// Where psql and pgbench are.
-    pub bindir: PathBuf,
 }
 
 /// The run's database; the first caller of the run starts the server and migrates. It ends with the last test process.
@@ -33,7 +33,22 @@ pub fn database() -> &'static TestDatabase {
     })
 }
 
+/// Names a server for the run by its superuser's URL, instead of a private one. The roles of POSX get new passwords there,
+/// and the database `posx_test_…` stays.
+const CONFIGURED: &str = "POSX_TEST_DATABASE_URL";
+
 fn start() -> TestDatabase {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test world has no settings but this one"
+    )]
+    let configured = std::env::var(CONFIGURED).ok();
+    if let Some(url) = configured {
+        // Safe to run again: each process of the run does, and they wait for each other.
+        let database = TestDatabase::on(&url).unwrap_or_else(|error| panic!("{CONFIGURED}: {error}"));
+        migrated(&url, &database).unwrap_or_else(|error| panic!("{CONFIGURED}: {}", chain(&error)));
+        return database;
+    }
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).display().to_string();
     let options = Options {
         durability: Durability::Fast,
@@ -41,50 +56,69 @@ fn start() -> TestDatabase {
         ..Options::default()
     };
     let cluster = Cluster::shared(&checkout, &options).unwrap_or_else(|error| panic!("{}", chain(&error)));
-    let server = cluster.server();
-    let name = format!("posx_{}", schema_fingerprint());
-    let superuser_url = server.superuser_url();
-    // Known to every process of the run, and as hard to guess as the superuser's.
-    let secret = superuser_url
-        .split(['@', ':'])
-        .nth(2)
-        .unwrap_or_default()
-        .to_owned();
-    let password = |role: &str| format!("{role}-{secret}");
-    let url = |role: &str| {
-        format!(
-            "postgres://posx_{role}:{}@127.0.0.1:{}/{name}",
-            password(role),
-            server.port()
-        )
-    };
-    let database = TestDatabase {
-        migrator_url: url("migrator"),
-        app_url: url("app"),
-        jobs_url: url("jobs"),
-        platform_url: url("platform"),
-        superuser_url: server.superuser_url_of(&name),
-        bindir: server.bindir().to_path_buf(),
-        name,
-    };
-    let made = cluster.once(&database.name, || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(async {
-            let passwords = Passwords {
-                migrator: password("migrator"),
-                app: password("app"),
-                jobs: password("jobs"),
-                platform: password("platform"),
-            };
-            bootstrap(&superuser_url, &database.name, &passwords).await?;
-            migrate(&database.migrator_url, &database.jobs_url).await
-        })
-    });
+    let url = cluster.server().superuser_url();
+    let database = TestDatabase::on(&url).unwrap_or_else(|error| panic!("{error}"));
+    let made = cluster.once(&database.name, || migrated(&url, &database));
     made.unwrap_or_else(|error| panic!("{}", chain(&error)));
     database
+}
+
+impl TestDatabase {
+    /// The run's database on that server. Its passwords follow from the superuser's, so that every process of the run
+    /// knows them.
+    fn on(superuser_url: &str) -> Result<Self, UrlError> {
+        database_url::password(superuser_url)?;
+        let name = format!("posx_test_{}", schema_fingerprint());
+        let url = |role: &str| {
+            let password = digest(&SHA256, format!("{role} {superuser_url}").as_bytes());
+            as_role(superuser_url, role, &hex::encode(password), &name)
+        };
+        Ok(Self {
+            migrator_url: url("posx_migrator")?,
+            app_url: url("posx_app")?,
+            jobs_url: url("posx_jobs")?,
+            platform_url: url("posx_platform")?,
+            superuser_url: in_database(superuser_url, &name)?,
+            name,
+        })
+    }
+
+    pub fn passwords(&self) -> Passwords {
+        let of = |url: &str| database_url::password(url).unwrap_or_default();
+        Passwords {
+            migrator: of(&self.migrator_url),
+            app: of(&self.app_url),
+            jobs: of(&self.jobs_url),
+            platform: of(&self.platform_url),
+        }
+    }
+
+    /// The same server and roles, in another database.
+    ///
+    /// # Panics
+    /// When the name cannot stand in a URL.
+    pub fn named(&self, name: &str) -> Self {
+        let url = |url: &str| in_database(url, name).expect("a database's name");
+        Self {
+            superuser_url: url(&self.superuser_url),
+            migrator_url: url(&self.migrator_url),
+            app_url: url(&self.app_url),
+            jobs_url: url(&self.jobs_url),
+            platform_url: url(&self.platform_url),
+            name: name.to_owned(),
+        }
+    }
+}
+
+fn migrated(superuser_url: &str, database: &TestDatabase) -> Result<(), MigrateError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        bootstrap(superuser_url, &database.name, &database.passwords()).await?;
+        migrate(&database.migrator_url, &database.jobs_url).await
+    })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -23,9 +23,9 @@ use tokio::task::JoinHandle;
 use self::database::Postgres;
 use super::client::{AUDIENCE, Client};
 use crate::cli::DemoArguments;
-use crate::database_url::UrlError;
 use crate::servers::{Servers, ServersError};
 use crate::ui;
+use posx_postgres::database_url::UrlError;
 
 /// The file under `--data` that says how far the demo's clock is ahead, in seconds.
 const CLOCK_FILE: &str = "clock-ahead";

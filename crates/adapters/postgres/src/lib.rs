@@ -11,6 +11,7 @@ mod allocations;
 mod audit;
 mod commissions;
 mod connection;
+pub mod database_url;
 mod directory;
 mod error;
 mod idempotency;

@@ -9,8 +9,8 @@ use posx_runtime::DatabaseSettings;
 
 use super::{StageError, data};
 use crate::cli::{DemoArguments, PostgresSource};
-use crate::database_url::as_role;
 use crate::ui;
+use posx_postgres::database_url::as_role;
 
 const DATABASE: &str = "posx_demo";
 

@@ -3,7 +3,7 @@
 use posx_postgres::{Database, DatabaseOptions, MigrateError, bootstrap, migrate};
 use sqlx::Row as _;
 
-use crate::server::{connect, empty_database, passwords, shared, superuser};
+use crate::server::{connect, empty_database, shared, superuser};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_migrate_at_once_both_succeed_and_a_third_changes_nothing() {
@@ -22,7 +22,7 @@ async fn two_that_migrate_at_once_both_succeed_and_a_third_changes_nothing() {
     let counts: (i64, i64) = (row.get(0), row.get(1));
     assert!(counts.0 >= 7 && counts.1 > 10, "{counts:?}");
     assert!(!row.get::<bool, _>(2), "the lent right is taken back");
-    bootstrap(&shared().superuser_url, &urls.name, &passwords())
+    bootstrap(&shared().superuser_url, &urls.name, &shared().passwords())
         .await
         .expect("again");
     migrate(&urls.migrator_url, &urls.jobs_url).await.expect("again");
@@ -42,11 +42,11 @@ async fn a_database_that_was_never_migrated_is_said_to_lack_all() {
 
 #[tokio::test]
 async fn a_weak_password_or_a_strange_name_is_refused_before_anything_is_done() {
-    let mut weak = passwords();
+    let mut weak = shared().passwords();
     weak.jobs = "short".to_owned();
     let refused = bootstrap(&shared().superuser_url, "posx_never", &weak).await;
     assert!(matches!(refused, Err(MigrateError::Password)));
-    let refused = bootstrap(&shared().superuser_url, "posx; drop", &passwords()).await;
+    let refused = bootstrap(&shared().superuser_url, "posx; drop", &shared().passwords()).await;
     assert!(matches!(refused, Err(MigrateError::Name)));
     let sql = "select from pg_database where datname like 'posx_never%'";
     let made = sqlx::query(sql)

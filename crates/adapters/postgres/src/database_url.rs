@@ -1,6 +1,6 @@
 //! Addresses of databases, taken apart and put together. No error shows one: it may hold a password.
 
-use reqwest::Url;
+use url::Url;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
@@ -27,6 +27,13 @@ pub fn as_role(url: &str, role: &str, password: &str, database: &str) -> Result<
     let mut url = parse(url)?;
     url.set_username(role).map_err(|()| UrlError::Form)?;
     url.set_password(Some(password)).map_err(|()| UrlError::Form)?;
+    url.set_path(database);
+    Ok(url.into())
+}
+
+/// The same server and role, in another database.
+pub fn in_database(url: &str, database: &str) -> Result<String, UrlError> {
+    let mut url = parse(url)?;
     url.set_path(database);
     Ok(url.into())
 }
