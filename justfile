@@ -26,7 +26,7 @@ lint:
 bench *arguments:
     cargo xtask bench {{arguments}}
 
-# The derived files: docs/openapi.json, docs/errors.md
+# The derived files: docs/openapi.json, docs/errors.md, docs/semantics-coverage.md
 regen:
     cargo xtask regen
 

@@ -1,4 +1,4 @@
--- Roles of a POSX cluster: run once per cluster by a superuser (`posx migrate --superuser URL` does it).
+-- Roles of a POSX cluster: run once per cluster by a superuser (`posx migrate --superuser-url URL` does it).
 -- Passwords are set by the operator; a role without one cannot log in over the network.
 -- No role here is superuser or BYPASSRLS, and none is a member of another, the migrator aside.
 do $$
@@ -16,5 +16,7 @@ alter role posx_owner nologin;
 alter role posx_migrator login noinherit;
 alter role posx_app login;
 alter role posx_jobs login;
+-- What this role commits is the queue's bookkeeping: lost in a crash of the machine, a job runs again, and every job may.
+alter role posx_jobs set synchronous_commit = off;
 alter role posx_platform login;
 grant posx_owner to posx_migrator;

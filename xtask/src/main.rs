@@ -5,12 +5,15 @@
 )]
 
 mod cargo;
+mod counterparts;
+mod coverage;
+mod postgres;
 mod regen;
 mod tidy;
 mod verify;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -26,11 +29,14 @@ struct Cli {
 enum Verb {
     /// Checks the rules of the tree: who may depend on whom, naming, sizes, migrations, documents
     Tidy,
-    /// Writes the derived files again: docs/openapi.json, docs/errors.md
+    /// Writes the derived files again: docs/openapi.json, docs/errors.md, docs/semantics-coverage.md
     Regen(regen::Regen),
     /// Measures the API against pgbench on the same SQL, and writes target/bench.json
     Bench(Bench),
-    /// The whole gate but the tests: format, clippy, tidy, derived files, cargo deny, the demo
+    /// Software of others that the adapters are tested against: up, down, status, test
+    Counterparts(counterparts::Counterparts),
+    Postgres(postgres::Postgres),
+    /// The whole gate but the tests: format, clippy, tidy, derived files, cargo deny, the counterparts, the demo
     Verify,
 }
 
@@ -43,31 +49,30 @@ struct Bench {
 }
 
 impl Bench {
+    /// Built and asked for with the same packages: another choice has other features, and builds much again.
+    const PACKAGES: [&str; 7] = [
+        "--release",
+        "-p",
+        "posx-api",
+        "-p",
+        "posx-worker",
+        "-p",
+        "posx-bench",
+    ];
+
     fn run(&self, root: &Path) -> Result<(), Failed> {
-        cargo::run(
-            root,
-            &[
-                "build",
-                "--release",
-                "-p",
-                "posx-api",
-                "-p",
-                "posx-worker",
-                "-p",
-                "posx-bench",
-            ],
-        )?;
-        cargo::run(
-            root,
-            &[
-                "run",
-                "--release",
-                "-p",
-                "posx-bench",
-                "--",
-                &self.seconds.to_string(),
-            ],
-        )
+        cargo::run(root, &[&["build"], &Self::PACKAGES[..]].concat())?;
+        let bench = cargo::build(root, "posx-bench", &Self::PACKAGES)?;
+        let status = Command::new(&bench)
+            .arg(self.seconds.to_string())
+            .current_dir(root)
+            .status()
+            .map_err(|error| Failed(format!("{} did not start: {error}", bench.display())))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failed(format!("the bench failed ({status})")))
+        }
     }
 }
 
@@ -77,6 +82,8 @@ fn main() -> ExitCode {
         Verb::Tidy => tidy::run(&root),
         Verb::Regen(regen) => regen.run(&root),
         Verb::Bench(bench) => bench.run(&root),
+        Verb::Counterparts(counterparts) => counterparts.run(&root),
+        Verb::Postgres(postgres) => postgres.run(&root),
         Verb::Verify => verify::run(&root),
     };
     match outcome {

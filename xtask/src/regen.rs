@@ -1,4 +1,4 @@
-//! Files in docs/ that are derived from the code. The API's own binary prints them, so that this tool need not link it.
+//! Files in docs/ that are derived from the code. What the API knows its own binary prints, so that this tool need not link it.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 
-use crate::{Failed, cargo};
+use crate::{Failed, cargo, coverage};
 
 struct Derived {
     path: &'static str,
@@ -37,22 +37,28 @@ pub(crate) struct Regen {
 
 impl Regen {
     pub(crate) fn run(&self, root: &Path) -> Result<(), Failed> {
-        let api = cargo::build(root, "posx-api", self.build_arguments())?;
         let mut stale = Vec::new();
+        stale.extend(self.put(root, coverage::PATH, &coverage::document(root)?)?);
+        let api = cargo::build(root, "posx-api", self.build_arguments())?;
         for derived in DERIVED {
-            let text = print(&api, derived.what)?;
-            let path = root.join(derived.path);
-            let is_current = fs::read_to_string(&path).is_ok_and(|there| there == text);
-            match (is_current, self.check) {
-                (true, _) => println!("{} is up to date", derived.path),
-                (false, true) => stale.push(derived.path),
-                (false, false) => {
-                    fs::write(&path, text).map_err(|error| Failed(format!("{}: {error}", path.display())))?;
-                    println!("{} written", derived.path);
-                }
-            }
+            stale.extend(self.put(root, derived.path, &print(&api, derived.what)?)?);
         }
         verdict(&stale)
+    }
+
+    /// Writes the text, or only looks; the path if it is out of date.
+    fn put(&self, root: &Path, path: &'static str, text: &str) -> Result<Option<&'static str>, Failed> {
+        let file = root.join(path);
+        if fs::read_to_string(&file).is_ok_and(|there| there == text) {
+            println!("{path} is up to date");
+            return Ok(None);
+        }
+        if self.check {
+            return Ok(Some(path));
+        }
+        fs::write(&file, text).map_err(|error| Failed(format!("{}: {error}", file.display())))?;
+        println!("{path} written");
+        Ok(None)
     }
 
     /// The demo's package is selected too: the same features, hence the same build of every dependency.
@@ -103,6 +109,24 @@ mod tests {
         fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(print(&fake, "errors").unwrap(), "--print errors\n");
         fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_check_names_what_is_stale_and_writes_nothing() {
+        let root = crate::tidy::planted::directory();
+        let (check, write) = [true, false]
+            .map(|check| Regen {
+                check,
+                release: false,
+            })
+            .into();
+        assert_eq!(check.put(&root, "a.md", "new").unwrap(), Some("a.md"));
+        assert!(!root.join("a.md").exists());
+        assert_eq!(write.put(&root, "a.md", "new").unwrap(), None);
+        assert_eq!(check.put(&root, "a.md", "new").unwrap(), None);
+        assert_eq!(check.put(&root, "a.md", "newer").unwrap(), Some("a.md"));
+        assert_eq!(fs::read_to_string(root.join("a.md")).unwrap(), "new");
+        fs::remove_dir_all(root).unwrap();
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The rules of the tree, as checks. One file per family of rules; each says where, what is wrong, and what to do.
 
+mod begin;
 mod code;
 mod docs;
 mod layers;
@@ -8,10 +9,10 @@ mod migrations;
 #[cfg(test)]
 pub(crate) mod planted;
 mod scope;
-mod source;
+pub(crate) mod source;
 mod strings;
 mod transactions;
-mod tree;
+pub(crate) mod tree;
 
 use std::fmt;
 use std::path::Path;
@@ -49,6 +50,7 @@ const RULES: &[Rule] = &[
     layers::check,
     code::check,
     transactions::check,
+    begin::check,
     scope::check,
     migrations::check,
     strings::check,

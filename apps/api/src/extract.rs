@@ -27,7 +27,7 @@ pub use if_match::{IfMatch, etag};
 pub use json::{Json, instant};
 pub use path::{Id, JobNumber, PathId};
 pub use query::Query;
-pub use site::{PublicSite, SignedIn, SiteContext, Visitor};
+pub use site::{PublicSite, SignedIn, SiteContext, Visitor, WalletSignIn};
 
 /// What an extractor returns. actix runs a connection on one thread, so it need not be `Send`.
 pub type Extracting<T, E = crate::problem::ApiError> = Pin<Box<dyn Future<Output = Result<T, E>>>>;

@@ -33,6 +33,15 @@ pub async fn count_address(req: &HttpRequest, api: &ApiState) -> Result<(), ApiE
     count(req, api, "public", &address_key(req, api), limit).await
 }
 
+/// People sign in now and then; who tries all the time is no person.
+const SIGN_IN_PER_MINUTE: u32 = 20;
+
+/// Signing in, by address.
+pub async fn count_sign_in(req: &HttpRequest, api: &ApiState) -> Result<(), ApiError> {
+    let limit = SIGN_IN_PER_MINUTE.min(api.settings.rate_limits.public_per_minute);
+    count(req, api, "sign-in", &address_key(req, api), limit).await
+}
+
 /// Deliveries of providers, by address.
 pub async fn count_delivery(req: &HttpRequest, api: &ApiState) -> Result<(), ApiError> {
     let limit = api.settings.rate_limits.webhooks_per_minute;

@@ -9,6 +9,7 @@ mod ledger;
 mod me;
 mod orders;
 mod plans;
+mod sign_in;
 mod sites;
 mod tiers;
 mod webhook_events;
@@ -23,6 +24,7 @@ pub fn all(config: &mut ServiceConfig<'_>) {
     orders::routes(config);
     tiers::routes(config);
     me::routes(config);
+    sign_in::routes(config);
     sites::routes(config);
     commissions::routes(config);
     plans::routes(config);

@@ -204,9 +204,17 @@ async fn providers(report: &mut Report, settings: &Settings) {
     let keys = settings
         .issuers
         .iter()
-        .map(|issuer| (&issuer.issuer, keys_of(issuer)));
-    let custodian = (&settings.custody.base_url, settings.custody.jwks_url.clone());
-    for (whose, url) in keys.chain([custodian]) {
+        .map(|issuer| (issuer.issuer.clone(), keys_of(issuer)));
+    let tenants = settings.auth0.iter().map(|tenant| {
+        let issuer = format!("https://{}/", tenant.domain);
+        let document = format!("{issuer}.well-known/openid-configuration");
+        (issuer, document)
+    });
+    let custodian = (
+        settings.custody.base_url.clone(),
+        settings.custody.jwks_url.clone(),
+    );
+    for (whose, url) in keys.chain(tenants).chain([custodian]) {
         let says = match client.get(&url).send().await {
             Ok(answer) if answer.status().is_success() => Ok(format!("{url} answers")),
             Ok(answer) => Err(format!("{url} answers {}", answer.status())),

@@ -13,14 +13,16 @@ mod services;
 pub mod settings;
 mod stop;
 pub mod telemetry;
+mod wallets;
 
 pub use metrics_server::serve_metrics;
 pub use providers::Providers;
 pub use services::{Services, StartError, StripeWebhooks};
 pub use settings::{
-    CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings, LogFormat, LogSettings,
-    PaymentProvider, PaymentSettings, RateLimits, RedisSettings, ServerSettings, Settings, SettingsError,
-    WorkerSettings,
+    Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings,
+    Environment, GasFloorSettings, IssuerSettings, LogFormat, LogSettings, NodeSettings, PaymentProvider,
+    PaymentSettings, RateLimits, RedisSettings, ServerSettings, Settings, SettingsError, SignInSettings,
+    StripeAccountSettings, WalletSettings, WorkerSettings,
 };
 pub use stop::stop_signal;
 pub use telemetry::{MetricsHandle, TelemetryError};

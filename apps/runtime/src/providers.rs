@@ -3,64 +3,131 @@
 use std::sync::Arc;
 
 use posx_allocations::custody::Custody;
+use posx_fireblocks::{CustodyConfig, FireblocksCustody, Interlock, Workspace};
+use posx_kernel::{Clock, Randomness, SiteId};
 use posx_orders::gateway::PaymentGateway;
 use posx_sandbox::{SandboxCustody, SandboxGateway};
+use posx_stripe::{ClientConfig, Connection, Mode, StripeAccounts, StripeGateway, StripeKey};
+use posx_tenancy::{Directory, SiteCode};
 use secrecy::ExposeSecret as _;
 
-use crate::{CustodyProvider, CustodySettings, PaymentProvider, PaymentSettings, Settings, StartError};
+use crate::{
+    CustodyMode, CustodyProvider, Environment, PaymentProvider, Settings, StartError, StripeAccountSettings,
+};
 
 /// Who is called for payments and for transfers.
 #[derive(Debug, Clone)]
 pub struct Providers {
     pub payments: Arc<dyn PaymentGateway>,
     pub custody: Arc<dyn Custody>,
+    /// For what only Stripe has, where it is the payment provider.
+    pub stripe: Option<StripeAccounts>,
 }
 
-pub(crate) fn of_settings(settings: &Settings) -> Result<Providers, StartError> {
+/// What the adapters of real providers need.
+pub(crate) struct World<'a> {
+    pub directory: &'a dyn Directory,
+    pub clock: Arc<dyn Clock>,
+    pub randomness: Arc<dyn Randomness>,
+}
+
+pub(crate) async fn of_settings(settings: &Settings, world: &World<'_>) -> Result<Providers, StartError> {
+    let (payments, stripe) = payments(settings, world).await?;
     Ok(Providers {
-        payments: payments(settings)?,
-        custody: custody(settings)?,
+        payments,
+        stripe,
+        custody: custody(settings, world)?,
     })
 }
 
-fn payments(settings: &Settings) -> Result<Arc<dyn PaymentGateway>, StartError> {
-    match settings.payments.provider {
+type Payments = (Arc<dyn PaymentGateway>, Option<StripeAccounts>);
+
+async fn payments(settings: &Settings, world: &World<'_>) -> Result<Payments, StartError> {
+    let payments = &settings.payments;
+    match payments.provider {
         PaymentProvider::Sandbox => {
-            let PaymentSettings {
-                base_url, secret_key, ..
-            } = &settings.payments;
-            match SandboxGateway::new(base_url, secret_key.expose_secret()) {
-                Ok(gateway) => Ok(Arc::new(gateway)),
-                Err(source) => Err(StartError::Provider {
-                    kind: "payment",
-                    source: Box::new(source),
-                }),
-            }
+            let key = payments.secret_key.as_ref().map_or("", |key| key.expose_secret());
+            let gateway = SandboxGateway::new(&payments.base_url, key).map_err(unusable("payment"))?;
+            Ok((Arc::new(gateway), None))
         }
-        PaymentProvider::Stripe => Err(StartError::NoAdapter {
-            kind: "payment",
-            name: "stripe",
-        }),
+        PaymentProvider::Stripe => {
+            let config = ClientConfig {
+                base_url: payments.base_url.clone(),
+                ..ClientConfig::default()
+            };
+            let connection =
+                Connection::new(&config, world.randomness.clone()).map_err(unusable("payment"))?;
+            let mode = Mode::of_livemode(settings.environment == Environment::Production);
+            let keys = site_keys(&payments.accounts, world.directory).await?;
+            let accounts = StripeAccounts::new(&connection, mode, keys).map_err(unusable("payment"))?;
+            let gateway = StripeGateway::new(accounts.clone(), world.clock.clone());
+            Ok((Arc::new(gateway), Some(accounts)))
+        }
     }
 }
 
-fn custody(settings: &Settings) -> Result<Arc<dyn Custody>, StartError> {
-    match settings.custody.provider {
+/// The settings name sites by their codes; a code that no site has is a mistake that must not wait for the first payment.
+async fn site_keys(
+    accounts: &[StripeAccountSettings],
+    directory: &dyn Directory,
+) -> Result<Vec<(SiteId, StripeKey)>, StartError> {
+    let mut keys = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        let no_site = || StartError::NoSuchSite {
+            setting: "payments.accounts",
+            code: account.site.clone(),
+        };
+        let code = SiteCode::new(&account.site).ok_or_else(no_site)?;
+        let site = directory.site_by_code(&code).await;
+        let site = site.map_err(|source| StartError::Database {
+            role: "posx_app",
+            source,
+        })?;
+        let key = StripeKey::new(&account.secret_key).map_err(unusable("payment"))?;
+        keys.push((site.ok_or_else(no_site)?.id, key));
+    }
+    Ok(keys)
+}
+
+fn unusable<E>(kind: &'static str) -> impl FnOnce(E) -> StartError
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    move |source| StartError::Provider {
+        kind,
+        source: Box::new(source),
+    }
+}
+
+fn custody(settings: &Settings, world: &World<'_>) -> Result<Arc<dyn Custody>, StartError> {
+    let custody = &settings.custody;
+    match custody.provider {
         CustodyProvider::Sandbox => {
-            let CustodySettings {
-                base_url, api_key, ..
-            } = &settings.custody;
-            match SandboxCustody::new(base_url, api_key.expose_secret()) {
-                Ok(custody) => Ok(Arc::new(custody)),
-                Err(source) => Err(StartError::Provider {
-                    kind: "custody",
-                    source: Box::new(source),
-                }),
-            }
+            let custody = SandboxCustody::new(&custody.base_url, custody.api_key.expose_secret())
+                .map_err(unusable("custody"))?;
+            Ok(Arc::new(custody))
         }
-        CustodyProvider::Fireblocks => Err(StartError::NoAdapter {
-            kind: "custody",
-            name: "fireblocks",
-        }),
+        CustodyProvider::Fireblocks => {
+            let config = CustodyConfig {
+                workspace: match custody.region {
+                    Some(region) => Workspace::Region(region),
+                    None => Workspace::At(custody.base_url.clone()),
+                },
+                interlock: Interlock {
+                    mode: match custody.mode {
+                        CustodyMode::Sandbox => posx_fireblocks::Mode::Sandbox,
+                        CustodyMode::Live => posx_fireblocks::Mode::Live,
+                    },
+                    real_transfers: custody.real_transfers,
+                },
+                api_key: custody.api_key.clone(),
+                private_key: custody.private_key.clone().unwrap_or_default(),
+                timeout: CustodyConfig::TIMEOUT,
+                retry: posx_fireblocks::RetryPolicy::default(),
+            };
+            let (clock, randomness) = (world.clock.clone(), world.randomness.clone());
+            let custody = FireblocksCustody::new(config, clock, randomness).map_err(unusable("custody"))?;
+            Ok(Arc::new(custody))
+        }
     }
 }

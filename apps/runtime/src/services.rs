@@ -1,10 +1,12 @@
 //! The wiring: which adapter stands behind which port.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use posx_allocations::custody::Custody;
-use posx_allocations::{AllocationQueries, Allocations};
+use posx_allocations::{AllocationQueries, Allocations, GasFloor};
 use posx_commissions::{CommissionQueries, Commissions};
+use posx_ethereum::NodeAddressError;
 use posx_kernel::{Clock, Ids, Randomness, StoreError, SystemIds, SystemRandomness};
 use posx_ledger::LedgerQueries;
 use posx_orders::gateway::PaymentGateway;
@@ -12,12 +14,13 @@ use posx_orders::{OrderQueries, Orders};
 use posx_postgres::{Database, DatabaseOptions, JobsDatabase, PgDirectory};
 use posx_redis::{CachedDirectory, LocalLimiter, RedisLimiter};
 use posx_stripe::{SigningSecret, Tolerance};
-use posx_tenancy::{Directory, RateLimiter, ReferralQueries, Tenancy};
+use posx_tenancy::{Directory, RateLimiter, ReferralQueries, SiteCode, Tenancy, WalletProofs};
 use posx_tiers::{TierQueries, Tiers};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::providers::{self, Providers};
-use crate::{DatabaseSettings, Environment, IssuerSettings, PaymentSettings, Settings};
+use crate::wallets;
+use crate::{CustodySettings, DatabaseSettings, Environment, GasFloorSettings, PaymentSettings, Settings};
 
 /// Everything that a request or a job may use. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +38,7 @@ pub struct Services {
     /// For readiness; absent when none is configured.
     pub redis: Option<Arc<RedisLimiter>>,
     pub tenancy: Tenancy,
+    pub wallet_proofs: WalletProofs,
     pub tiers: Tiers,
     pub orders: Orders,
     pub commissions: Commissions,
@@ -47,7 +51,11 @@ pub struct Services {
     pub allocation_queries: Arc<dyn AllocationQueries>,
     pub payments: Arc<dyn PaymentGateway>,
     pub custody: Arc<dyn Custody>,
+    /// Where Stripe is the payment provider.
+    pub stripe: Option<posx_stripe::StripeAccounts>,
     pub verifier: Arc<posx_oidc::Verifier>,
+    /// Whose tokens people get who sign in with a wallet; absent when that is off.
+    pub wallet_issuer: Option<Arc<posx_issuer::TokenIssuer>>,
     pub stripe_webhooks: Arc<StripeWebhooks>,
     pub fireblocks_webhooks: Arc<posx_fireblocks::WebhookVerifier>,
 }
@@ -58,10 +66,15 @@ impl std::fmt::Debug for Services {
     }
 }
 
-/// What [`posx_stripe::verify`] needs besides the delivery.
+/// What [`posx_stripe::verify`] needs besides the delivery: an endpoint without secrets is not there.
 #[derive(Debug)]
 pub struct StripeWebhooks {
-    pub secrets: Vec<SigningSecret>,
+    /// Of the endpoint for every site that has none of its own.
+    pub shared: Vec<SigningSecret>,
+    /// Of the endpoint for events of connected accounts.
+    pub connect: Vec<SigningSecret>,
+    /// Of the sites that have an endpoint of their own.
+    pub sites: HashMap<SiteCode, Vec<SigningSecret>>,
     pub tolerance: Tolerance,
 }
 
@@ -83,10 +96,14 @@ pub enum StartError {
     WebhookSecret(#[source] posx_stripe::SecretError),
     #[error("custody.jwks_url is not usable")]
     CustodyKeys(#[source] posx_fireblocks::AddressError),
+    #[error("sign_in is not usable")]
+    WalletIssuer(#[source] posx_issuer::IssuerError),
+    #[error("a node in wallets.nodes is not usable")]
+    Node(#[source] NodeAddressError),
     #[error("Redis is not usable")]
     Redis(#[source] posx_redis::RedisAddressError),
-    #[error("this version has no adapter for the {kind} provider {name}")]
-    NoAdapter { kind: &'static str, name: &'static str },
+    #[error("{setting} names the site {code}, and there is none")]
+    NoSuchSite { setting: &'static str, code: String },
     #[error("the client of the {kind} provider cannot be made")]
     Provider {
         kind: &'static str,
@@ -99,8 +116,15 @@ impl Services {
     /// Opens the pools, checks that row-level security holds for the app role, and wires everything. Neither issuers nor
     /// providers nor Redis are called: a start depends on the database only.
     pub async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let providers = providers::of_settings(settings)?;
-        Self::connect_with(settings, clock, providers).await
+        let pools = open(&settings.database).await?;
+        let directory = PgDirectory::new(pools.0.clone(), clock.clone(), Arc::new(SystemIds));
+        let world = providers::World {
+            directory: &directory,
+            clock: clock.clone(),
+            randomness: Arc::new(SystemRandomness),
+        };
+        let providers = providers::of_settings(settings, &world).await?;
+        Self::wire(settings, clock, pools, providers)
     }
 
     /// As [`connect`](Self::connect), with providers of the caller's: tests inject theirs.
@@ -109,9 +133,17 @@ impl Services {
         clock: Arc<dyn Clock>,
         providers: Providers,
     ) -> Result<Self, StartError> {
-        let (database, jobs_database) = open(&settings.database).await?;
-        let verifier = posx_oidc::Verifier::new(issuers(&settings.issuers), clock.clone())
-            .map_err(StartError::Issuers)?;
+        let pools = open(&settings.database).await?;
+        Self::wire(settings, clock, pools, providers)
+    }
+
+    fn wire(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        (database, jobs_database): (Database, JobsDatabase),
+        providers: Providers,
+    ) -> Result<Self, StartError> {
+        let (verifier, wallet_issuer) = wallets::verifier(settings, clock.clone())?;
         let stripe_webhooks = stripe_webhooks(&settings.payments)?;
         let keys =
             posx_fireblocks::HttpKeys::new(&settings.custody.jwks_url).map_err(StartError::CustodyKeys)?;
@@ -131,13 +163,18 @@ impl Services {
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let directory = PgDirectory::new(database.clone(), clock.clone(), ids.clone());
         let db = Arc::new(database.clone());
-        let Providers { payments, custody } = providers;
+        let Providers {
+            payments,
+            custody,
+            stripe,
+        } = providers;
         Ok(Self {
             environment: settings.environment,
             directory: Arc::new(CachedDirectory::new(Arc::new(directory))),
             limiter,
             redis,
             tenancy: Tenancy::new(db.clone(), clock.clone(), ids.clone(), randomness.clone()),
+            wallet_proofs: wallets::proofs(&settings.wallets, db.clone(), clock.clone(), randomness.clone())?,
             tiers: Tiers::new(db.clone(), clock.clone(), ids.clone()),
             orders: Orders::new(
                 db.clone(),
@@ -146,9 +183,11 @@ impl Services {
                 clock.clone(),
                 ids.clone(),
                 randomness.clone(),
-            ),
+            )
+            .with_cooling_off(settings.wallets.cooling_off()),
             commissions: Commissions::new(db.clone(), clock.clone(), ids.clone()),
-            allocations: Allocations::new(db.clone(), custody.clone(), clock.clone(), ids.clone()),
+            allocations: Allocations::new(db.clone(), custody.clone(), clock.clone(), ids.clone())
+                .with_gas_floors(gas_floors(&settings.custody)),
             tier_queries: db.clone(),
             order_queries: db.clone(),
             ledger_queries: db.clone(),
@@ -156,6 +195,7 @@ impl Services {
             commission_queries: db.clone(),
             allocation_queries: db,
             verifier: Arc::new(verifier),
+            wallet_issuer,
             stripe_webhooks: Arc::new(stripe_webhooks),
             fireblocks_webhooks: Arc::new(fireblocks_webhooks),
             clock,
@@ -165,6 +205,7 @@ impl Services {
             jobs_database,
             payments,
             custody,
+            stripe,
         })
     }
 
@@ -200,23 +241,35 @@ async fn open(settings: &DatabaseSettings) -> Result<(Database, JobsDatabase), S
     Ok((database, jobs_database))
 }
 
-fn issuers(settings: &[IssuerSettings]) -> Vec<posx_oidc::IssuerConfig> {
-    let config = |issuer: &IssuerSettings| {
-        let config = posx_oidc::IssuerConfig::new(&issuer.issuer, &issuer.audience);
-        match &issuer.jwks_url {
-            Some(url) => config.jwks_url(url),
-            None => config,
-        }
+fn gas_floors(settings: &CustodySettings) -> Vec<GasFloor> {
+    let floor = |floor: &GasFloorSettings| GasFloor {
+        token: floor.token.clone(),
+        gas: floor.gas.clone(),
+        gas_decimals: floor.gas_decimals,
+        minimum: floor.minimum,
     };
-    settings.iter().map(config).collect()
+    settings.gas_floors.iter().map(floor).collect()
 }
 
 fn stripe_webhooks(settings: &PaymentSettings) -> Result<StripeWebhooks, StartError> {
-    let secrets = settings.webhook_secrets.iter().map(SigningSecret::new);
+    let secrets = |of: &[SecretString]| {
+        let secrets = of.iter().map(SigningSecret::new);
+        secrets
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(StartError::WebhookSecret)
+    };
+    let mut sites = HashMap::new();
+    for account in &settings.accounts {
+        if let Some(code) = SiteCode::new(&account.site)
+            && !account.webhook_secrets.is_empty()
+        {
+            sites.insert(code, secrets(&account.webhook_secrets)?);
+        }
+    }
     Ok(StripeWebhooks {
-        secrets: secrets
-            .collect::<Result<_, _>>()
-            .map_err(StartError::WebhookSecret)?,
+        shared: secrets(&settings.webhook_secrets)?,
+        connect: secrets(&settings.connect_webhook_secrets)?,
+        sites,
         tolerance: Tolerance::default(),
     })
 }

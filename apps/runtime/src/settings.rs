@@ -5,12 +5,18 @@ mod raw;
 mod source;
 #[cfg(test)]
 mod tests;
+mod wallets;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use posx_fireblocks::Region;
+use posx_kernel::TokenAmount;
+use posx_oidc::{ConfigError, IssuerConfig};
 use secrecy::SecretString;
 use serde::Deserialize;
+
+pub use wallets::{NodeSettings, SignInSettings, WalletSettings};
 
 /// Where this process runs. It decides what is refused, never what a use case does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -27,10 +33,13 @@ pub struct Settings {
     pub environment: Environment,
     pub database: DatabaseSettings,
     pub server: ServerSettings,
-    /// At least one.
+    /// At least one of these three: whose access tokens are taken.
     pub issuers: Vec<IssuerSettings>,
+    pub auth0: Vec<Auth0Settings>,
+    pub cognito: Vec<CognitoSettings>,
     pub payments: PaymentSettings,
     pub custody: CustodySettings,
+    pub wallets: WalletSettings,
     /// Without it, limits are counted in each process.
     pub redis: Option<RedisSettings>,
     pub log: LogSettings,
@@ -105,6 +114,36 @@ pub struct IssuerSettings {
     pub jwks_url: Option<String>,
 }
 
+/// A tenant of Auth0.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth0Settings {
+    /// Its host name, or that of its custom domain; no `https://`, no slash.
+    pub domain: String,
+    /// The identifier of our API there.
+    pub audience: String,
+    /// Only tokens that were given to these applications; any when empty.
+    #[serde(default)]
+    pub client_ids: Vec<String>,
+    /// Only tokens of this organisation.
+    pub organization: Option<String>,
+    /// Whether the API is set to the RFC 9068 token profile there.
+    #[serde(default)]
+    pub rfc9068: bool,
+}
+
+/// A user pool of Amazon Cognito.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CognitoSettings {
+    /// As in `eu-west-1_Ab12Cd34E`.
+    pub pool_id: String,
+    /// The app clients whose tokens are taken; at least one.
+    pub client_ids: Vec<String>,
+    /// What a token that is bound to a resource must name; the others name none.
+    pub audience: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentProvider {
@@ -116,8 +155,24 @@ pub enum PaymentProvider {
 pub struct PaymentSettings {
     pub provider: PaymentProvider,
     pub base_url: String,
+    /// The sandbox's. Stripe has one for each site, in `accounts`.
+    pub secret_key: Option<SecretString>,
+    /// Of the endpoint that sites share: one, or two while it is being replaced. None if each account has its own.
+    pub webhook_secrets: Vec<SecretString>,
+    /// Of the endpoint for events of connected accounts.
+    pub connect_webhook_secrets: Vec<SecretString>,
+    /// For Stripe: which site is paid into which account.
+    pub accounts: Vec<StripeAccountSettings>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StripeAccountSettings {
+    /// The site's code.
+    pub site: String,
     pub secret_key: SecretString,
-    /// One, or two while it is being replaced.
+    /// Of the site's own endpoint; without any, its events come to the shared one.
+    #[serde(default)]
     pub webhook_secrets: Vec<SecretString>,
 }
 
@@ -128,13 +183,43 @@ pub enum CustodyProvider {
     Fireblocks,
 }
 
+/// Whether the custodian's workspace moves real tokens. Together with [`CustodySettings::real_transfers`], never alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustodyMode {
+    #[default]
+    Sandbox,
+    Live,
+}
+
 #[derive(Debug, Clone)]
 pub struct CustodySettings {
     pub provider: CustodyProvider,
+    /// Fireblocks' region, if no address of one's own is given.
+    pub region: Option<Region>,
     pub base_url: String,
     pub api_key: SecretString,
+    /// Fireblocks': RSA, in PEM.
+    pub private_key: Option<SecretString>,
+    pub mode: CustodyMode,
+    /// The second lock before real tokens.
+    pub real_transfers: bool,
     /// The keys that sign the custodian's webhooks.
     pub jwks_url: String,
+    pub gas_floors: Vec<GasFloorSettings>,
+}
+
+/// What a vault must hold for a chain's fees before it sends a token.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GasFloorSettings {
+    /// The custodian's name of the token.
+    pub token: String,
+    /// …and of what pays the fees.
+    pub gas: String,
+    pub gas_decimals: u8,
+    /// In base units, as text.
+    pub minimum: TokenAmount,
 }
 
 #[derive(Debug, Clone)]
@@ -221,6 +306,11 @@ pub enum SettingsError {
 }
 
 impl Settings {
+    /// Every issuer whose tokens are taken, as the verifier takes them.
+    pub fn token_issuers(&self) -> Result<Vec<IssuerConfig>, ConfigError> {
+        token_issuers(&self.issuers, &self.auth0, &self.cognito)
+    }
+
     /// `env` is the process environment as `main` reads it; a variable is `POSX__SECTION__KEY`.
     pub fn load(
         file: Option<&Path>,
@@ -230,4 +320,40 @@ impl Settings {
         let raw = raw::read(tree)?;
         check::check(raw, &mut problems).ok_or(SettingsError::Problems(problems))
     }
+}
+
+fn token_issuers(
+    issuers: &[IssuerSettings],
+    auth0: &[Auth0Settings],
+    cognito: &[CognitoSettings],
+) -> Result<Vec<IssuerConfig>, ConfigError> {
+    let mut configs = Vec::new();
+    for issuer in issuers {
+        let config = IssuerConfig::new(&issuer.issuer, &issuer.audience);
+        configs.push(match &issuer.jwks_url {
+            Some(url) => config.jwks_url(url),
+            None => config,
+        });
+    }
+    for tenant in auth0 {
+        let mut config = IssuerConfig::auth0(&tenant.domain, &tenant.audience)?;
+        if tenant.rfc9068 {
+            config = config.rfc9068();
+        }
+        if let Some(organization) = &tenant.organization {
+            config = config.organization(organization);
+        }
+        if !tenant.client_ids.is_empty() {
+            config = config.client_ids(&tenant.client_ids);
+        }
+        configs.push(config);
+    }
+    for pool in cognito {
+        let both = IssuerConfig::cognito(&pool.pool_id, &pool.client_ids)?;
+        configs.extend(both.map(|config| match &pool.audience {
+            Some(audience) => config.audience(audience),
+            None => config,
+        }));
+    }
+    Ok(configs)
 }

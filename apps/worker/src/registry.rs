@@ -43,10 +43,12 @@ pub(crate) const TASKS: &[Registered] = &[
     entry::<jobs::MatureCommissions>(),
     entry::<jobs::ReconcileAllocations>(),
     entry::<jobs::ReconcilePayments>(),
+    entry::<jobs::RecoverEvents>(),
     entry::<jobs::Purge>(),
     entry::<jobs::TickExpire>(),
     entry::<jobs::TickReconcile>(),
     entry::<jobs::TickMature>(),
+    entry::<jobs::TickRecover>(),
     entry::<jobs::TickPurge>(),
 ];
 

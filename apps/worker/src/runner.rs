@@ -144,7 +144,11 @@ fn tell(task: &str, error: &JobError, attempts: i16, last_try: bool) {
         tracing::error!(code, error = chain, attempts, "the job failed and is tried again");
     } else if attempts == 1 {
         // Often only early: an event that overtook our own commit (S28).
-        tracing::info!(code, error = chain, "the job could not be done yet and is tried again");
+        tracing::info!(
+            code,
+            error = chain,
+            "the job could not be done yet and is tried again"
+        );
     } else {
         tracing::warn!(code, error = chain, attempts, "the job failed and is tried again");
     }

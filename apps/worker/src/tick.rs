@@ -3,7 +3,9 @@
 use posx_kernel::{SiteId, StoreError};
 use posx_runtime::Services;
 
-use crate::jobs::{ExpireOrders, MatureCommissions, Purge, ReconcileAllocations, ReconcilePayments};
+use crate::jobs::{
+    ExpireOrders, MatureCommissions, Purge, ReconcileAllocations, ReconcilePayments, RecoverEvents,
+};
 use crate::task::Task;
 
 /// After everything that somebody waits for.
@@ -20,18 +22,27 @@ pub enum Tick {
     Reconcile,
     /// Hourly: commissions whose hold is over.
     Mature,
+    /// Hourly: events that a provider could not deliver.
+    Recover,
     /// Daily: rows that nobody needs any more.
     Purge,
 }
 
 impl Tick {
-    pub const ALL: [Self; 4] = [Self::Expire, Self::Reconcile, Self::Mature, Self::Purge];
+    pub const ALL: [Self; 5] = [
+        Self::Expire,
+        Self::Reconcile,
+        Self::Mature,
+        Self::Recover,
+        Self::Purge,
+    ];
 
     const fn tasks(self) -> &'static [&'static str] {
         match self {
             Self::Expire => &[ExpireOrders::NAME],
             Self::Reconcile => &[ReconcilePayments::NAME, ReconcileAllocations::NAME],
             Self::Mature => &[MatureCommissions::NAME],
+            Self::Recover => &[RecoverEvents::NAME],
             Self::Purge => &[Purge::NAME],
         }
     }
@@ -42,6 +53,7 @@ pub(crate) const CRONTAB: &str = "\
 * * * * * tick_expire
 */5 * * * * tick_reconcile
 7 * * * * tick_mature ?fill=1h
+37 * * * * tick_recover ?fill=1h
 23 3 * * * tick_purge ?fill=1d
 ";
 

@@ -41,6 +41,7 @@ impl Allocations {
             party: order.buyer,
             asset: line.asset,
             address: address.clone(),
+            wallet_usable_from: order.wallet_usable_from,
             amount: line.tokens,
             batch: None,
             tries: 0,

@@ -1,10 +1,11 @@
 //! One transfer of tokens that is owed to a buyer.
 
+use chrono::SecondsFormat;
 use posx_kernel::{AllocationId, BatchId, ChainAssetId, LineId, OrderId, PartyId, Timestamp, TokenAmount};
 use serde::{Deserialize, Serialize};
 
-use crate::Standing;
 use crate::custody::{ExternalId, Transfer};
+use crate::{Standing, standing};
 
 /// Whether a command changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +150,8 @@ pub struct Allocation {
     pub asset: ChainAssetId,
     /// As the order froze it, canonical on the asset's chain.
     pub address: String,
+    /// The address had just taken another's place when the order was placed: it waits until then.
+    pub wallet_usable_from: Option<Timestamp>,
     pub amount: TokenAmount,
     /// The batch that it was last put in.
     pub batch: Option<BatchId>,
@@ -164,10 +167,15 @@ pub struct Allocation {
 }
 
 /// Why an allocation cannot be put in a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum QueueRefusal {
+    #[error("it is {}", .0.as_str())]
     NotPending(StateName),
+    #[error("it is parked for a person to look at")]
     NeedsPerson,
+    /// The buyer replaced the wallet that it goes to, and has time to notice if it was somebody else.
+    #[error("its wallet took another's place and is used from {}", until.to_rfc3339_opts(SecondsFormat::Secs, true))]
+    CoolingOff { until: Timestamp },
 }
 
 /// Why an allocation cannot be tried again.
@@ -188,6 +196,9 @@ impl Allocation {
         }
         if self.parked.is_some() {
             return Err(QueueRefusal::NeedsPerson);
+        }
+        if let Some(until) = self.wallet_usable_from.filter(|from| now < *from) {
+            return Err(QueueRefusal::CoolingOff { until });
         }
         self.state = AllocationState::Queued;
         self.batch = Some(batch);
@@ -273,13 +284,7 @@ impl Allocation {
                 confirmations,
             },
             (Standing::Failed { needs_person }, tx_hash) => AllocationState::Failed {
-                reason: word(
-                    transfer
-                        .sub_status
-                        .as_deref()
-                        .filter(|word| !word.is_empty())
-                        .unwrap_or(&transfer.status),
-                ),
+                reason: standing::reason(&transfer.status, transfer.sub_status.as_deref()),
                 needs_person,
                 provider_id: Some(provider_id),
                 tx_hash,
@@ -373,7 +378,7 @@ pub(crate) fn named_by(external_id: &ExternalId) -> Option<AllocationId> {
 }
 
 /// A custodian's word as ours: lower case, short.
-fn word(theirs: &str) -> String {
+pub(crate) fn word(theirs: &str) -> String {
     theirs.chars().take(100).collect::<String>().to_ascii_lowercase()
 }
 

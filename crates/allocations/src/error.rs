@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use posx_kernel::{KeyRefusal, Kind, Refusal, StoreError};
 
 use crate::custody::CustodyError;
-use crate::{BATCH_SIZE_MAX, QueueRefusal, RetryRefusal};
+use crate::{BATCH_SIZE_MAX, QueueRefusal, RetryRefusal, Shortfall};
 
 /// Why an order's allocations cannot be made. Met by a job.
 #[derive(Debug, thiserror::Error)]
@@ -51,10 +51,7 @@ pub enum BatchError {
     Duplicate { at: usize },
     #[error("there is no such allocation")]
     NotFound { at: usize },
-    #[error("the allocation cannot be queued: it is {}", match refusal {
-        QueueRefusal::NotPending(state) => state.as_str(),
-        QueueRefusal::NeedsPerson => "parked for a person to look at",
-    })]
+    #[error("the allocation cannot be queued: {refusal}")]
     NotQueueable { at: usize, refusal: QueueRefusal },
     #[error(transparent)]
     Key(#[from] KeyRefusal),
@@ -77,6 +74,10 @@ impl Refusal for BatchError {
                 refusal: QueueRefusal::NeedsPerson,
                 ..
             } => "allocation_needs_person",
+            Self::NotQueueable {
+                refusal: QueueRefusal::CoolingOff { .. },
+                ..
+            } => "wallet_cooling_off",
             Self::Key(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
         }
@@ -110,6 +111,9 @@ pub enum SubmitError {
     /// Run the job again: it asks the custodian before it sends anything.
     #[error("what the custodian did with the transfer is not known yet")]
     Unsettled(#[source] CustodyError),
+    /// It stays queued, and no try was begun.
+    #[error("the vault cannot pay for the run")]
+    Short(#[source] Shortfall),
     #[error(transparent)]
     Report(#[from] ReportError),
     #[error(transparent)]
@@ -121,6 +125,7 @@ impl Refusal for SubmitError {
         match self {
             Self::NotFound => "allocation_not_found",
             Self::Unsettled(_) => "transfer_unsettled",
+            Self::Short(shortfall) => shortfall.code(),
             Self::Report(error) => error.code(),
             Self::Store(error) => error.code(),
         }
@@ -129,7 +134,10 @@ impl Refusal for SubmitError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotFound => Kind::NotFound,
+            // It does not heal by itself.
+            Self::Unsettled(CustodyError::NotAuthorized { .. }) => Kind::Internal,
             Self::Unsettled(_) => Kind::Unavailable,
+            Self::Short(shortfall) => shortfall.kind(),
             Self::Report(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }

@@ -7,6 +7,8 @@
 //! * A new try, with a new external id, begins only by a person's word, after the last is proven failed and not on chain.
 //! * States move forward by rank, whatever the order of reports; done and failed are left by nothing that a custodian
 //!   says.
+//! * Nothing is sent for the first time from a vault that cannot pay for all of the run, or lacks gas.
+//! * What goes to a wallet that took another's place enters no batch before that wallet's time.
 //! * No call to the custodian is made while a transaction is open.
 //! * Delivered tokens are booked in the transaction that makes an allocation done; the order's delivery is derived from
 //!   its allocations in that same transaction.
@@ -20,6 +22,7 @@ mod batch;
 pub mod custody;
 mod error;
 mod ports;
+mod preflight;
 mod reconcile;
 mod report;
 mod retry;
@@ -40,6 +43,7 @@ pub use ports::{
     AllocationRepository, AllocationsTx, CustodyAsset, DeliveredOrders, ExternalIds, LineToDeliver,
     OrderToDeliver,
 };
+pub use preflight::{GasFloor, Shortfall};
 pub use reconcile::{Reconciled, STUCK_AFTER};
 pub use service::Allocations;
 pub use standing::Standing;

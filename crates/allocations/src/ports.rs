@@ -54,6 +54,8 @@ pub struct OrderToDeliver {
     pub buyer: PartyId,
     /// The order's own snapshot, canonical.
     pub address: Option<String>,
+    /// As the order froze it.
+    pub wallet_usable_from: Option<Timestamp>,
     /// Confirmed by payment, also when it is fulfilled already.
     pub paid: bool,
     /// In order of position.

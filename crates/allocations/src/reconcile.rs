@@ -64,7 +64,11 @@ impl Allocations {
             // Its job was lost, or its answer: sending settles both.
             return self.submit(scope, id).await;
         };
-        match self.look_up(scope, &external_id).await? {
+        match self
+            .look_up(scope, &external_id)
+            .await
+            .map_err(SubmitError::Unsettled)?
+        {
             Some(transfer) => Ok(self.apply_report(scope, &transfer).await?),
             None => self.park(scope, id, "not_at_the_custodian").await,
         }

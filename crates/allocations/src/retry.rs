@@ -4,7 +4,7 @@ use posx_kernel::{AllocationId, Event, SiteScope};
 use serde_json::json;
 
 use crate::report::derive_delivery_in_tx;
-use crate::{Allocations, Applied, RetryError, RetryRefusal, Standing, SubmitError};
+use crate::{Allocations, Applied, RetryError, RetryRefusal, Standing};
 
 impl Allocations {
     /// Failed → pending, unless it may be on chain or a person must first find out why it failed. The custodian is asked
@@ -28,7 +28,10 @@ impl Allocations {
             return Ok(Applied::AlreadyApplied);
         }
         if let Some(last_try) = &failed.external_id
-            && let Some(transfer) = self.look_up(scope, last_try).await.map_err(unsettled)?
+            && let Some(transfer) = self
+                .look_up(scope, last_try)
+                .await
+                .map_err(RetryError::Unsettled)?
         {
             self.apply_report(scope, &transfer).await?;
             if !matches!(
@@ -64,14 +67,5 @@ impl Allocations {
             .await?;
         tx.commit().await?;
         Ok(Applied::Applied)
-    }
-}
-
-fn unsettled(error: SubmitError) -> RetryError {
-    match error {
-        SubmitError::NotFound => RetryError::NotFound,
-        SubmitError::Unsettled(error) => RetryError::Unsettled(error),
-        SubmitError::Report(error) => RetryError::Report(error),
-        SubmitError::Store(error) => RetryError::Store(error),
     }
 }

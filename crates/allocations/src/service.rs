@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use posx_kernel::{Begin, Clock, Ids};
 
-use crate::AllocationsTx;
 use crate::custody::Custody;
+use crate::{AllocationsTx, GasFloor};
 
 /// Use cases of this context inside one site.
 #[derive(Clone)]
@@ -14,6 +14,7 @@ pub struct Allocations {
     pub(crate) custody: Arc<dyn Custody>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) gas_floors: Arc<[GasFloor]>,
 }
 
 impl std::fmt::Debug for Allocations {
@@ -36,6 +37,16 @@ impl Allocations {
             custody,
             clock,
             ids,
+            gas_floors: Arc::default(),
+        }
+    }
+
+    /// A token that has none is sent whatever its vault holds for fees.
+    #[must_use]
+    pub fn with_gas_floors(self, floors: Vec<GasFloor>) -> Self {
+        Self {
+            gas_floors: floors.into(),
+            ..self
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a custodian's words mean to us.
 
+use crate::allocation::word;
+
 /// Where a transfer stands at the custodian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -15,6 +17,26 @@ pub enum Standing {
     /// Words that do not say whether it will be delivered, or that this version does not know: never taken for failed.
     Parked,
 }
+
+/// What we call a reason that people are told in words of our own (F15). Every other is the custodian's word.
+const REASONS: [(&str, &str); 13] = [
+    ("AUTO_FREEZE", "frozen"),
+    ("FROZEN_MANUALLY", "frozen"),
+    ("REJECTED_AML_SCREENING", "aml_rejected"),
+    ("FAILED_AML_SCREENING", "aml_rejected"),
+    ("BLOCKED_BY_POLICY", "blocked_by_policy"),
+    ("INSUFFICIENT_FUNDS", "tokens_short"),
+    ("INSUFFICIENT_FUNDS_FOR_FEE", "gas_short"),
+    ("INSUFFICIENT_RESERVED_FUNDING", "gas_short"),
+    ("GAS_LIMIT_TOO_LOW", "gas_limit_too_low"),
+    ("ACTUAL_FEE_TOO_HIGH", "fee_too_high"),
+    ("MAX_FEE_EXCEEDED", "fee_too_high"),
+    ("FAIL_ON_LOW_FEE", "fee_too_low"),
+    ("GAS_PRICE_TOO_LOW_FOR_RBF", "fee_too_low"),
+];
+
+/// A transfer that was stopped for one of these is not simply sent again, whatever its state is called.
+const STOPPED: [&str; 3] = ["frozen", "aml_rejected", "blocked_by_policy"];
 
 /// With these, `COMPLETED` does not mean delivered (F09).
 const COMPLETED_BUT_NOT_DELIVERED: [&str; 2] = [
@@ -53,9 +75,19 @@ impl Standing {
             Self::Completed if sub_status.is_some_and(|word| COMPLETED_BUT_NOT_DELIVERED.contains(&word)) => {
                 Self::Failed { needs_person: true }
             }
+            Self::Failed { .. } if STOPPED.contains(&reason(status, sub_status).as_str()) => {
+                Self::Failed { needs_person: true }
+            }
             standing => standing,
         }
     }
+}
+
+/// Why it failed: a stable word of ours, else the custodian's, in lower case and short.
+pub(crate) fn reason(status: &str, sub_status: Option<&str>) -> String {
+    let theirs = sub_status.filter(|word| !word.is_empty()).unwrap_or(status);
+    let ours = REASONS.iter().find(|(word, _)| *word == theirs);
+    ours.map_or_else(|| word(theirs), |(_, ours)| (*ours).to_owned())
 }
 
 #[cfg(test)]
@@ -71,6 +103,39 @@ mod tests {
         for word in ["", "completed", "EXPLODED", "COMPLETED "] {
             assert_eq!(Standing::of(word, None), Standing::Parked, "{word:?}");
         }
+    }
+
+    #[test]
+    fn f15_what_stopped_a_transfer_has_a_word_of_ours_and_a_person_looks_at_it() {
+        let person = Standing::Failed { needs_person: true };
+        for (status, sub_status, ours) in [
+            ("REJECTED", "AUTO_FREEZE", "frozen"),
+            ("FAILED", "FROZEN_MANUALLY", "frozen"),
+            ("REJECTED", "REJECTED_AML_SCREENING", "aml_rejected"),
+            ("FAILED", "FAILED_AML_SCREENING", "aml_rejected"),
+            ("CANCELLED", "BLOCKED_BY_POLICY", "blocked_by_policy"),
+        ] {
+            assert_eq!(reason(status, Some(sub_status)), ours);
+            assert_eq!(Standing::of(status, Some(sub_status)), person, "{sub_status}");
+        }
+    }
+
+    #[test]
+    fn f15_fees_gas_and_funds_have_words_of_ours_and_may_be_tried_again() {
+        for (sub_status, ours) in [
+            ("INSUFFICIENT_FUNDS", "tokens_short"),
+            ("INSUFFICIENT_FUNDS_FOR_FEE", "gas_short"),
+            ("GAS_LIMIT_TOO_LOW", "gas_limit_too_low"),
+            ("MAX_FEE_EXCEEDED", "fee_too_high"),
+            ("FAIL_ON_LOW_FEE", "fee_too_low"),
+        ] {
+            assert_eq!(reason("FAILED", Some(sub_status)), ours);
+            let again = Standing::Failed { needs_person: false };
+            assert_eq!(Standing::of("FAILED", Some(sub_status)), again);
+        }
+        assert_eq!(reason("FAILED", Some("SIGNING_ERROR")), "signing_error");
+        assert_eq!(reason("REJECTED", Some("")), "rejected");
+        assert_eq!(reason("CANCELLED", None), "cancelled");
     }
 
     #[test]

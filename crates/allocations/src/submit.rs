@@ -1,5 +1,7 @@
 //! Sending, so that a lost answer is never a second transfer.
 
+use std::collections::HashSet;
+
 use posx_kernel::{AllocationId, BatchId, SiteScope, StoreError};
 
 use crate::custody::{CustodyError, ExternalId, Transfer, TransferRequest};
@@ -20,14 +22,26 @@ pub struct BatchRun {
 }
 
 impl Allocations {
-    /// The body of the job for one allocation: name the try and commit; then, with no transaction open, send it; then
-    /// record the answer. A run that finds a try under way asks the custodian before it sends anything, and sends under
-    /// the same external id.
+    /// Sends one allocation, as a batch of its own.
     pub async fn submit(&self, scope: &SiteScope, id: AllocationId) -> Result<Applied, SubmitError> {
+        match self.preflight(scope, &[id]).await?.pop() {
+            Some(held) => Err(held.why),
+            None => self.send(scope, id).await,
+        }
+    }
+
+    /// Name the try and commit; then, with no transaction open, send it; then record the answer. A run that finds a try
+    /// under way asks the custodian before it sends anything, and sends under the same external id.
+    async fn send(&self, scope: &SiteScope, id: AllocationId) -> Result<Applied, SubmitError> {
         let Some(Try { request, fresh }) = self.begin_try(scope, id).await? else {
             return Ok(Applied::AlreadyApplied);
         };
-        if !fresh && let Some(transfer) = self.look_up(scope, &request.external_id).await? {
+        if !fresh
+            && let Some(transfer) = self
+                .look_up(scope, &request.external_id)
+                .await
+                .map_err(SubmitError::Unsettled)?
+        {
             return Ok(self.apply_report(scope, &transfer).await?);
         }
         match self.custody.submit(&request).await {
@@ -37,16 +51,18 @@ impl Allocations {
             Err(CustodyError::Refused { code }) => {
                 self.record_refusal(scope, id, &request.external_id, &code).await
             }
-            Err(CustodyError::Duplicate) => match self.look_up(scope, &request.external_id).await? {
-                Some(transfer) => Ok(self.apply_report(scope, &transfer).await?),
-                None => Err(SubmitError::Unsettled(CustodyError::Duplicate)),
+            Err(CustodyError::Duplicate) => match self.look_up(scope, &request.external_id).await {
+                Ok(Some(transfer)) => Ok(self.apply_report(scope, &transfer).await?),
+                Ok(None) => Err(SubmitError::Unsettled(CustodyError::Duplicate)),
+                Err(error) => Err(SubmitError::Unsettled(error)),
             },
-            Err(unknown @ CustodyError::Unknown(_)) => Err(SubmitError::Unsettled(unknown)),
+            Err(unsettled) => Err(SubmitError::Unsettled(unsettled)),
         }
     }
 
-    /// The body of the job that follows `allocation_batch.created`. Each allocation goes its own way; the first trouble
-    /// is returned after all were tried, so that the job runs again for those that are left.
+    /// The body of the job that follows `allocation_batch.created`. What its vault cannot pay for is held back; of the
+    /// others each goes its own way. The first trouble is returned after all were tried, so that the job runs again for
+    /// those that are left.
     pub async fn submit_batch(&self, scope: &SiteScope, batch: BatchId) -> Result<BatchRun, SubmitError> {
         let unsent = self
             .db
@@ -55,9 +71,13 @@ impl Allocations {
             .allocations()
             .unsent_of_batch(batch)
             .await?;
-        let (mut run, mut trouble) = (BatchRun::default(), None);
-        for id in unsent {
-            match self.submit(scope, id).await {
+        let (mut run, mut trouble, mut held) = (BatchRun::default(), None, HashSet::new());
+        for group in self.preflight(scope, &unsent).await? {
+            held.extend(group.ids);
+            trouble = trouble.or(Some(group.why));
+        }
+        for id in unsent.into_iter().filter(|id| !held.contains(id)) {
+            match self.send(scope, id).await {
                 Ok(Applied::Applied) => run.applied += 1,
                 Ok(Applied::AlreadyApplied) => run.already += 1,
                 Err(error) => trouble = trouble.or(Some(error)),
@@ -118,12 +138,8 @@ impl Allocations {
         &self,
         scope: &SiteScope,
         external_id: &ExternalId,
-    ) -> Result<Option<Transfer>, SubmitError> {
-        let found = self
-            .custody
-            .find(scope.site(), external_id)
-            .await
-            .map_err(SubmitError::Unsettled)?;
+    ) -> Result<Option<Transfer>, CustodyError> {
+        let found = self.custody.find(scope.site(), external_id).await?;
         Ok(found.map(|transfer| adopted(transfer, external_id)))
     }
 

@@ -1,7 +1,9 @@
-//! The in-memory fakes beside the ports, builders, and the contract suite that every store must pass.
+//! The in-memory fakes beside the ports, builders, and the contract suites that every store and every custodian must
+//! pass.
 
 mod contract;
 mod custodian;
+mod custody_contract;
 mod fake;
 
 use chrono::{Duration, TimeZone, Utc};
@@ -10,6 +12,7 @@ use uuid::Uuid;
 
 pub use contract::{Given, contract};
 pub use custodian::{Answer, FakeCustody};
+pub use custody_contract::{BehindTheCounter, Counter, Ending, custody_contract};
 pub use fake::{FakeDb, FakeOrder, World};
 
 use crate::custody::{ExternalId, Transfer};
@@ -33,6 +36,7 @@ pub fn allocation(id: u128) -> Allocation {
         party: PartyId::from_uuid(one),
         asset: ChainAssetId::from_uuid(one),
         address: "0x52908400098527886E0F7030069857D2E4169EE7".to_owned(),
+        wallet_usable_from: None,
         amount: TokenAmount::from_base_units(1_000_000_000_000_000_000),
         batch: None,
         tries: 0,

@@ -1,5 +1,8 @@
 //! The use cases on the in-memory store and on a custodian that loses answers.
 
+mod cooling_off;
+mod custodian;
+mod preflight;
 mod reports;
 mod sending;
 
@@ -81,6 +84,7 @@ impl Shop {
             order: order_id(name),
             buyer: PartyId::from_uuid(Uuid::from_u128(3)),
             address: Some(ADDRESS.to_owned()),
+            wallet_usable_from: None,
             paid: true,
             lines: (1..=lines).map(line).collect(),
         };

@@ -22,6 +22,9 @@ pub struct AllocationView {
     pub symbol: String,
     pub decimals: u8,
     pub address: String,
+    /// The address took another's place before the order was placed: nothing is sent to it before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wallet_usable_from: Option<DateTime<Utc>>,
     pub amount: TokenAmount,
     pub state: StateName,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -66,6 +66,7 @@ pub(crate) enum Answer {
 pub(crate) struct Cache {
     snapshot: Option<Snapshot>,
     attempt: Option<Attempt>,
+    fetches_begun: u64,
     /// Oldest first.
     unknown: VecDeque<(String, Timestamp)>,
 }
@@ -73,6 +74,8 @@ pub(crate) struct Cache {
 struct Snapshot {
     keys: Vec<Arc<VerifyingKey>>,
     fetched_at: Timestamp,
+    /// Of its fetch, as [`Cache::fetches_begun`] counts them.
+    number: u64,
 }
 
 struct Attempt {
@@ -95,11 +98,17 @@ impl Cache {
         }
     }
 
-    /// After a fetch, or after it was found that none may be made now.
+    /// Tells a later [`settle`](Self::settle) which fetches began after a question. Times would not do: a clock may
+    /// stand still or be moved back.
+    pub(crate) fn fetches_begun(&self) -> u64 {
+        self.fetches_begun
+    }
+
+    /// After a fetch, or after it was found that none may be made now. `begun_before`: when the question was asked.
     pub(crate) fn settle(
         &mut self,
         pick: Pick<'_>,
-        asked_at: Timestamp,
+        begun_before: u64,
         now: Timestamp,
         limits: &Limits,
     ) -> Result<Arc<VerifyingKey>, KeyError> {
@@ -112,7 +121,7 @@ impl Cache {
         }
         // Only a set asked for after the question says that the kid is unknown; an older one may just have missed it.
         if let Pick::Kid(kid) = pick
-            && snapshot.fetched_at >= asked_at
+            && snapshot.number > begun_before
         {
             self.remember(kid, now, limits);
         }
@@ -133,6 +142,7 @@ impl Cache {
 
     /// A fetch counts from its beginning and has failed until it succeeds.
     pub(crate) fn begin_fetch(&mut self, now: Timestamp) {
+        self.fetches_begun += 1;
         self.attempt = Some(Attempt {
             at: now,
             succeeded: false,
@@ -144,6 +154,7 @@ impl Cache {
         self.snapshot = Some(Snapshot {
             keys: keys.into_iter().map(Arc::new).collect(),
             fetched_at: begun_at,
+            number: self.fetches_begun,
         });
         self.attempt = Some(Attempt {
             at: begun_at,

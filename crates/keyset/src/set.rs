@@ -110,8 +110,13 @@ impl KeySet {
 
     async fn pick(&self, pick: Pick<'_>) -> Result<Arc<VerifyingKey>, KeyError> {
         let inner = &self.inner;
-        let asked_at = inner.now();
-        let known = inner.cache().answer(pick, asked_at, &inner.limits);
+        let (known, begun_before) = {
+            let cache = inner.cache();
+            (
+                cache.answer(pick, inner.now(), &inner.limits),
+                cache.fetches_begun(),
+            )
+        };
         match known {
             Answer::Current(key) => return Ok(key),
             Answer::Unknown => return Err(KeyError::Unknown),
@@ -126,7 +131,7 @@ impl KeySet {
             }
         }
         let now = inner.now();
-        inner.cache().settle(pick, asked_at, now, &inner.limits)
+        inner.cache().settle(pick, begun_before, now, &inner.limits)
     }
 }
 

@@ -41,6 +41,8 @@ pub enum OrderError {
     Wallet(#[source] WalletError),
     #[error("another buyer has bound this wallet address")]
     WalletTaken,
+    #[error("the bound wallet is proven: only a proven one takes its place")]
+    WalletProofRequired,
     #[error("the order is {}", .0.as_str())]
     NotPlaced(Lifecycle),
     #[error("the order has expired")]
@@ -107,6 +109,7 @@ impl Refusal for OrderError {
             Self::Wallet(WalletError::Form) => "wallet_address_invalid",
             Self::Wallet(WalletError::Burn) => "wallet_address_burns",
             Self::WalletTaken => "wallet_taken",
+            Self::WalletProofRequired => "wallet_proof_required",
             Self::NotPlaced(_) | Self::WrongMove(_) => "order_not_placed",
             Self::Expired => "order_expired",
             Self::PaymentUnderWay => "payment_under_way",
@@ -127,6 +130,7 @@ impl Refusal for OrderError {
             Self::SoldOut { .. }
             | Self::OverBuyerLimit { .. }
             | Self::WalletTaken
+            | Self::WalletProofRequired
             | Self::NotPlaced(_)
             | Self::WrongMove(_)
             | Self::Expired
@@ -154,7 +158,7 @@ impl Refusal for OrderError {
             | Self::SoldOut { .. } => "quantity",
             Self::NoLines | Self::TooManyLines => return Some("lines".into()),
             Self::Currency(_) => return Some("currency".into()),
-            Self::WalletMissing | Self::Wallet(_) | Self::WalletTaken => {
+            Self::WalletMissing | Self::Wallet(_) | Self::WalletTaken | Self::WalletProofRequired => {
                 return Some("wallet_address".into());
             }
             _ => return None,

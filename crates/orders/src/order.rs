@@ -205,6 +205,8 @@ pub struct Order {
     pub refunded: Money,
     pub chain: Chain,
     pub wallet: WalletAddress,
+    /// The wallet had just taken another's place when the order was placed: nothing is sent to it before.
+    pub wallet_usable_from: Option<Timestamp>,
     pub referrer: Option<PartyId>,
     /// The commission plan as it was when the order was placed; the commissions context reads it.
     pub plan_snapshot: Option<serde_json::Value>,

@@ -1,4 +1,4 @@
-//! Previewing and placing an order, and binding the wallet it delivers to.
+//! Previewing and placing an order.
 
 use chrono::Duration;
 use posx_kernel::{
@@ -7,15 +7,14 @@ use posx_kernel::{
 };
 use posx_ledger::{Account, EntryKind};
 use posx_tenancy::Site;
-use posx_tiers::{Chain, ChainFamily, StockChange};
+use posx_tiers::{Chain, StockChange};
 use serde_json::json;
 
-use crate::ports::wallet_of;
 use crate::pricing::{Quote, WishedLine, quote};
 use crate::service::{bind_referrer_in_tx, happened, refused_line};
 use crate::{
     Approval, Delivery, Lifecycle, Line, NewOrder, Order, OrderError, OrderKind, OrderNumber, Orders,
-    PlacingFacts, Wallet, WalletAddress,
+    OrdersTx, PlacingFacts, WalletAddress,
 };
 
 #[derive(Debug, Clone)]
@@ -123,19 +122,7 @@ impl Orders {
                 answer: stored,
             })
             .await?;
-        for (at, line) in order
-            .lines
-            .iter()
-            .enumerate()
-            .filter(|(_, line)| line.counted_per_buyer)
-        {
-            let limit = quote.lines[at].tier.max_per_buyer;
-            let counted = tx
-                .stock()
-                .count_for_buyer(line.tier, order.buyer, i64::from(line.quantity), limit)
-                .await?;
-            counted.map_err(|refusal| refused_line(at, refusal))?;
-        }
+        count_for_buyer_in_tx(tx.as_mut(), &order, &quote).await?;
         if free {
             bind_referrer_in_tx(tx.as_mut(), &order, now).await?;
         }
@@ -156,6 +143,10 @@ impl Orders {
         now: Timestamp,
     ) -> Result<Order, OrderError> {
         let wallet = Self::wallet_for(wish, quote.chain, &facts)?;
+        let replaced = facts.wallets.iter().find(|bound| bound.address == wallet);
+        let wallet_usable_from = replaced
+            .and_then(|bound| bound.usable_from)
+            .filter(|from| *from > now);
         let zero = Money::zero(quote.total.currency());
         let line = |line: &crate::QuoteLine| Line {
             id: LineId::from_uuid(self.id(now)),
@@ -193,6 +184,7 @@ impl Orders {
             refunded: zero,
             chain: quote.chain,
             wallet,
+            wallet_usable_from,
             referrer: wish.referrer.filter(|referrer| *referrer != wish.buyer),
             plan_snapshot: facts.plan_snapshot,
             placed_at: now,
@@ -207,40 +199,30 @@ impl Orders {
         chain: Chain,
         facts: &PlacingFacts,
     ) -> Result<WalletAddress, OrderError> {
-        match &wish.wallet_address {
-            Some(typed) => WalletAddress::parse(typed, chain.family()).map_err(OrderError::Wallet),
-            None => wallet_of(&facts.wallets, chain.family()).ok_or(OrderError::WalletMissing),
+        if let Some(typed) = &wish.wallet_address {
+            return WalletAddress::parse(typed, chain.family()).map_err(OrderError::Wallet);
         }
+        let bound = facts.wallets.iter().find(|wallet| wallet.receives_on(chain));
+        bound
+            .map(|wallet| wallet.address.clone())
+            .ok_or(OrderError::WalletMissing)
     }
+}
 
-    /// Binds the address to the buyer, in the place of an earlier one of the same family of chains. Orders that were placed
-    /// keep the address they were placed with.
-    pub async fn bind_wallet(
-        &self,
-        scope: &SiteScope,
-        buyer: PartyId,
-        family: ChainFamily,
-        typed: &str,
-    ) -> Result<Wallet, OrderError> {
-        let address = WalletAddress::parse(typed, family).map_err(OrderError::Wallet)?;
-        let at = self.clock.now();
-        let mut tx = self.begin(scope).await?;
-        if !tx.wallets().bind(buyer, &address, at).await? {
-            return Err(OrderError::WalletTaken);
-        }
-        let payload = json!({ "family": family });
-        tx.outbox()
-            .append(posx_kernel::Event {
-                kind: "wallet.bound",
-                subject: buyer.as_uuid(),
-                payload,
-                at,
-            })
+/// Limited tiers count what one buyer holds.
+async fn count_for_buyer_in_tx(
+    tx: &mut dyn OrdersTx,
+    order: &Order,
+    quote: &Quote,
+) -> Result<(), OrderError> {
+    let counted = order.lines.iter().enumerate();
+    for (at, line) in counted.filter(|(_, line)| line.counted_per_buyer) {
+        let limit = quote.lines[at].tier.max_per_buyer;
+        let counted = tx
+            .stock()
+            .count_for_buyer(line.tier, order.buyer, i64::from(line.quantity), limit)
             .await?;
-        tx.commit().await?;
-        Ok(Wallet {
-            address,
-            bound_at: at,
-        })
+        counted.map_err(|refusal| refused_line(at, refusal))?;
     }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use posx_kernel::{
 };
 use posx_ledger::Entry;
 use posx_tenancy::ReferralRepository;
-use posx_tiers::{ChainAsset, ChainFamily, Tier, TiersTx};
+use posx_tiers::{Chain, ChainAsset, Tier, TiersTx};
 
 use crate::gateway::IntentId;
 use crate::{Attempt, Lifecycle, Order, OrderSummary, OrderView, PaymentStatus, Refund, WalletAddress};
@@ -25,7 +25,7 @@ pub struct TierFacts {
 pub struct PlacingFacts {
     pub tiers: Vec<TierFacts>,
     /// The buyer's bound wallets, at most one for each family.
-    pub wallets: Vec<WalletAddress>,
+    pub wallets: Vec<Wallet>,
     /// The active commission plan as it is frozen on the order: `commissions::PlanSnapshot` as JSON.
     pub plan_snapshot: Option<serde_json::Value>,
 }
@@ -98,17 +98,49 @@ pub trait RefundRepository: Send {
 pub struct Wallet {
     pub address: WalletAddress,
     pub bound_at: Timestamp,
+    /// When its holder last signed for us. None: it was only typed.
+    pub proven_at: Option<Timestamp>,
+    /// The one chain that a contract wallet was proven on, by its EIP-155 id.
+    pub contract_chain: Option<u64>,
+    /// It took the place of another address: custody sends nothing to it before.
+    pub usable_from: Option<Timestamp>,
+}
+
+impl Wallet {
+    /// Whether what is sent to it on this chain reaches who bound it.
+    pub fn receives_on(&self, chain: Chain) -> bool {
+        self.address.family() == chain.family()
+            && self
+                .contract_chain
+                .is_none_or(|proven| chain.eip155_id() == Some(proven))
+    }
+}
+
+/// An address that a buyer binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewWallet {
+    pub address: WalletAddress,
+    pub at: Timestamp,
+    pub proven: bool,
+    pub contract_chain: Option<u64>,
+    /// From when it is usable if it takes another address' place. The first one of a family waits for nothing.
+    pub usable_from: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bound {
+    Bound(Wallet),
+    /// Another party of the site holds the address.
+    Taken,
+    /// The party's own is proven: only a proven one takes its place.
+    ProofRequired,
 }
 
 #[async_trait]
 pub trait WalletRepository: Send {
-    /// Binds or replaces the party's address of the family. False: another party of the site holds it.
-    async fn bind(
-        &mut self,
-        party: PartyId,
-        address: &WalletAddress,
-        at: Timestamp,
-    ) -> Result<bool, StoreError>;
+    /// Binds or replaces the party's address of the family, in one guarded statement. Binding the same address again keeps
+    /// since when it is bound and from when it is usable, and may prove it.
+    async fn bind(&mut self, party: PartyId, wallet: &NewWallet) -> Result<Bound, StoreError>;
     async fn of_party(&mut self, party: PartyId) -> Result<Vec<Wallet>, StoreError>;
 }
 
@@ -155,9 +187,4 @@ pub trait OrderQueries: Send + Sync {
         tiers: &[TierId],
     ) -> Result<PlacingFacts, StoreError>;
     async fn wallets(&self, scope: &SiteScope, party: PartyId) -> Result<Vec<Wallet>, StoreError>;
-}
-
-/// The address of the family, if there is one.
-pub(crate) fn wallet_of(wallets: &[WalletAddress], family: ChainFamily) -> Option<WalletAddress> {
-    wallets.iter().find(|wallet| wallet.family() == family).cloned()
 }

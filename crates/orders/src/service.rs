@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use posx_kernel::{
     Begin, Clock, EntryId, Event, Ids, MovementId, Randomness, SiteScope, StoreError, Timestamp, TokenAmount,
 };
@@ -14,6 +15,9 @@ use uuid::Uuid;
 use crate::gateway::PaymentGateway;
 use crate::{Line, Order, OrderError, OrderQueries, OrdersTx};
 
+/// Who lost an account has a day to notice that its wallet was replaced.
+pub const COOLING_OFF: TimeDelta = TimeDelta::hours(24);
+
 /// Use cases of orders and their payments; one file each.
 #[derive(Clone)]
 pub struct Orders {
@@ -23,6 +27,7 @@ pub struct Orders {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) randomness: Arc<dyn Randomness>,
+    pub(crate) cooling_off: TimeDelta,
 }
 
 impl std::fmt::Debug for Orders {
@@ -49,7 +54,14 @@ impl Orders {
             clock,
             ids,
             randomness,
+            cooling_off: COOLING_OFF,
         }
+    }
+
+    /// How long custody sends nothing to a wallet that took another's place.
+    #[must_use]
+    pub fn with_cooling_off(self, cooling_off: TimeDelta) -> Self {
+        Self { cooling_off, ..self }
     }
 
     pub(crate) fn id(&self, now: Timestamp) -> Uuid {

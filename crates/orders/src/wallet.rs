@@ -1,7 +1,7 @@
 //! Wallet addresses, in the one canonical form of their chain.
 
+use posx_tenancy::{EvmAddress, EvmAddressError};
 use posx_tiers::ChainFamily;
-use sha3::{Digest, Keccak256};
 
 /// A checked address: EIP-55 mixed case on EVM chains, Base58Check beginning with `T` on TRON.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,6 +40,14 @@ impl WalletAddress {
         Ok(Self { family, text })
     }
 
+    /// The address of a wallet that someone proved to hold.
+    pub fn of_evm(address: &EvmAddress) -> Self {
+        Self {
+            family: ChainFamily::Evm,
+            text: address.as_str().to_owned(),
+        }
+    }
+
     /// An address read back from storage, which holds only canonical ones.
     pub const fn from_stored(text: String, family: ChainFamily) -> Self {
         Self { family, text }
@@ -61,40 +69,12 @@ impl std::fmt::Display for WalletAddress {
 }
 
 fn evm(text: &str) -> Result<String, WalletError> {
-    let digits = text
-        .strip_prefix("0x")
-        .or_else(|| text.strip_prefix("0X"))
-        .ok_or(WalletError::Form)?;
-    if digits.len() != 40 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(WalletError::Form);
+    match EvmAddress::parse(text) {
+        Ok(address) => Ok(address.as_str().to_owned()),
+        Err(EvmAddressError::Form) => Err(WalletError::Form),
+        Err(EvmAddressError::Checksum) => Err(WalletError::Checksum),
+        Err(EvmAddressError::Burn) => Err(WalletError::Burn),
     }
-    let canonical = eip55(&digits.to_ascii_lowercase());
-    let one_case =
-        !digits.bytes().any(|b| b.is_ascii_uppercase()) || !digits.bytes().any(|b| b.is_ascii_lowercase());
-    if !one_case && canonical[2..] != *digits {
-        return Err(WalletError::Checksum);
-    }
-    if digits.bytes().all(|b| b == b'0') {
-        return Err(WalletError::Burn);
-    }
-    Ok(canonical)
-}
-
-/// EIP-55: a letter is upper case where the Keccak-256 of the lower-case digits has a nibble of 8 or more.
-fn eip55(lower: &str) -> String {
-    let hash = Keccak256::digest(lower.as_bytes());
-    let mut text = String::with_capacity(42);
-    text.push_str("0x");
-    for (at, digit) in lower.chars().enumerate() {
-        let byte = hash[at / 2];
-        let nibble = if at % 2 == 0 { byte >> 4 } else { byte & 0x0f };
-        text.push(if nibble >= 8 {
-            digit.to_ascii_uppercase()
-        } else {
-            digit
-        });
-    }
-    text
 }
 
 fn tron(text: &str) -> Result<String, WalletError> {

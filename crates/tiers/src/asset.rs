@@ -36,6 +36,16 @@ impl Chain {
         Self::ALL.iter().copied().find(|chain| chain.as_str() == name)
     }
 
+    /// What EVM chains call themselves (EIP-155).
+    pub const fn eip155_id(self) -> Option<u64> {
+        match self {
+            Self::Eth => Some(1),
+            Self::Polygon => Some(137),
+            Self::Bsc => Some(56),
+            Self::Tron => None,
+        }
+    }
+
     pub const fn family(self) -> ChainFamily {
         match self {
             Self::Eth | Self::Polygon | Self::Bsc => ChainFamily::Evm,

@@ -11,6 +11,8 @@ mod asset;
 mod error;
 mod manage;
 mod ports;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tier;
 
 pub use asset::{Chain, ChainAsset, ChainFamily};

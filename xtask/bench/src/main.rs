@@ -2,19 +2,25 @@
 //! statements to the same server. Called by `cargo xtask bench`; prints a table and writes `target/bench.json`.
 #![expect(clippy::print_stdout, reason = "its output is a table for a person")]
 
+mod capture;
 mod load;
+mod payments;
 mod pgbench;
+mod replay;
 mod report;
 mod scene;
 mod script;
 mod seed;
 mod server;
+mod stripe;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use load::{Measured, closed_loop};
+use payments::Payments;
 use report::Row;
 use scene::Scene;
 
@@ -50,7 +56,7 @@ async fn main() -> ExitCode {
 async fn run(seconds: u64) -> Outcome<bool> {
     let target = target_dir();
     println!("PostgreSQL starts, with its default durability …");
-    let scene = Scene::set(&target.join("release").join("posx-api")).await?;
+    let scene = Scene::set(&target.join("release")).await?;
     println!(
         "the API answered {} ms after its start",
         scene.api.started_in.as_millis()
@@ -77,7 +83,14 @@ async fn run(seconds: u64) -> Outcome<bool> {
             rows.push(Row::new(name, &measured, limit.rate_per_s, reach));
         }
     }
-    println!("peak memory of the API: {}", memory(&scene));
+    println!("peak memory of the API: {}", scene.api.peak_memory());
+    let placed_per_s: Vec<f64> = rows.iter().map(|row| row.limit_per_s).collect();
+    let payments = Payments::prepare(&scene, seconds).await?;
+    rows.extend(
+        payments
+            .measure(CONNECTIONS.into_iter().zip(placed_per_s))
+            .await?,
+    );
     println!("a million orders of a hundred sites are put in …");
     scene.psql(seed::orders()).await?;
     scene.psql(seed::viewer()).await?;
@@ -90,7 +103,7 @@ async fn run(seconds: u64) -> Outcome<bool> {
         "first page of a list on the million rows: {p50_ms:.2} ms p50 in the database (at most {LIST_P50_MS_MAX}): {}",
         if quick { "reached" } else { "MISSED" }
     );
-    println!("peak memory of the API: {}", memory(&scene));
+    println!("peak memory of the API: {}", scene.api.peak_memory());
     report::write_json(&rows, &target.join("bench.json"))?;
     scene.stop().await;
     Ok(quick && rows.iter().all(Row::is_good))
@@ -103,13 +116,6 @@ fn target_dir() -> PathBuf {
         .nth(2)
         .unwrap_or(Path::new("."));
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
-}
-
-fn memory(scene: &Scene) -> String {
-    scene
-        .api
-        .peak_memory_mib()
-        .map_or_else(|| "not known here".to_owned(), |mib| format!("{mib} MiB"))
 }
 
 /// Each connection is a buyer of its own; each request has a key of its own.

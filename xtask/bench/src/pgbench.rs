@@ -21,7 +21,7 @@ pub struct Limit {
     pub p50_ms: f64,
 }
 
-/// Runs `script` on `clients` connections for `seconds`.
+/// Runs `script` on `clients` connections for `seconds`. Each client begins with its variable `i` at 0.
 pub fn run(
     bindir: &Path,
     url: &str,
@@ -34,7 +34,13 @@ pub fn run(
     std::fs::write(&file, script).map_err(PgbenchError::Script)?;
     let program = bindir.join("pgbench");
     let output = Command::new(&program)
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--log"])
+        .args([
+            "--no-vacuum",
+            "--protocol=prepared",
+            "--jobs=2",
+            "--log",
+            "--define=i=0",
+        ])
         .arg(format!("--log-prefix={}", dir.path().join("log").display()))
         .arg(format!("--client={clients}"))
         .arg(format!("--time={seconds}"))
@@ -47,14 +53,19 @@ pub fn run(
     let tps = text
         .lines()
         .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+    // Transactions that the server refused do not end the run, and are no part of its rate.
+    let whole = text
+        .lines()
+        .any(|line| line.starts_with("number of failed transactions: 0 "));
     match tps {
-        Some(rate_per_s) if output.status.success() => Ok(Limit {
+        Some(rate_per_s) if output.status.success() && whole => Ok(Limit {
             rate_per_s,
             p50_ms: median_ms(dir.path()).map_err(PgbenchError::Script)?,
         }),
-        _ => Err(PgbenchError::Failed(
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )),
+        _ => Err(PgbenchError::Failed(format!(
+            "{}{text}",
+            String::from_utf8_lossy(&output.stderr)
+        ))),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Everything that is running while it is measured.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use posx_kernel::{Randomness, SystemClock, SystemRandomness};
 use posx_pgcluster::{Cluster, Options};
@@ -11,6 +12,7 @@ use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::server::Server;
+use crate::watch::Watch;
 use crate::{Outcome, pgbench, seed};
 
 const AUDIENCE: &str = "https://posx.test/api";
@@ -18,13 +20,18 @@ const DATABASE: &str = "posx_bench";
 /// Far above what a run sends: the limiter is measured, its refusals are not.
 const PER_MINUTE: &str = "1000000";
 const BUYERS: usize = 64;
+/// A request that takes longer has failed.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub struct Scene {
     pub api: Server,
-    world: World,
+    pub world: Arc<World>,
     cluster: Cluster,
     tokens: Vec<String>,
     app_url: String,
+    /// The folder of the product's programs.
+    programs: PathBuf,
+    settings: Vec<(&'static str, String)>,
 }
 
 pub fn fresh_key() -> String {
@@ -36,7 +43,7 @@ pub fn fresh_key() -> String {
 }
 
 impl Scene {
-    pub async fn set(api: &Path) -> Outcome<Self> {
+    pub async fn set(programs: &Path) -> Outcome<Self> {
         let cluster = tokio::task::spawn_blocking(|| Cluster::start(&Options::default())).await??;
         let secret = fresh_key();
         let passwords = Passwords {
@@ -63,14 +70,16 @@ impl Scene {
                     .token(&TokenRequest::new(format!("bench|{number}"), AUDIENCE))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let api = Server::start(api, port, &settings).await?;
+        let api = Server::start(&programs.join("posx-api"), port, "/health", &settings).await?;
         let app_url = url("app");
         let scene = Self {
             api,
-            world,
+            world: Arc::new(world),
             cluster,
             tokens,
             app_url,
+            programs: programs.to_owned(),
+            settings,
         };
         scene.psql(seed::tiers()).await?;
         for buyer in scene.clients(BUYERS) {
@@ -82,6 +91,46 @@ impl Scene {
             joined.error_for_status()?;
         }
         Ok(scene)
+    }
+
+    /// A worker without its schedule: what it does is what is measured.
+    pub async fn worker(&self) -> Outcome<Server> {
+        let port = free_port()?;
+        let mut settings = self.settings.clone();
+        settings.push(("WORKER__SCHEDULE", "false".to_owned()));
+        settings.push(("WORKER__METRICS_BIND", format!("127.0.0.1:{port}")));
+        Ok(Server::start(&self.programs.join("posx-worker"), port, "/metrics", &settings).await?)
+    }
+
+    pub fn watch(&self) -> std::io::Result<Watch> {
+        let server = self.cluster.server();
+        Watch::start(server.bindir(), &server.superuser_url_of(DATABASE))
+    }
+
+    /// What the server writes while it runs.
+    pub fn log_file(&self) -> &Path {
+        self.cluster.server().log_file()
+    }
+
+    pub async fn waiting_jobs(&self) -> Outcome<u64> {
+        self.count("select count(*) from graphile_worker._private_jobs")
+            .await
+    }
+
+    /// Waits until the worker has done every job.
+    pub async fn until_nothing_waits(&self, patience: Duration) -> Outcome<()> {
+        let end = Instant::now() + patience;
+        while self.waiting_jobs().await? > 0 {
+            if Instant::now() > end {
+                return Err("the worker does not come to an end with its jobs".into());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
+    async fn count(&self, sql: &str) -> Outcome<u64> {
+        Ok(self.psql(sql.to_owned()).await?.trim().parse()?)
     }
 
     /// Clients of the bench's site, each signed in as somebody else and with a connection of its own.
@@ -118,7 +167,9 @@ impl Scene {
 
     pub async fn stop(self) {
         drop(self.api);
-        self.world.stop().await;
+        if let Ok(world) = Arc::try_unwrap(self.world) {
+            world.stop().await;
+        }
     }
 }
 
@@ -138,6 +189,7 @@ fn settings(world: &World, url: &dyn Fn(&str) -> String, port: u16) -> Outcome<V
         ("SERVER__RATE_LIMITS__PUBLIC_PER_MINUTE", PER_MINUTE.to_owned()),
         ("SERVER__RATE_LIMITS__CALLER_PER_MINUTE", PER_MINUTE.to_owned()),
         ("SERVER__RATE_LIMITS__WRITES_PER_MINUTE", PER_MINUTE.to_owned()),
+        ("SERVER__RATE_LIMITS__WEBHOOKS_PER_MINUTE", PER_MINUTE.to_owned()),
         ("ISSUERS", issuers.to_string()),
         ("PAYMENTS__PROVIDER", "sandbox".to_owned()),
         ("PAYMENTS__BASE_URL", world.stripe_url()),
@@ -167,6 +219,7 @@ fn client(token: &str, site: Option<&'static str>) -> Client {
     let builder = Client::builder()
         .default_headers(headers)
         .pool_max_idle_per_host(1)
+        .timeout(REQUEST_TIMEOUT)
         .no_proxy();
     builder.build().expect("an HTTP client")
 }

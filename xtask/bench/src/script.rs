@@ -1,9 +1,9 @@
-//! The product's own statements as a pgbench script.
+//! The product's own statements as pgbench scripts.
 
 use posx_postgres::placing_statements;
 
 /// Replaces `$n` by the n-th expression.
-fn with_values(statement: &str, values: &[String]) -> String {
+pub fn with_values(statement: &str, values: &[String]) -> String {
     let mut text = String::with_capacity(statement.len() * 2);
     let mut rest = statement;
     while let Some(at) = rest.find('$') {
@@ -106,6 +106,7 @@ pub fn placing(site: &str, buyer: &str, tier_prefix: &str, asset: &str, first: u
         "sha256('')",
         "201",
         &format!("'\\x{}'::bytea", "20".repeat(ANSWER_BYTES)),
+        "null::timestamptz",
     ]
     .map(str::to_owned);
     let insert = with_values(&insert, &[entries.as_slice(), order.as_slice()].concat());

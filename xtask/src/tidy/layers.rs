@@ -60,6 +60,7 @@ const RESERVED: &[Reserved] = &[
     Reserved {
         name: "reqwest",
         users: &[
+            "posx-ethereum",
             "posx-oidc",
             "posx-stripe",
             "posx-fireblocks",

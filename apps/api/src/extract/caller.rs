@@ -4,7 +4,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use posx_kernel::IdentityId;
-use posx_oidc::AuthError;
+use posx_oidc::{AuthError, Verified};
 
 use super::Extracting;
 use crate::limit;
@@ -56,16 +56,23 @@ pub(super) fn api_of(req: &HttpRequest) -> &ApiState {
 
 async fn authenticate(req: &HttpRequest, api: &ApiState) -> Result<Caller, ApiError> {
     let token = bearer(req)?;
-    let token = api.verifier.verify(token).await.map_err(|error| match error {
-        AuthError::Invalid(reason) => {
-            metrics::counter!("posx_tokens_refused_total", "reason" => reason.code()).increment(1);
-            EdgeError::Unauthenticated {
-                token_sent: true,
-                cause: Some(Box::new(error)),
+    let verified = api
+        .verifier
+        .verify_caller(token)
+        .await
+        .map_err(|error| match error {
+            AuthError::Invalid(reason) => {
+                metrics::counter!("posx_tokens_refused_total", "reason" => reason.code()).increment(1);
+                EdgeError::Unauthenticated {
+                    token_sent: true,
+                    cause: Some(Box::new(error)),
+                }
             }
-        }
-        AuthError::KeysUnavailable(_) => EdgeError::KeysUnavailable(Box::new(error)),
-    })?;
+            AuthError::KeysUnavailable(_) => EdgeError::KeysUnavailable(Box::new(error)),
+        })?;
+    let Verified::Person(token) = verified else {
+        return Err(EdgeError::ServiceCaller.into());
+    };
     let identity = api.directory.identity(&token.issuer, &token.subject).await?;
     Ok(Caller { identity })
 }

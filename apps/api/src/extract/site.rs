@@ -1,17 +1,19 @@
 //! Whose world the request is in.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
+use posx_issuer::TokenIssuer;
 use posx_kernel::{SiteScope, StoreError};
 use posx_tenancy::{Capability, Site, SiteCode, SiteError, SiteState};
 
 use super::caller::api_of;
 use super::{Caller, Extracting, SiteMember};
 use crate::limit;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, EdgeError};
 use crate::state::ApiState;
 
 /// Names the site where the host name does not.
@@ -68,6 +70,29 @@ impl FromRequest for PublicSite {
             let api = api_of(&req);
             limit::count_address(&req, api).await?;
             Ok(Self(SiteContext::of(&req, api).await?))
+        })
+    }
+}
+
+/// A route for who signs in with a wallet, where that is on.
+#[derive(Debug)]
+pub struct WalletSignIn {
+    pub context: SiteContext,
+    pub issuer: Arc<TokenIssuer>,
+}
+
+impl FromRequest for WalletSignIn {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            let api = api_of(&req);
+            limit::count_sign_in(&req, api).await?;
+            let context = SiteContext::of(&req, api).await?;
+            let issuer = api.wallet_issuer.clone().ok_or(EdgeError::WALLET_SIGN_IN_OFF)?;
+            Ok(Self { context, issuer })
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Every code that this API can answer with: what `docs/errors.md` is made from. A test reads the domains' sources, so a
 //! code that is missing here fails the build.
 
+mod wallets;
+
 use actix_web::http::StatusCode;
 
 /// One code under one status.
@@ -14,7 +16,7 @@ pub struct ErrorRow {
 
 /// Every code, in order.
 pub fn error_catalogue() -> Vec<ErrorRow> {
-    let rows = TABLE.iter().flat_map(|(code, statuses, meaning)| {
+    let rows = rows().flat_map(|(code, statuses, meaning)| {
         statuses.iter().map(|status| ErrorRow {
             code,
             status: *status,
@@ -47,16 +49,28 @@ pointer without its first slash, or a header) and a `message` each. `code` is st
 ";
 
 pub(super) fn title(code: &str, status: StatusCode) -> Option<&'static str> {
-    let row = TABLE.iter().find(|(name, ..)| *name == code)?;
+    let row = rows().find(|(name, ..)| *name == code)?;
     row.1.contains(&status.as_u16()).then_some(row.2)
 }
 
-const TABLE: &[(&str, &[u16], &str)] = &[
+/// Code, the statuses that it comes with, meaning.
+type Row = (&'static str, &'static [u16], &'static str);
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().chain(wallets::TABLE)
+}
+
+const TABLE: &[Row] = &[
     // the request itself
     (
         "unauthenticated",
         &[401],
         "There is no token, or it does not hold.",
+    ),
+    (
+        "service_caller_refused",
+        &[403],
+        "The token is a machine's own, and people call this API.",
     ),
     (
         "keys_unavailable",
@@ -296,37 +310,6 @@ const TABLE: &[(&str, &[u16], &str)] = &[
         "The total is less than a card can be charged.",
     ),
     (
-        "wallet_missing",
-        &[422],
-        "There is no wallet address to deliver to.",
-    ),
-    (
-        "wallet_checksum_invalid",
-        &[422],
-        "The wallet address has a typing mistake: its checksum does not hold.",
-    ),
-    (
-        "wallet_chain_mismatch",
-        &[422],
-        "The wallet address is of another family of chains.",
-    ),
-    ("wallet_address_invalid", &[422], "The text is no wallet address."),
-    (
-        "wallet_address_burns",
-        &[422],
-        "Nobody can spend what is sent to this address.",
-    ),
-    (
-        "wallet_taken",
-        &[409],
-        "Another buyer of the site has bound this wallet address.",
-    ),
-    (
-        "wallet_family_not_found",
-        &[404],
-        "There is no such family of chains.",
-    ),
-    (
         "order_not_placed",
         &[409],
         "The order is paid, cancelled or expired already.",
@@ -450,11 +433,6 @@ const TABLE: &[(&str, &[u16], &str)] = &[
         "transfer_foreign",
         &[500],
         "A fault of ours: another site owns the transfer.",
-    ),
-    (
-        "wallet_address_missing",
-        &[409],
-        "The order has no wallet address to deliver to.",
     ),
     // operations
     ("job_not_found", &[404], "There is no such dead job."),

@@ -18,6 +18,9 @@ pub enum EdgeError {
         #[source]
         cause: Option<Cause>,
     },
+    /// It has no identity here, and must not get one (J18).
+    #[error("the token is a machine's own: people call this API")]
+    ServiceCaller,
     #[error("whether the token or signature is good cannot be told now")]
     KeysUnavailable(#[source] Cause),
     #[error("there is no such route")]
@@ -67,9 +70,15 @@ pub enum EdgeError {
 }
 
 impl EdgeError {
+    pub const WALLET_SIGN_IN_OFF: Self = Self::NotFound {
+        code: "wallet_sign_in_off",
+        what: "sign-in with a wallet here",
+    };
+
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unauthenticated { .. } => "unauthenticated",
+            Self::ServiceCaller => "service_caller_refused",
             Self::KeysUnavailable(_) => "keys_unavailable",
             Self::NoRoute => "route_not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
@@ -96,6 +105,7 @@ impl EdgeError {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            Self::ServiceCaller => StatusCode::FORBIDDEN,
             Self::KeysUnavailable(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoRoute | Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,

@@ -1,28 +1,23 @@
-//! Who the caller is here, joining, whom they referred, and their wallets.
+//! Who the caller is here, joining, and whom they referred.
+
+pub mod wallets;
 
 use actix_web::web::Json as Answer;
-use actix_web::{HttpResponse, get, post, put};
-use chrono::{DateTime, Utc};
+use actix_web::{HttpResponse, get, post};
 use posx_kernel::{Cursor, IdentityId, Page, PartyId};
-use posx_orders::Wallet;
 use posx_tenancy::{Join, Member, ReferralClaim, ReferralCode, ReferralEntry, Role};
-use posx_tiers::ChainFamily;
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::page;
 use super::sites::SiteView;
-use super::{page, whole};
-use crate::extract::{Allowed, Guarded, Id, Json, Policy as _, Query, SignedIn, can};
+use crate::extract::{Allowed, Guarded, Json, Policy as _, Query, SignedIn, can};
 use crate::problem::ApiError;
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(get_me)
-        .service(join)
-        .service(wallets)
-        .service(bind_wallet)
-        .service(referrals);
+    config.service(get_me).service(join).service(referrals);
+    wallets::routes(config);
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -66,30 +61,6 @@ impl MembershipView {
 pub struct JoinBody {
     /// One that is unknown does not block joining.
     referral_code: Option<String>,
-}
-
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct WalletView {
-    pub family: ChainFamily,
-    /// In canonical form.
-    pub address: String,
-    pub bound_at: DateTime<Utc>,
-}
-
-impl WalletView {
-    fn of(wallet: &Wallet) -> Self {
-        Self {
-            family: wallet.address.family(),
-            address: wallet.address.to_string(),
-            bound_at: wallet.bound_at,
-        }
-    }
-}
-
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WalletBody {
-    address: String,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -152,32 +123,6 @@ async fn join(
         HttpResponse::Ok()
     }
     .json(view))
-}
-
-/// The caller's wallets, at most one for each family of chains.
-#[utoipa::path(tag = "me", operation_id = "list_wallets", extensions(("x-capability" = json!(can::Buy::names()))),
-    responses((status = 200, body = Page<WalletView>)))]
-#[get("/api/v1/me/wallets")]
-async fn wallets(api: Api, me: Allowed<can::Buy>) -> Result<Answer<Page<WalletView>>, ApiError> {
-    let wallets = api.order_queries.wallets(me.scope(), me.party()).await?;
-    Ok(Answer(whole(wallets.iter().map(WalletView::of).collect())))
-}
-
-/// Binds a wallet address, in the place of an earlier one of this family. Placed orders keep the address they have.
-#[utoipa::path(tag = "me", operation_id = "bind_wallet", request_body = WalletBody,
-    params(("family" = ChainFamily, Path)), extensions(("x-capability" = json!(can::Buy::names()))),
-    responses((status = 200, body = WalletView), (status = 409, description = "Another buyer has bound it.")))]
-#[put("/api/v1/me/wallets/{family}")]
-async fn bind_wallet(
-    api: Api,
-    Guarded(me, (Id(family), Json(body))): Guarded<Allowed<can::Buy>, (Id<ChainFamily>, Json<WalletBody>)>,
-) -> Result<Answer<WalletView>, ApiError> {
-    let bound = api
-        .orders
-        .bind_wallet(me.scope(), me.party(), family, &body.address)
-        .await;
-    let wallet = bound.map_err(|error| ApiError::from(error).on_field("wallet_address", "address"))?;
-    Ok(Answer(WalletView::of(&wallet)))
 }
 
 /// Whom the caller referred, newest first, and the caller's own code.

@@ -13,7 +13,7 @@ use crate::problem::ApiError;
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list).service(replay);
+    config.service(list).service(replay).service(park);
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
@@ -23,6 +23,7 @@ enum InboxState {
     Done,
     Dead,
     Ignored,
+    Parked,
 }
 
 impl InboxState {
@@ -32,6 +33,7 @@ impl InboxState {
             Self::Done => "done",
             Self::Dead => "dead",
             Self::Ignored => "ignored",
+            Self::Parked => "parked",
         }
     }
 }
@@ -72,6 +74,27 @@ async fn replay(
     Guarded(staff, Id(id)): Guarded<Allowed<can::ReplayJobs>, Id<WebhookId>>,
 ) -> Result<HttpResponse, ApiError> {
     if api.database.replay_webhook(staff.scope(), id).await? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(WebhookId::not_found())
+    }
+}
+
+/// Sets the event aside: it is not interpreted, and not deleted with its age, until it is replayed. What is applied stays.
+#[utoipa::path(tag = "operations", operation_id = "park_webhook_event", params(("id" = WebhookId, Path)),
+    extensions(("x-capability" = json!(can::ReplayJobs::names()))),
+    responses((status = 204, description = "It is parked.")))]
+#[post("/api/v1/webhook-events/{id}/park")]
+async fn park(
+    api: Api,
+    Guarded(staff, Id(id)): Guarded<Allowed<can::ReplayJobs>, Id<WebhookId>>,
+) -> Result<HttpResponse, ApiError> {
+    let now = api.clock.now();
+    if api
+        .database
+        .park_webhook(staff.scope(), id, "parked_by_staff", now)
+        .await?
+    {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(WebhookId::not_found())

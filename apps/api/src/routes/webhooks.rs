@@ -3,7 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, post};
 use posx_fireblocks::WebhookError;
 use posx_kernel::WebhookId;
-use posx_postgres::NewWebhook;
+use posx_postgres::{NewWebhook, WebhookEndpoint};
+use posx_stripe::SigningSecret;
+use posx_tenancy::SiteCode;
 use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -16,11 +18,16 @@ const KEPT: [&str; 2] = ["content-type", "user-agent"];
 const KEPT_CHARS_MAX: usize = 200;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(stripe).service(fireblocks);
+    config
+        .service(stripe)
+        .service(stripe_connect)
+        .service(stripe_of_site);
+    config.service(fireblocks);
 }
 
 /// What an event says of itself.
-struct Envelope {
+struct Envelope<'a> {
+    endpoint: &'a str,
     event_id: String,
     event_type: String,
     external_id: Option<String>,
@@ -28,7 +35,7 @@ struct Envelope {
     known: bool,
 }
 
-/// Stripe's endpoint. A second delivery of an event only counts.
+/// Stripe's endpoint for every site that has none of its own. A second delivery of an event only counts.
 #[utoipa::path(tag = "webhooks", operation_id = "stripe_webhook", extensions(("x-capability" = json!("public"))),
     params(("Stripe-Signature" = String, Header)),
     responses((status = 200, description = "Stored."), (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Not Stripe's; nothing is stored."),
@@ -39,9 +46,56 @@ async fn stripe(
     req: HttpRequest,
     Guarded(_provider, RawBody(body)): Guarded<Provider, RawBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let signature = header(&req, posx_stripe::SIGNATURE_HEADER);
-    let ours = &api.stripe_webhooks;
-    let delivery = posx_stripe::verify(&body, signature, &ours.secrets, ours.tolerance, api.clock.now())
+    let secrets = &api.stripe_webhooks.shared;
+    from_stripe(&api, &req, &body, secrets, WebhookEndpoint::SHARED).await
+}
+
+/// Stripe's endpoint for events of connected accounts.
+#[utoipa::path(tag = "webhooks", operation_id = "stripe_connect_webhook", extensions(("x-capability" = json!("public"))),
+    params(("Stripe-Signature" = String, Header)),
+    responses((status = 200, description = "Stored."), (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Not Stripe's; nothing is stored."),
+        (status = 404, description = "No such endpoint is configured."), (status = 413, description = "Larger than 256 KiB."), (status = 503, description = "Not stored: send it again.")))]
+#[post("/webhooks/stripe-connect")]
+async fn stripe_connect(
+    api: Api,
+    req: HttpRequest,
+    Guarded(_provider, RawBody(body)): Guarded<Provider, RawBody>,
+) -> Result<HttpResponse, ApiError> {
+    let secrets = &api.stripe_webhooks.connect;
+    from_stripe(&api, &req, &body, secrets, WebhookEndpoint::CONNECT).await
+}
+
+/// The endpoint of a site that is paid into an account of its own. An event of another site's object is parked.
+#[utoipa::path(tag = "webhooks", operation_id = "stripe_site_webhook", extensions(("x-capability" = json!("public"))),
+    params(("site" = String, Path, description = "The site's code."), ("Stripe-Signature" = String, Header)),
+    responses((status = 200, description = "Stored."), (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Not Stripe's; nothing is stored."),
+        (status = 404, description = "No such endpoint is configured."), (status = 413, description = "Larger than 256 KiB."), (status = 503, description = "Not stored: send it again.")))]
+#[post("/webhooks/stripe/{site}")]
+async fn stripe_of_site(
+    api: Api,
+    req: HttpRequest,
+    Guarded(_provider, RawBody(body)): Guarded<Provider, RawBody>,
+) -> Result<HttpResponse, ApiError> {
+    let site = SiteCode::new(req.match_info().query("site")).ok_or(EdgeError::NoRoute)?;
+    let secrets = api.stripe_webhooks.sites.get(&site).ok_or(EdgeError::NoRoute)?;
+    from_stripe(&api, &req, &body, secrets, site.as_str()).await
+}
+
+async fn from_stripe(
+    api: &Api,
+    req: &HttpRequest,
+    body: &[u8],
+    secrets: &[SigningSecret],
+    endpoint: &str,
+) -> Result<HttpResponse, ApiError> {
+    if secrets.is_empty() {
+        return Err(EdgeError::NoRoute.into());
+    }
+    let (signature, tolerance) = (
+        header(req, posx_stripe::SIGNATURE_HEADER),
+        api.stripe_webhooks.tolerance,
+    );
+    let delivery = posx_stripe::verify(body, signature, secrets, tolerance, api.clock.now())
         .map_err(|error| refused("stripe", error.reason(), EdgeError::BadSignature(Box::new(error))))?;
     let event = delivery
         .event()
@@ -52,8 +106,9 @@ async fn stripe(
         external_id: intent.or(event.object.id),
         event_id: event.id,
         event_type: event.kind,
+        endpoint,
     };
-    store(&api, &req, api.payments.provider(), &envelope, &body).await
+    store(api, req, api.payments.provider(), &envelope, body).await
 }
 
 /// Fireblocks' endpoint. A second delivery of an event only counts.
@@ -88,6 +143,7 @@ async fn fireblocks(
         external_id: ours.or(event.resource_id),
         event_id: event.id,
         event_type: event.kind,
+        endpoint: WebhookEndpoint::SHARED,
     };
     store(&api, &req, api.custody.provider(), &envelope, &body).await
 }
@@ -96,7 +152,7 @@ async fn store(
     api: &Api,
     req: &HttpRequest,
     provider: &'static str,
-    envelope: &Envelope,
+    envelope: &Envelope<'_>,
     body: &[u8],
 ) -> Result<HttpResponse, ApiError> {
     let now = api.clock.now();
@@ -107,6 +163,7 @@ async fn store(
         event_type: &envelope.event_type,
         external_id: envelope.external_id.as_deref(),
         known: envelope.known,
+        endpoint: envelope.endpoint,
         body,
         headers: kept_headers(req),
         received_at: now,

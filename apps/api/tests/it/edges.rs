@@ -229,3 +229,18 @@ fn the_error_list_has_a_line_for_each_code() {
         assert!(list.contains(&line), "{line}");
     }
 }
+
+#[actix_web::test]
+async fn j18_a_machines_token_is_no_person_and_gets_no_identity() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let request = TokenRequest::new("posx-sandbox@clients", AUDIENCE);
+    let machine = Person {
+        token: scene.world.issuer().token(&request).expect("a token"),
+        subject: String::new(),
+    };
+    for path in ["/api/v1/me", "/api/v1/orders", "/api/v1/tiers"] {
+        let call = Call::get(path).by(&machine).at(&scene.site);
+        call.send(&app).await.refused(403, "service_caller_refused");
+    }
+}

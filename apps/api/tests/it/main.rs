@@ -11,5 +11,6 @@ mod operations;
 mod orders;
 mod roles;
 mod server;
+mod wallets;
 mod webhooks;
 mod world;

@@ -79,6 +79,11 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
         }),
         "create_allocation_batch" => json!({ "allocations": [objects.allocation] }),
         "join_site" => json!({ "referral_code": "NOBODY-ABCDEF" }),
+        "create_sign_in_challenge" => json!({ "address": WALLET, "chain_id": 1, "domain": "localhost:5173" }),
+        "sign_in_with_wallet" => json!({ "message": "not one that was signed", "signature": "0x00" }),
+        "create_wallet_challenge" => {
+            json!({ "address": WALLET, "chain_id": 137, "domain": "localhost:5173" })
+        }
         "bind_wallet" => json!({ "address": WALLET }),
         other => panic!("what does {other} take? Say so in objects.rs"),
     }
@@ -86,7 +91,10 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
 
 /// Signs as Stripe does. The sandbox signs too, over a socket: see `webhooks`.
 pub fn stripe_signature(scene: &Scene, body: &[u8], at: i64) -> String {
-    let secret = scene.world.secrets().stripe_webhook[0].clone();
+    signed_by(&scene.world.secrets().stripe_webhook[0], body, at)
+}
+
+pub fn signed_by(secret: &str, body: &[u8], at: i64) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let message = [at.to_string().as_bytes(), b".", body].concat();
     format!("t={at},v1={}", hex::encode(hmac::sign(&key, &message)))
@@ -96,7 +104,7 @@ pub fn stripe_event(id: &str, kind: &str, intent: &str) -> Vec<u8> {
     let object = json!({ "id": intent, "object": "payment_intent" });
     let event = json!({
         "id": id, "object": "event", "type": kind, "created": 1_767_225_600, "livemode": false,
-        "api_version": "2026-04-22.dahlia", "data": { "object": object },
+        "api_version": posx_sandbox::STRIPE_API_VERSION, "data": { "object": object },
     });
     event.to_string().into_bytes()
 }
@@ -207,7 +215,8 @@ where
 }
 
 /// A paid order and its intent, with what the jobs would make of it.
-async fn buy<S, B>(scene: &Scene, app: &S, site: &Site, buyer: &Person, tier: &str) -> (String, String)
+/// Order and intent of an order that is placed, paid, shared and allocated.
+pub async fn buy<S, B>(scene: &Scene, app: &S, site: &Site, buyer: &Person, tier: &str) -> (String, String)
 where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody,

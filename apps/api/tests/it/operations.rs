@@ -24,6 +24,7 @@ async fn a_sound_process_is_ready_and_tells_names_only() {
             "migrations",
             "role",
             issuer,
+            "keys https://api.posx.test/",
             "keys fireblocks-webhooks"
         ])
     );

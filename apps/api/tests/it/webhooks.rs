@@ -1,9 +1,10 @@
 //! Deliveries of providers.
 
 use posx_kernel::Clock as _;
+use posx_runtime::StripeAccountSettings;
 use serde_json::json;
 
-use crate::objects::{Objects, furnish, stripe_event, stripe_signature};
+use crate::objects::{Objects, furnish, signed_by, stripe_event, stripe_signature};
 use crate::world::{Answer, Call, Scene, api};
 
 fn delivery(signature: &str, body: &[u8]) -> Call {
@@ -153,4 +154,53 @@ async fn when_the_custodians_keys_cannot_be_had_its_delivery_is_to_come_again() 
         .await
         .refused(503, "keys_unavailable");
     call().send(&app).await.refused(400, "webhook_signature_invalid");
+}
+
+#[actix_web::test]
+async fn s23_each_endpoint_has_its_own_secrets_and_one_without_is_not_there() {
+    const OWN: &str = "whsec_of_the_sites_own_account";
+    const CONNECT: &str = "whsec_of_connected_accounts";
+    let scene = Scene::with(|settings| {
+        settings.payments.connect_webhook_secrets = vec![CONNECT.into()];
+        settings.payments.accounts = vec![StripeAccountSettings {
+            site: "OWN".to_owned(),
+            secret_key: "sk_test_0123456789abcdef".into(),
+            webhook_secrets: vec![OWN.into()],
+        }];
+    })
+    .await;
+    let app = api(&scene).await;
+    let now = scene.clock.now().timestamp();
+    let shared = scene.world.secrets().stripe_webhook[0].clone();
+    let secrets = [shared.as_str(), OWN, CONNECT];
+    let paths = [
+        "/webhooks/stripe",
+        "/webhooks/stripe/OWN",
+        "/webhooks/stripe-connect",
+    ];
+    for (at, path) in paths.iter().enumerate() {
+        for (by, secret) in secrets.iter().enumerate() {
+            let event = stripe_event(
+                &format!("evt_{at}{by}{}", scene.site.id.as_uuid().simple()),
+                "a.b",
+                "pi_1",
+            );
+            let answer = Call::post(path)
+                .header("stripe-signature", &signed_by(secret, &event, now))
+                .raw("application/json", event)
+                .send(&app)
+                .await;
+            assert_eq!(answer.status, if at == by { 200 } else { 400 }, "{path} {secret}");
+        }
+    }
+    let plain = Scene::new().await;
+    let app = api(&plain).await;
+    for path in ["/webhooks/stripe-connect", "/webhooks/stripe/OWN"] {
+        let event = stripe_event("evt_1", "a.b", "pi_1");
+        let call = Call::post(path).header("stripe-signature", &signed_by(OWN, &event, now));
+        call.raw("application/json", event)
+            .send(&app)
+            .await
+            .refused(404, "route_not_found");
+    }
 }

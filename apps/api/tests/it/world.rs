@@ -1,17 +1,22 @@
 //! One test's world: two fresh sites in the shared database, a sandbox outside, the API without a socket.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::test::{TestRequest, init_service};
 use actix_web::{Error, web};
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use posx_api::{Api, ApiState};
 use posx_kernel::{ManualClock, Randomness, SystemRandomness};
 use posx_runtime::{
-    CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings, LogFormat, LogSettings,
-    PaymentProvider, PaymentSettings, RateLimits, ServerSettings, Services, Settings, WorkerSettings,
+    CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings, LogFormat,
+    LogSettings, PaymentProvider, PaymentSettings, RateLimits, ServerSettings, Services, Settings,
+    SignInSettings, WalletSettings, WorkerSettings,
 };
 use posx_sandbox::{Drive, TokenRequest, World, WorldConfig};
 use posx_tenancy::{Platform, Role, Site};
@@ -126,17 +131,27 @@ fn settings(world: &World) -> Settings {
             audience: AUDIENCE.to_owned(),
             jwks_url: None,
         }],
+        auth0: Vec::new(),
+        cognito: Vec::new(),
         payments: PaymentSettings {
             provider: PaymentProvider::Sandbox,
             base_url: world.stripe_url(),
-            secret_key: secret(&secrets.stripe_secret_key),
+            secret_key: Some(secret(&secrets.stripe_secret_key)),
             webhook_secrets: secrets.stripe_webhook.iter().map(|text| secret(text)).collect(),
+            connect_webhook_secrets: Vec::new(),
+            accounts: Vec::new(),
         },
+        wallets: wallets(),
         custody: CustodySettings {
             provider: CustodyProvider::Sandbox,
             base_url: world.fireblocks_url(),
             api_key: secret(&secrets.fireblocks_api_key),
             jwks_url: world.fireblocks_jwks_url(),
+            region: None,
+            private_key: None,
+            mode: CustodyMode::Sandbox,
+            real_transfers: false,
+            gas_floors: Vec::new(),
         },
         redis: None,
         log: LogSettings {
@@ -145,6 +160,29 @@ fn settings(world: &World) -> Settings {
         },
         worker: WorkerSettings::default(),
     }
+}
+
+fn wallets() -> WalletSettings {
+    WalletSettings {
+        domains: vec!["localhost:5173".to_owned()],
+        sign_in: Some(SignInSettings {
+            issuer: "https://api.posx.test/".to_owned(),
+            audience: AUDIENCE.to_owned(),
+            private_key: SecretString::from(private_key().to_owned()),
+        }),
+        ..WalletSettings::default()
+    }
+}
+
+/// In PEM; made once for all scenes.
+fn private_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let key = KeyPair::generate(KeySize::Rsa2048).expect("a key");
+        let der: Pkcs8V1Der<'_> = key.as_der().expect("its form");
+        let body = STANDARD.encode(der.as_ref());
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+    })
 }
 
 /// What came back.

@@ -11,9 +11,9 @@ use posx_kernel::{ManualClock, StoreError, SystemIds, SystemRandomness};
 use posx_pgcluster::ClusterError;
 use posx_postgres::{Database, DatabaseOptions, MigrateError, PlatformDatabase};
 use posx_runtime::{
-    CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings, LogSettings,
-    MetricsHandle, PaymentProvider, PaymentSettings, RateLimits, ServerSettings, Services, Settings,
-    StartError, WorkerSettings, serve_metrics,
+    CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings,
+    LogSettings, MetricsHandle, PaymentProvider, PaymentSettings, RateLimits, ServerSettings, Services,
+    Settings, StartError, WorkerSettings, serve_metrics,
 };
 use posx_sandbox::{World, WorldConfig, WorldError};
 use posx_tenancy::Platform;
@@ -264,22 +264,32 @@ fn settings(
             audience: AUDIENCE.to_owned(),
             jwks_url: None,
         }],
+        auth0: Vec::new(),
+        cognito: Vec::new(),
         payments: PaymentSettings {
             provider: PaymentProvider::Sandbox,
             base_url: world.stripe_url(),
-            secret_key: secrets.stripe_secret_key.as_str().into(),
+            secret_key: Some(secrets.stripe_secret_key.as_str().into()),
             webhook_secrets: secrets
                 .stripe_webhook
                 .iter()
                 .cloned()
                 .map(SecretString::from)
                 .collect(),
+            connect_webhook_secrets: Vec::new(),
+            accounts: Vec::new(),
         },
+        wallets: posx_runtime::WalletSettings::default(),
         custody: CustodySettings {
             provider: CustodyProvider::Sandbox,
             base_url: world.fireblocks_url(),
             api_key: secrets.fireblocks_api_key.as_str().into(),
             jwks_url: world.fireblocks_jwks_url(),
+            region: None,
+            private_key: None,
+            mode: CustodyMode::Sandbox,
+            real_transfers: false,
+            gas_floors: Vec::new(),
         },
         redis: None,
         log: log.clone(),

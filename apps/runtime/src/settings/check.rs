@@ -1,13 +1,21 @@
 //! What a configuration must have before anything starts. Every problem is collected.
 
-use posx_stripe::SigningSecret;
+use std::collections::HashSet;
+
+use posx_fireblocks::Region;
+use posx_oidc::IssuerConfig;
+use posx_stripe::{Mode, SigningSecret, StripeKey};
+use posx_tenancy::SiteCode;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::raw::{Raw, RawCustody, RawDatabase, RawPayments, RawServer};
 use super::{
-    CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings, LogFormat, LogSettings,
-    PaymentProvider, PaymentSettings, RedisSettings, ServerSettings, Settings, WorkerSettings,
+    Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings,
+    Environment, IssuerSettings, LogFormat, LogSettings, PaymentProvider, PaymentSettings, RedisSettings,
+    ServerSettings, Settings, StripeAccountSettings, WalletSettings, WorkerSettings, token_issuers,
 };
+
+const STRIPE_URL: &str = "https://api.stripe.com";
 
 /// Shorter is guessed, or a placeholder.
 const SECRET_CHARACTERS_MIN: usize = 16;
@@ -31,7 +39,7 @@ pub(super) fn check(raw: Raw, problems: &mut Vec<String>) -> Option<Settings> {
     let mut check = Check { production, problems };
     let database = check.database(raw.database);
     let server = check.server(&raw.server);
-    check.issuers(&raw.issuers);
+    check.issuers(&raw.issuers, &raw.auth0, &raw.cognito);
     let payments = check.payments(raw.payments);
     let custody = check.custody(raw.custody);
     let redis = raw.redis.url.map(|url| RedisSettings { url });
@@ -43,6 +51,11 @@ pub(super) fn check(raw: Raw, problems: &mut Vec<String>) -> Option<Settings> {
         );
     }
     check.worker(&raw.worker);
+    let wallets = WalletSettings {
+        sign_in: raw.sign_in,
+        ..raw.wallets
+    };
+    wallets.check(production, check.problems);
     let format = raw.log.format.unwrap_or(if production {
         LogFormat::Json
     } else {
@@ -56,8 +69,11 @@ pub(super) fn check(raw: Raw, problems: &mut Vec<String>) -> Option<Settings> {
         database: database?,
         server,
         issuers: raw.issuers,
+        auth0: raw.auth0,
+        cognito: raw.cognito,
         payments: payments?,
         custody: custody?,
+        wallets,
         redis,
         log: LogSettings {
             format,
@@ -169,8 +185,23 @@ impl Check<'_> {
         }
     }
 
-    fn issuers(&mut self, issuers: &[IssuerSettings]) {
-        self.unless(!issuers.is_empty(), "issuers is empty: nobody could log in");
+    fn issuers(&mut self, issuers: &[IssuerSettings], auth0: &[Auth0Settings], cognito: &[CognitoSettings]) {
+        self.unless(
+            !(issuers.is_empty() && auth0.is_empty() && cognito.is_empty()),
+            "issuers is empty, and there is no auth0 and no cognito: nobody could log in",
+        );
+        match token_issuers(issuers, auth0, cognito) {
+            Err(error) => self.problems.push(error.to_string()),
+            Ok(all) => {
+                let mut seen = HashSet::new();
+                for issuer in all.iter().map(IssuerConfig::issuer) {
+                    self.unless(
+                        seen.insert(issuer),
+                        &format!("the issuer {issuer} is there twice"),
+                    );
+                }
+            }
+        }
         for (at, issuer) in issuers.iter().enumerate() {
             self.address(&format!("issuers[{at}].issuer"), &issuer.issuer);
             if let Some(url) = &issuer.jwks_url {
@@ -180,63 +211,144 @@ impl Check<'_> {
                 !issuer.audience.is_empty(),
                 &format!("issuers[{at}].audience is empty"),
             );
-            self.unless(
-                !issuers[..at].iter().any(|other| other.issuer == issuer.issuer),
-                &format!("issuers[{at}].issuer is there twice"),
-            );
         }
     }
 
     fn payments(&mut self, raw: RawPayments) -> Option<PaymentSettings> {
         let provider = self.required("payments.provider", raw.provider);
-        self.unless(
-            !(self.production && provider == Some(PaymentProvider::Sandbox)),
-            "payments.provider is the sandbox, in production",
-        );
-        let base_url = self.required("payments.base_url", raw.base_url);
+        let base_url = match provider {
+            Some(PaymentProvider::Stripe) => Some(raw.base_url.unwrap_or_else(|| STRIPE_URL.to_owned())),
+            _ => self.required("payments.base_url", raw.base_url),
+        };
         if let Some(url) = &base_url {
             self.address("payments.base_url", url);
         }
-        let secret_key = self.secret("payments.secret_key", raw.secret_key);
-        self.unless(
-            (1..=2).contains(&raw.webhook_secrets.len()),
-            "payments.webhook_secrets is missing: give one, or two while it is being replaced",
-        );
-        for (at, secret) in raw.webhook_secrets.iter().enumerate() {
-            let key = format!("payments.webhook_secrets[{at}]");
-            if let Err(error) = SigningSecret::new(secret) {
-                self.problems.push(format!("{key} is weak: {error}"));
-            } else if let Some(weakness) = weakness(secret.expose_secret(), SECRET_CHARACTERS_MIN) {
-                self.problems.push(format!("{key} is weak: {weakness}"));
-            }
-        }
+        self.webhook_secrets("payments.webhook_secrets", &raw.webhook_secrets);
+        self.webhook_secrets("payments.connect_webhook_secrets", &raw.connect_webhook_secrets);
+        let secret_key = if provider == Some(PaymentProvider::Stripe) {
+            self.unless(
+                raw.secret_key.is_none(),
+                "payments.secret_key is the sandbox's: Stripe has one key for each site, in payments.accounts",
+            );
+            self.stripe_accounts(&raw.accounts, !raw.webhook_secrets.is_empty());
+            None
+        } else {
+            self.unless(
+                !(self.production && provider.is_some()),
+                "payments.provider is the sandbox, in production",
+            );
+            self.unless(
+                !raw.webhook_secrets.is_empty(),
+                "payments.webhook_secrets is missing: give one, or two while it is being replaced",
+            );
+            self.secret("payments.secret_key", raw.secret_key)
+        };
         Some(PaymentSettings {
             provider: provider?,
             base_url: base_url?,
-            secret_key: secret_key?,
+            secret_key,
             webhook_secrets: raw.webhook_secrets,
+            connect_webhook_secrets: raw.connect_webhook_secrets,
+            accounts: raw.accounts,
         })
+    }
+
+    fn stripe_accounts(&mut self, accounts: &[StripeAccountSettings], shared_endpoint: bool) {
+        self.unless(
+            !accounts.is_empty(),
+            "payments.accounts is missing: no site could be paid",
+        );
+        let mode = Mode::of_livemode(self.production);
+        for (at, account) in accounts.iter().enumerate() {
+            let key = format!("payments.accounts[{at}]");
+            self.unless(
+                SiteCode::new(&account.site).is_some(),
+                &format!("{key}.site is not a site's code"),
+            );
+            self.unless(
+                !accounts[..at].iter().any(|other| other.site == account.site),
+                &format!("{key}.site is there twice"),
+            );
+            match StripeKey::new(&account.secret_key) {
+                Err(error) => self
+                    .problems
+                    .push(format!("{key}.secret_key is not usable: {error}")),
+                Ok(found) if found.mode() != mode => self.problems.push(format!(
+                    "{key}.secret_key is of {} mode, and here only {mode} keys are used",
+                    found.mode()
+                )),
+                Ok(_) => {}
+            }
+            self.webhook_secrets(&format!("{key}.webhook_secrets"), &account.webhook_secrets);
+            self.unless(
+                shared_endpoint || !account.webhook_secrets.is_empty(),
+                &format!("{key}.webhook_secrets is missing, and there is no shared endpoint (payments.webhook_secrets)"),
+            );
+        }
+    }
+
+    fn webhook_secrets(&mut self, key: &str, secrets: &[SecretString]) {
+        self.unless(
+            secrets.len() <= 2,
+            &format!("{key} has more than two: one, or two while it is being replaced"),
+        );
+        for (at, secret) in secrets.iter().enumerate() {
+            if let Err(error) = SigningSecret::new(secret) {
+                self.problems.push(format!("{key}[{at}] is weak: {error}"));
+            } else if let Some(weakness) = weakness(secret.expose_secret(), SECRET_CHARACTERS_MIN) {
+                self.problems.push(format!("{key}[{at}] is weak: {weakness}"));
+            }
+        }
     }
 
     fn custody(&mut self, raw: RawCustody) -> Option<CustodySettings> {
         let provider = self.required("custody.provider", raw.provider);
+        let fireblocks = provider == Some(CustodyProvider::Fireblocks);
         self.unless(
             !(self.production && provider == Some(CustodyProvider::Sandbox)),
             "custody.provider is the sandbox, in production",
         );
-        let base_url = self.required("custody.base_url", raw.base_url);
-        let jwks_url = self.required("custody.jwks_url", raw.jwks_url);
+        let region = raw.region.as_deref().and_then(Region::from_name);
+        self.unless(
+            raw.region.is_none() || region.is_some(),
+            "custody.region is not us, eu, eu2 or sandbox of Fireblocks",
+        );
+        self.unless(
+            region.is_none() || raw.base_url.is_none(),
+            "custody.region and custody.base_url name two places: give one",
+        );
+        let base_url = raw
+            .base_url
+            .or_else(|| region.map(|region| region.api_url().to_owned()));
+        let jwks_url = raw
+            .jwks_url
+            .or_else(|| region.map(|region| region.webhook_keys_url().to_owned()));
+        let base_url = self.required("custody.base_url", base_url);
+        let jwks_url = self.required("custody.jwks_url", jwks_url);
         for (key, url) in [("custody.base_url", &base_url), ("custody.jwks_url", &jwks_url)] {
             if let Some(url) = url {
                 self.address(key, url);
             }
         }
         let api_key = self.secret("custody.api_key", raw.api_key);
+        self.unless(
+            !fireblocks || raw.private_key.is_some(),
+            "custody.private_key is missing",
+        );
+        self.unless(
+            self.production || raw.mode == CustodyMode::Sandbox,
+            "custody.mode is live, outside production",
+        );
         Some(CustodySettings {
             provider: provider?,
+            region,
             base_url: base_url?,
             api_key: api_key?,
+            private_key: raw.private_key,
+            mode: raw.mode,
+            real_transfers: raw.real_transfers,
             jwks_url: jwks_url?,
+            gas_floors: raw.gas_floors,
         })
     }
 

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::source::{Tree, explain};
 use super::{
-    CustodyProvider, Environment, IssuerSettings, LogFormat, PaymentProvider, RateLimits, SettingsError,
-    WorkerSettings,
+    Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, Environment, GasFloorSettings,
+    IssuerSettings, LogFormat, PaymentProvider, RateLimits, SettingsError, SignInSettings,
+    StripeAccountSettings, WalletSettings, WorkerSettings,
 };
 
 #[derive(Deserialize)]
@@ -23,9 +24,16 @@ pub(super) struct Raw {
     #[serde(default)]
     pub issuers: Vec<IssuerSettings>,
     #[serde(default)]
+    pub auth0: Vec<Auth0Settings>,
+    #[serde(default)]
+    pub cognito: Vec<CognitoSettings>,
+    #[serde(default)]
     pub payments: RawPayments,
     #[serde(default)]
     pub custody: RawCustody,
+    #[serde(default)]
+    pub wallets: WalletSettings,
+    pub sign_in: Option<SignInSettings>,
     #[serde(default)]
     pub redis: RawRedis,
     #[serde(default)]
@@ -93,15 +101,22 @@ pub(super) struct RawPayments {
     pub base_url: Option<String>,
     pub secret_key: Option<SecretString>,
     pub webhook_secrets: Vec<SecretString>,
+    pub connect_webhook_secrets: Vec<SecretString>,
+    pub accounts: Vec<StripeAccountSettings>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawCustody {
     pub provider: Option<CustodyProvider>,
+    pub region: Option<String>,
     pub base_url: Option<String>,
     pub api_key: Option<SecretString>,
+    pub private_key: Option<SecretString>,
+    pub mode: CustodyMode,
+    pub real_transfers: bool,
     pub jwks_url: Option<String>,
+    pub gas_floors: Vec<GasFloorSettings>,
 }
 
 #[derive(Default, Deserialize)]

@@ -9,20 +9,34 @@ use super::SettingsError;
 const PREFIX: &str = "POSX__";
 
 /// Keys that may also be given as `{key}_file`, the path of a file that holds the value.
-pub(super) const SECRETS: [&str; 8] = [
+pub(super) const SECRETS: [&str; 13] = [
     "database.app_url",
     "database.jobs_url",
     "database.platform_url",
     "database.migrator_url",
     "payments.secret_key",
     WEBHOOK_SECRETS,
+    CONNECT_WEBHOOK_SECRETS,
+    ACCOUNTS,
     "custody.api_key",
+    "custody.private_key",
     "redis.url",
+    NODES,
+    "sign_in.private_key",
 ];
 
 const WEBHOOK_SECRETS: &str = "payments.webhook_secrets";
-/// Whose value in the environment is a JSON array of tables.
+const CONNECT_WEBHOOK_SECRETS: &str = "payments.connect_webhook_secrets";
+/// Whose value in the environment, or in a file of its own, is a JSON array of tables: a list of tables has no other
+/// usual form there.
+const ACCOUNTS: &str = "payments.accounts";
 const ISSUERS: &str = "issuers";
+const AUTH0: &str = "auth0";
+const COGNITO: &str = "cognito";
+const GAS_FLOORS: &str = "custody.gas_floors";
+const NODES: &str = "wallets.nodes";
+const DOMAINS: &str = "wallets.domains";
+const CHAIN_IDS: &str = "wallets.chain_ids";
 
 pub(super) type Tree = Map<String, Value>;
 
@@ -85,10 +99,9 @@ fn text_of(path: &Path) -> Result<String, SettingsError> {
 
 fn value_of(key: &str, text: &str) -> Result<Value, SettingsError> {
     match key {
-        WEBHOOK_SECRETS => Ok(list(text.split(','))),
-        ISSUERS => {
-            // JSON, because a list of tables has no other usual form in one variable.
-            serde_json::from_str(text).map_err(|_| SettingsError::Shape("issuers is not a JSON array".into()))
+        WEBHOOK_SECRETS | CONNECT_WEBHOOK_SECRETS | DOMAINS | CHAIN_IDS => Ok(list(text.split(','))),
+        ISSUERS | AUTH0 | COGNITO | ACCOUNTS | GAS_FLOORS | NODES => {
+            serde_json::from_str(text).map_err(|_| SettingsError::Shape(format!("{key} is not a JSON array")))
         }
         _ => Ok(Value::from(text)),
     }
@@ -121,9 +134,16 @@ fn read_secret_files(tree: &mut Tree) -> Vec<String> {
             continue;
         }
         match path.into_string().map(std::fs::read_to_string) {
-            Ok(Ok(text)) if secret == WEBHOOK_SECRETS => {
+            Ok(Ok(text)) if [WEBHOOK_SECRETS, CONNECT_WEBHOOK_SECRETS].contains(&secret) => {
                 table.insert(name.to_owned(), list(text.lines()));
             }
+            Ok(Ok(text)) if [ACCOUNTS, NODES].contains(&secret) => match serde_json::from_str::<Value>(&text)
+            {
+                Ok(accounts) => {
+                    table.insert(name.to_owned(), accounts);
+                }
+                Err(_) => problems.push(format!("the file of {secret}_file is not a JSON array")),
+            },
             Ok(Ok(text)) => {
                 table.insert(name.to_owned(), Value::from(text.trim_end_matches(['\r', '\n'])));
             }

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use super::{Environment, LogFormat, PaymentProvider, Settings, SettingsError};
 
 /// A configuration that production takes.
-const PRODUCTION: [(&str, &str); 13] = [
+const PRODUCTION: [(&str, &str); 12] = [
     ("POSX__ENVIRONMENT", "production"),
     (
         "POSX__DATABASE__APP_URL",
@@ -21,20 +21,26 @@ const PRODUCTION: [(&str, &str); 13] = [
         r#"[{"issuer": "https://login.site.org/", "audience": "posx"}]"#,
     ),
     ("POSX__PAYMENTS__PROVIDER", "stripe"),
-    ("POSX__PAYMENTS__BASE_URL", "https://api.stripe.com"),
-    ("POSX__PAYMENTS__SECRET_KEY", "sk_live_51H8abcdefgh"),
+    (
+        "POSX__PAYMENTS__ACCOUNTS",
+        r#"[{"site": "NA", "secret_key": "sk_live_51H8abcdefgh"}]"#,
+    ),
     (
         "POSX__PAYMENTS__WEBHOOK_SECRETS",
         "whsec_abcdefgh12345678,whsec_ijklmnop12345678",
     ),
     ("POSX__CUSTODY__PROVIDER", "fireblocks"),
-    ("POSX__CUSTODY__BASE_URL", "https://api.fireblocks.io"),
+    ("POSX__CUSTODY__REGION", "us"),
+    ("POSX__CUSTODY__PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----"),
     ("POSX__CUSTODY__API_KEY", "7d3f1a90-5b2e-4a6c"),
-    (
-        "POSX__CUSTODY__JWKS_URL",
-        "https://keys.fireblocks.io/.well-known/jwks.json",
-    ),
     ("POSX__SERVER__RATE_LIMITS__WRITES_PER_MINUTE", "17"),
+];
+
+/// What the sandbox needs in the place of Stripe's accounts.
+const SANDBOX_PAYMENTS: [(&str, Option<&str>); 3] = [
+    ("POSX__PAYMENTS__PROVIDER", Some("sandbox")),
+    ("POSX__PAYMENTS__BASE_URL", Some("https://sandbox.internal")),
+    ("POSX__PAYMENTS__SECRET_KEY", Some("sk_test_51H8abcdefgh")),
 ];
 
 fn load(changes: &[(&str, Option<&str>)]) -> Result<Settings, SettingsError> {
@@ -76,6 +82,12 @@ fn a_complete_production_configuration_is_taken() {
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.issuers[0].issuer, "https://login.site.org/");
     assert!(settings.redis.is_none());
+    assert_eq!(settings.custody.base_url, "https://api.fireblocks.io");
+    assert_eq!(
+        settings.custody.jwks_url,
+        "https://keys.fireblocks.io/.well-known/jwks.json"
+    );
+    assert!(!settings.custody.real_transfers);
 }
 
 #[test]
@@ -83,9 +95,9 @@ fn property_40_a_start_without_secrets_fails_and_names_each_of_them() {
     let secrets = [
         "DATABASE__APP_URL",
         "DATABASE__JOBS_URL",
-        "PAYMENTS__SECRET_KEY",
-        "PAYMENTS__WEBHOOK_SECRETS",
+        "PAYMENTS__ACCOUNTS",
         "CUSTODY__API_KEY",
+        "CUSTODY__PRIVATE_KEY",
     ];
     let names: Vec<String> = secrets.iter().map(|secret| format!("POSX__{secret}")).collect();
     let without: Vec<_> = names.iter().map(|name| (name.as_str(), None)).collect();
@@ -108,14 +120,19 @@ fn property_40_a_start_without_secrets_fails_and_names_each_of_them() {
 fn property_40_a_weak_secret_stops_the_start_and_is_named() {
     for (name, value, problem) in [
         (
-            "POSX__PAYMENTS__SECRET_KEY",
-            "short",
-            "payments.secret_key is weak: it has fewer",
+            "POSX__PAYMENTS__ACCOUNTS",
+            r#"[{"site": "NA", "secret_key": "sk_live_1"}]"#,
+            "payments.accounts[0].secret_key is not usable",
         ),
         (
-            "POSX__PAYMENTS__SECRET_KEY",
+            "POSX__CUSTODY__API_KEY",
+            "short",
+            "custody.api_key is weak: it has fewer",
+        ),
+        (
+            "POSX__CUSTODY__API_KEY",
             "aaaaaaaaaaaaaaaaaaaa",
-            "payments.secret_key is weak: it is one",
+            "custody.api_key is weak: it is one",
         ),
         (
             "POSX__CUSTODY__API_KEY",
@@ -154,11 +171,6 @@ fn property_40_a_weak_secret_stops_the_start_and_is_named() {
 fn production_refuses_sandbox_providers_and_plain_http() {
     for (name, value, problem) in [
         (
-            "POSX__PAYMENTS__PROVIDER",
-            "sandbox",
-            "payments.provider is the sandbox, in production",
-        ),
-        (
             "POSX__CUSTODY__PROVIDER",
             "sandbox",
             "custody.provider is the sandbox, in production",
@@ -178,7 +190,11 @@ fn production_refuses_sandbox_providers_and_plain_http() {
             "http://a/jwks",
             "custody.jwks_url is not an https:// address",
         ),
-        ("POSX__ISSUERS", "[]", "issuers is empty: nobody could log in"),
+        (
+            "POSX__ISSUERS",
+            "[]",
+            "issuers is empty, and there is no auth0 and no cognito: nobody could log in",
+        ),
         (
             "POSX__WORKER__DEAD_AFTER_S",
             "7",
@@ -187,10 +203,14 @@ fn production_refuses_sandbox_providers_and_plain_http() {
     ] {
         assert_eq!(problems(&[(name, Some(value))]), [problem]);
     }
+    let refused = "payments.provider is the sandbox, in production";
+    assert_eq!(problems(&SANDBOX_PAYMENTS), [refused]);
     // The sandbox takes all of that.
     load(&[
         ("POSX__ENVIRONMENT", Some("sandbox")),
-        ("POSX__PAYMENTS__PROVIDER", Some("sandbox")),
+        SANDBOX_PAYMENTS[0],
+        SANDBOX_PAYMENTS[1],
+        SANDBOX_PAYMENTS[2],
         ("POSX__CUSTODY__JWKS_URL", Some("http://127.0.0.1:9/jwks")),
         (
             "POSX__DATABASE__APP_URL",
@@ -202,10 +222,9 @@ fn production_refuses_sandbox_providers_and_plain_http() {
 
 #[test]
 fn without_a_word_about_the_environment_nothing_starts_and_the_strictest_rules_hold() {
-    let found = problems(&[
-        ("POSX__ENVIRONMENT", None),
-        ("POSX__PAYMENTS__PROVIDER", Some("sandbox")),
-    ]);
+    let mut changes = vec![("POSX__ENVIRONMENT", None)];
+    changes.extend(SANDBOX_PAYMENTS);
+    let found = problems(&changes);
     assert_eq!(
         found,
         [
@@ -270,10 +289,10 @@ fn a_secret_file_that_is_missing_or_one_too_many_is_named() {
     let found = problems(&[
         ("POSX__CUSTODY__API_KEY", None),
         ("POSX__CUSTODY__API_KEY_FILE", Some("/nowhere/at/all")),
-        ("POSX__PAYMENTS__SECRET_KEY_FILE", Some("/nowhere/at/all")),
+        ("POSX__PAYMENTS__ACCOUNTS_FILE", Some("/nowhere/at/all")),
     ]);
     assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found[0].starts_with("both payments.secret_key and payments.secret_key_file"));
+    assert!(found[0].starts_with("both payments.accounts and payments.accounts_file"));
     assert!(found[1].starts_with("the file of custody.api_key_file cannot be read"));
     assert_eq!(found[2], "custody.api_key is missing");
 }
@@ -325,6 +344,8 @@ fn every_key_is_in_the_documentation() {
         "server.rate_limits.",
         "payments.",
         "custody.",
+        "wallets.",
+        "sign_in.",
         "redis.",
         "log.",
         "worker.",
@@ -347,4 +368,126 @@ fn every_key_is_in_the_documentation() {
         }
     }
     assert!(keys > 40, "{keys}");
+}
+
+#[test]
+fn stripe_accounts_are_checked_one_by_one() {
+    let account = |json: &str, more: &[(&str, Option<&str>)]| {
+        let mut changes = vec![("POSX__PAYMENTS__ACCOUNTS", Some(json))];
+        changes.extend(more);
+        problems(&changes).join("\n")
+    };
+    let good = r#"{"site": "NA", "secret_key": "sk_live_51H8abcdefgh"}"#;
+    for (json, problem) in [
+        (
+            format!("[{good}, {good}]"),
+            "payments.accounts[1].site is there twice",
+        ),
+        (
+            r#"[{"site": "na", "secret_key": "sk_live_51H8abcdefgh"}]"#.to_owned(),
+            "payments.accounts[0].site is not a site's code",
+        ),
+        (
+            r#"[{"site": "NA", "secret_key": "sk_test_51H8abcdefgh"}]"#.to_owned(),
+            "payments.accounts[0].secret_key is of test mode, and here only live keys are used",
+        ),
+        (
+            r#"[{"site": "NA", "secret_key": "sk_live_51H8abcdefgh", "webhook_secrets": ["whsec_1"]}]"#
+                .to_owned(),
+            "payments.accounts[0].webhook_secrets[0] is weak",
+        ),
+    ] {
+        let found = account(&json, &[]);
+        assert!(found.starts_with(problem), "{found}");
+        assert!(!found.contains("51H8"), "{found}");
+    }
+    let without = [("POSX__PAYMENTS__WEBHOOK_SECRETS", None)];
+    let found = account(&format!("[{good}]"), &without);
+    assert!(
+        found.starts_with("payments.accounts[0].webhook_secrets is missing"),
+        "{found}"
+    );
+    let sandboxs = [("POSX__PAYMENTS__SECRET_KEY", Some("sk_live_51H8abcdefgh"))];
+    let found = account(&format!("[{good}]"), &sandboxs);
+    assert!(
+        found.starts_with("payments.secret_key is the sandbox's"),
+        "{found}"
+    );
+}
+
+#[test]
+fn the_sandbox_speaks_the_version_of_stripe_that_the_adapter_asks_for() {
+    assert_eq!(posx_sandbox::STRIPE_API_VERSION, posx_stripe::API_VERSION);
+}
+
+#[test]
+fn auth0_and_cognito_are_issuers_of_their_own() {
+    let settings = load(&[
+        ("POSX__ISSUERS", None),
+        (
+            "POSX__AUTH0",
+            Some(r#"[{"domain": "shop.eu.auth0.com", "audience": "https://api.shop", "organization": "org_1"}]"#),
+        ),
+        (
+            "POSX__COGNITO",
+            Some(r#"[{"pool_id": "eu-west-1_Ab12Cd34E", "client_ids": ["client1"]}]"#),
+        ),
+    ])
+    .unwrap();
+    let issuers = settings.token_issuers().unwrap();
+    let names: Vec<_> = issuers.iter().map(posx_oidc::IssuerConfig::issuer).collect();
+    assert_eq!(
+        names,
+        [
+            "https://shop.eu.auth0.com/",
+            "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab12Cd34E",
+            "https://issuer.cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab12Cd34E",
+        ]
+    );
+    for (name, value) in [
+        (
+            "POSX__AUTH0",
+            r#"[{"domain": "https://shop.eu.auth0.com/", "audience": "a"}]"#,
+        ),
+        (
+            "POSX__COGNITO",
+            r#"[{"pool_id": "somewhere", "client_ids": ["a"]}]"#,
+        ),
+        (
+            "POSX__AUTH0",
+            r#"[{"domain": "login.site.org", "audience": "a"}]"#,
+        ),
+    ] {
+        assert_eq!(problems(&[(name, Some(value))]).len(), 1, "{value}");
+    }
+}
+
+#[test]
+fn a_custodians_place_is_a_region_or_an_address_and_live_is_for_production() {
+    for (changes, problem) in [
+        (
+            vec![("POSX__CUSTODY__REGION", Some("moon"))],
+            "custody.region is not us, eu, eu2 or sandbox of Fireblocks",
+        ),
+        (
+            vec![("POSX__CUSTODY__BASE_URL", Some("https://api.fireblocks.io"))],
+            "custody.region and custody.base_url name two places: give one",
+        ),
+        (
+            vec![
+                ("POSX__ENVIRONMENT", Some("development")),
+                ("POSX__CUSTODY__MODE", Some("live")),
+                (
+                    "POSX__PAYMENTS__ACCOUNTS",
+                    Some(r#"[{"site": "NA", "secret_key": "sk_test_51H8abcdefgh"}]"#),
+                ),
+            ],
+            "custody.mode is live, outside production",
+        ),
+    ] {
+        assert_eq!(problems(&changes)[0], problem);
+    }
+    let floors = r#"[{"token": "USDC_POLYGON", "gas": "MATIC_POLYGON", "gas_decimals": 18, "minimum": "500000000000000000"}]"#;
+    let settings = load(&[("POSX__CUSTODY__GAS_FLOORS", Some(floors))]).unwrap();
+    assert_eq!(settings.custody.gas_floors[0].gas, "MATIC_POLYGON");
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use posx_allocations::testing::FakeCustody;
 use posx_kernel::{ManualClock, SiteId};
 use posx_orders::testing::ScriptedGateway;
-use posx_runtime::{Providers, Services, Settings, StartError};
+use posx_runtime::{CustodyMode, Providers, Services, Settings, StartError};
 use posx_tenancy::RateVerdict;
 
 fn settings(changes: &[(&str, &str)]) -> Settings {
@@ -34,6 +34,7 @@ fn settings(changes: &[(&str, &str)]) -> Settings {
 
 async fn connect(settings: &Settings) -> Result<Services, StartError> {
     let providers = Providers {
+        stripe: None,
         payments: Arc::new(ScriptedGateway::default()),
         custody: Arc::new(FakeCustody::default()),
     };
@@ -100,13 +101,60 @@ async fn property_27_the_sandboxes_are_reached_on_this_machine_only() {
 }
 
 #[tokio::test]
-async fn a_provider_without_an_adapter_stops_the_start_and_is_named() {
-    let settings = settings(&[("PAYMENTS__PROVIDER", "stripe")]);
-    let error = Services::connect(&settings, Arc::new(ManualClock::default()))
-        .await
-        .unwrap_err();
+async fn a_stripe_account_of_a_site_that_is_not_there_stops_the_start_and_one_of_a_site_is_used() {
+    let site = posx_testkit::fresh_site("USD").await;
+    let accounts = |code: &str| {
+        format!(
+            r#"[{{"site": "{code}", "secret_key": "sk_test_0123456789abcdef",
+                 "webhook_secrets": ["whsec_0123456789abcdef"]}}]"#
+        )
+    };
+    let connect = async |code: &str| {
+        let mut settings = settings(&[
+            ("PAYMENTS__PROVIDER", "stripe"),
+            ("PAYMENTS__SECRET_KEY", ""),
+            ("PAYMENTS__ACCOUNTS", &accounts(code)),
+        ]);
+        // Nothing listens there: a start asks no provider.
+        settings.payments.base_url = "http://127.0.0.1:9".to_owned();
+        Services::connect(&settings, Arc::new(ManualClock::default())).await
+    };
+    let error = connect("NOWHERE").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "this version has no adapter for the payment provider stripe"
+        "payments.accounts names the site NOWHERE, and there is none"
     );
+    let services = connect(site.code.as_str()).await.unwrap();
+    assert_eq!(services.payments.provider(), "stripe");
+    assert!(services.stripe_webhooks.sites.contains_key(&site.code));
+}
+
+#[tokio::test]
+async fn p27_a_workspace_with_real_tokens_is_not_reached_without_both_locks() {
+    for region in ["us", "eu", "eu2"] {
+        let mut settings = settings(&[
+            ("CUSTODY__PROVIDER", "fireblocks"),
+            ("CUSTODY__BASE_URL", ""),
+            ("CUSTODY__JWKS_URL", ""),
+            ("CUSTODY__REGION", region),
+            ("CUSTODY__PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----"),
+        ]);
+        for (mode, real_transfers) in [(CustodyMode::Sandbox, true), (CustodyMode::Live, false)] {
+            (settings.custody.mode, settings.custody.real_transfers) = (mode, real_transfers);
+            let error = Services::connect(&settings, Arc::new(ManualClock::default()))
+                .await
+                .unwrap_err();
+            let StartError::Provider {
+                kind: "custody",
+                source,
+            } = error
+            else {
+                panic!("{error:?}")
+            };
+            assert!(
+                source.to_string().contains("transfers there are real"),
+                "{source}"
+            );
+        }
+    }
 }

@@ -1,10 +1,10 @@
 use async_trait::async_trait;
 use posx_allocations::ReportError;
-use posx_allocations::custody::{ExternalId, Transfer};
-use posx_fireblocks::{FireblocksEvent, TransactionView};
+use posx_allocations::custody::Transfer;
+use posx_fireblocks::FireblocksEvent;
 use posx_kernel::{Kind, Refusal, SiteScope, WebhookId, retry_busy};
 use posx_orders::gateway::IntentId;
-use posx_postgres::InboxRow;
+use posx_postgres::{InboxRow, WebhookEndpoint};
 use posx_runtime::Environment;
 use posx_stripe::StripeEvent;
 use serde::Deserialize;
@@ -25,6 +25,8 @@ enum Applied {
     Done,
     /// Nothing of it is for us; the reason is a stable word.
     Ignored(&'static str),
+    /// It should not have come like this: a person finds out why, and replays it or leaves it.
+    Parked(&'static str),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -70,13 +72,14 @@ impl Task for ApplyWebhook {
             tracing::warn!(webhook = %id, "the event is not in the inbox");
             return Ok(());
         };
-        if event.state == "done" || event.state == "ignored" {
+        if ["done", "ignored", "parked"].contains(&event.state.as_str()) {
             return Ok(());
         }
         let applied = apply(work, &event).await;
         let (state, why) = match &applied {
             Ok(Applied::Done) => ("done", None),
             Ok(Applied::Ignored(why)) => ("ignored", Some(*why)),
+            Ok(Applied::Parked(why)) => ("parked", Some(*why)),
             // A suspended site's event waits like its other jobs.
             Err(JobError::Suspended) => ("received", Some("site_suspended")),
             Err(error @ JobError::Refused { .. }) => ("dead", Some(error.code())),
@@ -88,6 +91,9 @@ impl Task for ApplyWebhook {
             .jobs_database
             .finish_webhook(id, state, why, now)
             .await?;
+        if let Ok(Applied::Parked(why)) = applied {
+            tracing::error!(webhook = %id, provider = event.provider, why, "an event is parked: a person must look");
+        }
         metrics::counter!("posx_webhooks_applied_total", "provider" => event.provider, "outcome" => state)
             .increment(1);
         applied.map(|_| ())
@@ -99,7 +105,7 @@ async fn apply(work: &Work<'_>, event: &InboxRow) -> Result<Applied, JobError> {
     let scope = scope::open(work.services, site).await?;
     tracing::info!(webhook = %event.id, site = %site, provider = event.provider, kind = event.event_type, "applying an event");
     match event.provider.as_str() {
-        "stripe" => apply_stripe(work, &scope, &event.body).await,
+        "stripe" => apply_stripe(work, &scope, event).await,
         "fireblocks" => apply_fireblocks(work, &scope, &event.body).await,
         _ => Err(WebhookError::UnknownProvider.into()),
     }
@@ -107,10 +113,10 @@ async fn apply(work: &Work<'_>, event: &InboxRow) -> Result<Applied, JobError> {
 
 /// The event only says *which* intent changed; where it stands is asked of the provider, so the order of events is no
 /// matter.
-async fn apply_stripe(work: &Work<'_>, scope: &SiteScope, body: &[u8]) -> Result<Applied, JobError> {
-    let event = StripeEvent::parse(body).map_err(WebhookError::Stripe)?;
-    if event.livemode != (work.services.environment == Environment::Production) {
-        return Ok(Applied::Ignored("livemode_mismatch"));
+async fn apply_stripe(work: &Work<'_>, scope: &SiteScope, stored: &InboxRow) -> Result<Applied, JobError> {
+    let event = StripeEvent::parse(&stored.body).map_err(WebhookError::Stripe)?;
+    if let Some(why) = why_not_ours(work, scope, stored, &event).await? {
+        return Ok(Applied::Parked(why));
     }
     let Some(notice) = event.payment_intent() else {
         return Ok(Applied::Ignored("type_not_acted_on"));
@@ -121,13 +127,44 @@ async fn apply_stripe(work: &Work<'_>, scope: &SiteScope, body: &[u8]) -> Result
     Ok(Applied::Done)
 }
 
+/// What makes a signed event of our object none that we may act on (S10, S23).
+async fn why_not_ours(
+    work: &Work<'_>,
+    scope: &SiteScope,
+    stored: &InboxRow,
+    event: &StripeEvent,
+) -> Result<Option<&'static str>, JobError> {
+    let services = work.services;
+    let live = services.environment == Environment::Production;
+    let owner = services.directory.site(scope.site()).await?;
+    let own = owner.filter(|site| services.stripe_webhooks.sites.contains_key(&site.code));
+    let expected = own
+        .as_ref()
+        .map_or(WebhookEndpoint::SHARED, |site| site.code.as_str());
+    let other_version = event
+        .api_version
+        .as_deref()
+        .is_some_and(|version| version != posx_stripe::API_VERSION);
+    Ok(if event.livemode != live {
+        Some("livemode_mismatch")
+    } else if event.account.is_some() {
+        Some("connected_account")
+    } else if stored.endpoint != expected && stored.endpoint != WebhookEndpoint::RECOVERED {
+        Some("wrong_endpoint")
+    } else if other_version {
+        Some("api_version")
+    } else {
+        None
+    })
+}
+
 /// The event carries the transfer's state; an allocation only moves forward, so the order of events is no matter.
 async fn apply_fireblocks(work: &Work<'_>, scope: &SiteScope, body: &[u8]) -> Result<Applied, JobError> {
     let event = FireblocksEvent::parse(body).map_err(WebhookError::Fireblocks)?;
     let Some(transaction) = event.transaction else {
         return Ok(Applied::Ignored("type_not_acted_on"));
     };
-    let (transfer, allocations) = (transfer(transaction), &work.services.allocations);
+    let (transfer, allocations) = (Transfer::from(transaction), &work.services.allocations);
     match retry_busy(|| allocations.apply_report(scope, &transfer)).await {
         Ok(applied) => {
             tracing::info!(?applied, "transfer applied");
@@ -135,18 +172,5 @@ async fn apply_fireblocks(work: &Work<'_>, scope: &SiteScope, body: &[u8]) -> Re
         }
         Err(error @ ReportError::NoSuchTransfer) => Err(JobError::worth_a_retry(error)),
         Err(error) => Err(error.into()),
-    }
-}
-
-fn transfer(transaction: TransactionView) -> Transfer {
-    Transfer {
-        provider_id: transaction.id,
-        external_id: transaction.external_tx_id.map(ExternalId),
-        status: transaction.status.name().to_owned(),
-        sub_status: transaction.sub_status.map(|reason| reason.as_str().to_owned()),
-        tx_hash: transaction.tx_hash,
-        confirmations: transaction
-            .confirmations
-            .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
     }
 }

@@ -8,12 +8,14 @@ use crate::task::{Lane, Task, Work};
 
 /// A client that repeats a request does so within minutes; two days leave room for a weekend's outage of its own.
 const IDEMPOTENCY_KEPT: TimeDelta = TimeDelta::hours(48);
+/// Of nonces, after their time: nobody can use them, and a person may want to see them for a while.
+const CHALLENGES_KEPT: TimeDelta = TimeDelta::days(7);
 /// Of done and ignored events; dead ones stay until somebody has dealt with them.
 const WEBHOOKS_KEPT: TimeDelta = TimeDelta::days(30);
 /// Of 10,000 rows each; what is left goes the next day.
 const ROUNDS_MAX: usize = 100;
 
-/// By the clock: a site's old idempotency keys go.
+/// By the clock: a site's old idempotency keys and nonces go.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Purge {}
 
@@ -23,17 +25,18 @@ impl Task for Purge {
     const LANE: Lane = Lane::Sweeps;
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
-        let before = work.services.clock.now() - IDEMPOTENCY_KEPT;
+        let (now, database, scope) = (work.services.clock.now(), &work.services.database, work.scope()?);
         for _ in 0..ROUNDS_MAX {
-            let gone = work
-                .services
-                .database
-                .purge_idempotency_keys(work.scope()?, before)
+            let gone = database
+                .purge_idempotency_keys(scope, now - IDEMPOTENCY_KEPT)
                 .await?;
-            if gone == 0 {
+            let nonces = database
+                .purge_wallet_challenges(scope, now - CHALLENGES_KEPT)
+                .await?;
+            if gone == 0 && nonces == 0 {
                 return Ok(());
             }
-            tracing::info!(gone, "old idempotency keys deleted");
+            tracing::info!(gone, nonces, "old idempotency keys and nonces deleted");
         }
         Ok(())
     }

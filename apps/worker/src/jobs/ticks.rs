@@ -28,6 +28,7 @@ ticks! {
     TickExpire = "tick_expire" => Expire;
     TickReconcile = "tick_reconcile" => Reconcile;
     TickMature = "tick_mature" => Mature;
+    TickRecover = "tick_recover" => Recover;
 }
 
 /// Also deletes what belongs to no site.

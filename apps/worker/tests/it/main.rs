@@ -5,6 +5,7 @@
 mod crash;
 mod flow;
 mod queue;
+mod recover;
 mod schedule;
 mod webhooks;
 mod world;

@@ -20,6 +20,16 @@ impl World {
     }
 
     pub async fn delivered(&self, provider: &'static str, external_id: &str, body: &Value) -> WebhookId {
+        self.delivered_at("shared", provider, external_id, body).await
+    }
+
+    pub async fn delivered_at(
+        &self,
+        endpoint: &str,
+        provider: &'static str,
+        external_id: &str,
+        body: &Value,
+    ) -> WebhookId {
         let now = self.services.clock.now();
         let id = WebhookId::from_uuid(SystemIds.uuid(now));
         let body = body.to_string();
@@ -30,6 +40,7 @@ impl World {
             event_type: "x",
             external_id: Some(external_id),
             known: true,
+            endpoint,
             body: body.as_bytes(),
             headers: json!({}),
             received_at: now,
@@ -112,22 +123,30 @@ async fn an_event_of_nobodys_object_is_dead_after_its_tries() {
 }
 
 #[tokio::test]
-async fn s23_a_live_event_is_not_applied_outside_production() {
+async fn s10_s23_an_event_that_should_not_have_come_like_this_is_parked_with_the_reason() {
     let world = World::shared().await;
     let intent = unique(&world, "pi");
     world.owns("stripe", &intent).await;
-    let event = world
-        .delivered(
-            "stripe",
-            &intent,
-            &stripe("payment_intent.succeeded", &intent, true),
-        )
-        .await;
-    drain_site(&world.services, world.site.id).await.unwrap();
-    assert_eq!(
-        world.webhook_state(event).await,
-        ("ignored".into(), Some("livemode_mismatch".into()))
-    );
+    let event = stripe("payment_intent.succeeded", &intent, false);
+    let with = |name: &str, value: Value| {
+        let mut event = event.clone();
+        event[name] = value;
+        event
+    };
+    for (endpoint, event, why) in [
+        ("shared", with("livemode", json!(true)), "livemode_mismatch"),
+        ("shared", with("account", json!("acct_1")), "connected_account"),
+        ("connect", event.clone(), "wrong_endpoint"),
+        ("OTHER", event.clone(), "wrong_endpoint"),
+        ("shared", with("api_version", json!("2019-05-16")), "api_version"),
+    ] {
+        let stored = world.delivered_at(endpoint, "stripe", &intent, &event).await;
+        drain_site(&world.services, world.site.id).await.unwrap();
+        assert_eq!(
+            world.webhook_state(stored).await,
+            ("parked".into(), Some(why.into()))
+        );
+    }
 }
 
 #[tokio::test]

@@ -80,6 +80,7 @@ impl World {
             Arc::new(ManualClock::default()),
         );
         let providers = Providers {
+            stripe: None,
             payments: gateway.clone(),
             custody: custody.clone(),
         };

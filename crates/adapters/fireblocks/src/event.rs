@@ -78,7 +78,7 @@ impl FireblocksEvent {
 }
 
 impl TransactionView {
-    fn from_data(data: Value) -> Result<Self, EventError> {
+    pub(crate) fn from_data(data: Value) -> Result<Self, EventError> {
         let data: Transaction = serde_json::from_value(data).map_err(EventError::Shape)?;
         let block = data.block_info.unwrap_or_default();
         Ok(Self {

@@ -1,9 +1,11 @@
-use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use posx_keyset::{FetchError, FetchKeys, SET_BYTES_MAX};
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::{Client, StatusCode, Url};
+
+use crate::address::{allowed, client_for};
+use crate::region::Region;
 
 /// For the request, the body included: a delivery waits for it, and Fireblocks does not wait for long.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,17 +27,13 @@ pub enum AddressError {
 }
 
 impl HttpKeys {
+    pub fn of_region(region: Region) -> Result<Self, AddressError> {
+        Self::new(region.webhook_keys_url())
+    }
+
     pub fn new(url: &str) -> Result<Self, AddressError> {
         let url = allowed(url).ok_or(AddressError::NotAllowed)?;
-        let builder = Client::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(TIMEOUT);
-        // To this machine we go directly, over plain HTTP, and need neither a proxy nor the system's certificates.
-        let builder = if url.scheme() == "http" {
-            builder.no_proxy().tls_certs_only([])
-        } else {
-            builder.https_only(true)
-        };
+        let builder = client_for(&url).timeout(TIMEOUT);
         Ok(Self {
             client: builder.build().map_err(AddressError::Client)?,
             url,
@@ -67,23 +65,6 @@ impl FetchKeys for HttpKeys {
         }
         Ok(body)
     }
-}
-
-fn allowed(url: &str) -> Option<Url> {
-    let url = Url::parse(url).ok()?;
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url));
-    let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    (safe && plain && url.has_host()).then_some(url)
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost"
-            || address
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
-    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub enum TransactionStatus {
     Broadcasting,
     Confirming,
     Confirmed,
-    /// Not by itself "delivered": see [`SubStatus::denies_completion`].
+    /// Not by itself "delivered": two substatuses deny it.
     Completed,
     PartiallyCompleted,
     Cancelling,
@@ -96,14 +96,6 @@ impl SubStatus {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// `COMPLETED` with one of these was *not* delivered: the third party behind the address failed or refused.
-    pub fn denies_completion(&self) -> bool {
-        matches!(
-            self.as_str(),
-            "COMPLETED_BUT_3RD_PARTY_FAILED" | "COMPLETED_BUT_3RD_PARTY_REJECTED"
-        )
-    }
 }
 
 #[cfg(test)]
@@ -131,12 +123,5 @@ mod tests {
             assert_eq!(status, TransactionStatus::Unknown(name.into()));
             assert_eq!(status.name(), name);
         }
-    }
-
-    #[test]
-    fn f09_two_substatuses_deny_a_completion() {
-        let denies = |name: &str| SubStatus(name.into()).denies_completion();
-        assert!(denies("COMPLETED_BUT_3RD_PARTY_FAILED") && denies("COMPLETED_BUT_3RD_PARTY_REJECTED"));
-        assert!(!denies("CONFIRMED") && !denies(""));
     }
 }

@@ -1,5 +1,9 @@
 //! Is this delivery Fireblocks'? The second version of webhooks is signed with a detached JWS (RFC 7515 appendix F),
 //! <https://developers.fireblocks.com/reference/validating-webhooks>.
+//!
+//! The first version (`Fireblocks-Signature`) is not supported, by no setting: Fireblocks ended it in June 2026 and signed
+//! every delivery in both ways until then, so nothing is lost; and it names no key: its one key for a region could be
+//! replaced only by a release of ours, while deliveries signed with the old one would still be taken.
 
 use std::sync::Arc;
 

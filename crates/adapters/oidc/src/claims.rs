@@ -1,5 +1,7 @@
 //! The claims of a token whose signature holds, and the rules for them.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta};
 use posx_kernel::Timestamp;
 use serde::Deserialize;
@@ -7,27 +9,41 @@ use serde_json::Value;
 
 use crate::config::IssuerConfig;
 use crate::error::Reason;
+use crate::profile::Profile;
 
 /// As OpenID Connect bounds a subject.
 const SUBJECT_BYTES_MAX: usize = 255;
+/// Auth0: the subject of a token by client credentials is the client with this.
+const SERVICE_SUBJECT_SUFFIX: &str = "@clients";
+const SERVICE_GRANT: &str = "client-credentials";
 /// The year 9999: anything later is a mistake in units.
 const SECONDS_MAX: f64 = 253_402_300_799.0;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Claims {
     iss: String,
-    pub(crate) sub: Option<String>,
-    aud: Option<Audience>,
+    sub: Option<String>,
+    aud: Option<OneOrMany>,
     exp: Option<NumericDate>,
     nbf: Option<NumericDate>,
     pub(crate) iat: Option<NumericDate>,
     pub(crate) auth_time: Option<NumericDate>,
     pub(crate) jti: Option<String>,
     pub(crate) sid: Option<String>,
-    pub(crate) scope: Option<String>,
+    scope: Option<String>,
     pub(crate) permissions: Option<Vec<String>>,
-    azp: Option<String>,
-    client_id: Option<String>,
+    pub(crate) azp: Option<String>,
+    pub(crate) client_id: Option<String>,
+    /// Auth0: the grant that the token came by.
+    gty: Option<OneOrMany>,
+    /// Auth0: the organisation that the person signed in to.
+    pub(crate) org_id: Option<String>,
+    /// Cognito: `access` or `id`.
+    pub(crate) token_use: Option<String>,
+    /// Cognito: of a person only, and not their subject.
+    username: Option<String>,
+    /// Cognito: what all tokens of one sign-in share, and what revocation goes by.
+    pub(crate) origin_jti: Option<String>,
     // Only an ID token has these (OpenID Connect Core, 3.1.3.6 and 3.3.2.11).
     nonce: Option<Value>,
     at_hash: Option<Value>,
@@ -35,12 +51,26 @@ pub(crate) struct Claims {
     s_hash: Option<Value>,
 }
 
-/// One audience or a list of them.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Audience {
+enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn contains(&self, wanted: &str) -> bool {
+        match self {
+            Self::One(one) => one == wanted,
+            Self::Many(many) => many.iter().any(|one| one == wanted),
+        }
+    }
+}
+
+/// Whom a token speaks for.
+pub(crate) enum Holder {
+    Person { subject: String },
+    Service { client: String },
 }
 
 /// Seconds since 1970; a fraction is allowed and cut off.
@@ -69,8 +99,8 @@ impl Claims {
         serde_json::from_slice(payload).map_err(|_| Reason::MalformedClaims)
     }
 
-    /// Subject and expiry of a token that passes every rule of its issuer.
-    pub(crate) fn check(&self, issuer: &IssuerConfig, now: Timestamp) -> Result<(String, Timestamp), Reason> {
+    /// Holder and expiry of a token that passes every rule of its issuer.
+    pub(crate) fn check(&self, issuer: &IssuerConfig, now: Timestamp) -> Result<(Holder, Timestamp), Reason> {
         if self.iss != issuer.issuer {
             return Err(Reason::UnknownIssuer);
         }
@@ -81,20 +111,41 @@ impl Claims {
         {
             return Err(Reason::IdToken);
         }
-        if !self.is_for(&issuer.audience) {
+        issuer.profile.check_claims(self)?;
+        if !self.is_for(issuer) {
             return Err(Reason::WrongAudience);
         }
+        let client = self.client()?;
         if let Some(allowed) = &issuer.client_ids
-            && !self
-                .client()?
-                .is_some_and(|client| allowed.iter().any(|id| id == client))
+            && !client.is_some_and(|client| allowed.iter().any(|id| id == client))
         {
             return Err(Reason::WrongClient);
         }
-        match &self.sub {
-            Some(subject) if is_usable_subject(subject) => Ok((subject.clone(), expires_at)),
-            _ => Err(Reason::NoSubject),
+        if issuer.organization.is_some() && self.org_id != issuer.organization {
+            return Err(Reason::WrongOrganization);
         }
+        Ok((self.holder(issuer.profile, client)?, expires_at))
+    }
+
+    /// One sign of a service is enough: a service that passes for a person is worse than the reverse.
+    fn holder(&self, profile: Profile, client: Option<&str>) -> Result<Holder, Reason> {
+        let subject = self.sub.as_ref().filter(|subject| is_usable_subject(subject));
+        let subject = subject.ok_or(Reason::NoSubject)?;
+        let auth0_client = subject.strip_suffix(SERVICE_SUBJECT_SUFFIX);
+        let is_service = auth0_client.is_some()
+            || self.gty.as_ref().is_some_and(|grants| grants.contains(SERVICE_GRANT))
+            // RFC 9068 section 2.2: without a resource owner the subject is the client.
+            || client == Some(subject)
+            || (profile == Profile::Cognito && self.username.is_none());
+        if !is_service {
+            return Ok(Holder::Person {
+                subject: subject.clone(),
+            });
+        }
+        let client = client.filter(|client| auth0_client.is_none_or(|named| named == *client));
+        Ok(Holder::Service {
+            client: client.ok_or(Reason::WrongClient)?.to_owned(),
+        })
     }
 
     /// RFC 9068 says `client_id`, OpenID Connect says `azp`; a token that says both means one client.
@@ -103,6 +154,11 @@ impl Claims {
             (Some(client), Some(party)) if client != party => Err(Reason::WrongClient),
             (client, party) => Ok(client.or(party)),
         }
+    }
+
+    pub(crate) fn scopes(&self) -> BTreeSet<String> {
+        let scope = self.scope.as_deref().unwrap_or_default();
+        scope.split_ascii_whitespace().map(ToOwned::to_owned).collect()
     }
 
     fn check_times(&self, now: Timestamp, leeway: TimeDelta) -> Result<Timestamp, Reason> {
@@ -120,11 +176,11 @@ impl Claims {
         Ok(expires_at)
     }
 
-    fn is_for(&self, audience: &str) -> bool {
-        match &self.aud {
-            Some(Audience::One(one)) => one == audience,
-            Some(Audience::Many(many)) => many.iter().any(|one| one == audience),
-            None => false,
+    fn is_for(&self, issuer: &IssuerConfig) -> bool {
+        match (&self.aud, &issuer.audience) {
+            (Some(named), Some(ours)) => named.contains(ours),
+            (None, _) => issuer.profile == Profile::Cognito,
+            (Some(_), None) => false,
         }
     }
 }

@@ -1,12 +1,19 @@
 use chrono::TimeDelta;
 use posx_keyset::Algorithm;
 
+use crate::profile::Profile;
+
 /// One issuer whose access tokens our API takes. Compared exactly: a trailing slash, another case or another host name
 /// is another issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerConfig {
     pub(crate) issuer: String,
-    pub(crate) audience: String,
+    /// The issuer that identities are kept under: its own name, unless it goes by several.
+    pub(crate) identity_issuer: String,
+    pub(crate) profile: Profile,
+    /// Only Cognito can do without.
+    pub(crate) audience: Option<String>,
+    pub(crate) organization: Option<String>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) keys: KeyLocation,
     pub(crate) client_ids: Option<Vec<String>>,
@@ -39,16 +46,33 @@ pub enum ConfigError {
 impl IssuerConfig {
     pub const LEEWAY_SECONDS_MAX: u8 = 60;
 
-    /// RS256, keys by discovery, any client, a kid required, 30 seconds of leeway.
+    /// RS256, keys by discovery, any client, a kid required, 30 seconds of leeway. For Auth0 and Cognito see
+    /// [`auth0`](Self::auth0) and [`cognito`](Self::cognito).
     pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self::with_profile(issuer.into(), Some(audience.into()), Profile::Any)
+    }
+
+    pub(crate) fn with_profile(issuer: String, audience: Option<String>, profile: Profile) -> Self {
         Self {
-            issuer: issuer.into(),
-            audience: audience.into(),
+            identity_issuer: issuer.clone(),
+            issuer,
+            profile,
+            audience,
+            organization: None,
             algorithms: vec![Algorithm::Rs256],
             keys: KeyLocation::Discovery,
             client_ids: None,
             takes_missing_kid: false,
             leeway: TimeDelta::seconds(30),
+        }
+    }
+
+    /// What `aud` must contain; Cognito's tokens have one for a bound resource only, and then it must be this.
+    #[must_use]
+    pub fn audience(self, audience: impl Into<String>) -> Self {
+        Self {
+            audience: Some(audience.into()),
+            ..self
         }
     }
 
@@ -101,16 +125,21 @@ impl IssuerConfig {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let problem = if self.issuer.is_empty() || self.issuer.contains(char::is_whitespace) {
+        let is_bad_name = |name: &String| name.is_empty() || name.contains(char::is_whitespace);
+        let problem = if is_bad_name(&self.issuer) {
             "its name is empty or has white space"
-        } else if self.audience.is_empty() || self.audience.contains(char::is_whitespace) {
+        } else if self.audience.as_ref().is_some_and(is_bad_name) {
             "its audience is empty or has white space"
+        } else if self.audience.is_none() && self.profile != Profile::Cognito {
+            "it has no audience, which only Cognito's tokens can do without"
+        } else if self.organization.as_ref().is_some_and(is_bad_name) {
+            "its organisation is empty or has white space"
         } else if self.algorithms.is_empty() {
             "it may use no algorithm"
         } else if self
             .client_ids
             .as_ref()
-            .is_some_and(|ids| ids.is_empty() || ids.iter().any(String::is_empty))
+            .is_some_and(|ids| ids.is_empty() || ids.iter().any(is_bad_name))
         {
             "its list of clients is empty or has an empty name"
         } else if self.leeway > TimeDelta::seconds(i64::from(Self::LEEWAY_SECONDS_MAX)) {

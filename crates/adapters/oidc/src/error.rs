@@ -57,11 +57,12 @@ macro_rules! reasons {
 
 reasons! {
     TooLarge "token_too_large" "the token is larger than allowed";
-    /// An opaque token looks like this: its client asked the issuer for no audience.
-    NotAJwt "not_a_jwt" "the token is not three segments; an issuer gives such a token when no audience was asked for";
+    /// Auth0 gives such a token to a client that asked for no audience.
+    OpaqueToken "opaque_token" "the token is opaque or encrypted, for the issuer's own use: its client must ask the issuer for our audience";
+    NotAJwt "not_a_jwt" "the token is not three segments of base64url";
     MalformedHeader "malformed_header" "the header is not what a JWT has";
     CriticalHeader "critical_header" "the header demands an extension";
-    WrongType "wrong_type" "the header names another type than an access token";
+    WrongType "wrong_type" "the header names another type than the issuer's access tokens have";
     AlgorithmNotAllowed "algorithm_not_allowed" "the algorithm is not one that the issuer may use";
     MalformedClaims "malformed_claims" "the claims are not what an access token has";
     UnknownIssuer "unknown_issuer" "the issuer is not configured";
@@ -76,4 +77,9 @@ reasons! {
     WrongAudience "wrong_audience" "the token is for another API";
     IdToken "id_token" "the token says who signed in and is no access token";
     WrongClient "wrong_client" "the token was given to a client that is not allowed";
+    /// Cognito only.
+    WrongTokenUse "wrong_token_use" "the token says that it is for another use than access";
+    WrongProfile "wrong_profile" "the token lacks what the issuer's access tokens have, or has what they lack";
+    WrongOrganization "wrong_organization" "the token is not for the organisation that the issuer is bound to";
+    ServiceCaller "service_caller" "the token is a service's, where only a person is let in";
 }

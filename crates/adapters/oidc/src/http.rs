@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use posx_keyset::{FetchError, FetchKeys, SET_BYTES_MAX};
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, Response, Url, redirect};
 use serde::Deserialize;
 
 use crate::config::{ConfigError, IssuerConfig, KeyLocation};
@@ -73,20 +73,11 @@ impl HttpKeys {
     }
 
     async fn get(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
-        let mut response = self.client.get(url.clone()).send().await.map_err(transport)?;
+        let response = self.client.get(url.clone()).send().await.map_err(transport)?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > SET_BYTES_MAX {
-                return Err(FetchError::TooLarge {
-                    bytes_max: SET_BYTES_MAX,
-                });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        read(response).await
     }
 }
 
@@ -100,7 +91,21 @@ impl FetchKeys for HttpKeys {
     }
 }
 
-fn client(url: &Url) -> reqwest::Result<Client> {
+/// The whole body, unless it is larger than any document that is read here.
+pub(crate) async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > SET_BYTES_MAX {
+            return Err(FetchError::TooLarge {
+                bytes_max: SET_BYTES_MAX,
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+pub(crate) fn client(url: &Url) -> reqwest::Result<Client> {
     let builder = Client::builder()
         .redirect(redirect::Policy::none())
         .timeout(TIMEOUT);
@@ -113,7 +118,7 @@ fn client(url: &Url) -> reqwest::Result<Client> {
     builder.build()
 }
 
-fn allowed(url: &str) -> Option<Url> {
+pub(crate) fn allowed(url: &str) -> Option<Url> {
     let url = Url::parse(url).ok()?;
     let safe = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url));
     let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();

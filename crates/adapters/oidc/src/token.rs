@@ -10,7 +10,16 @@ use crate::error::Reason;
 /// Tokens travel in a header, and servers stop reading those at 8 KiB or soon after.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
+/// What `typ` says. Types of other tokens have no name here: they are refused while the header is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenType {
+    Unsaid,
+    Jwt,
+    AccessToken,
+}
+
 pub(crate) struct Token<'a> {
+    pub(crate) typ: TokenType,
     pub(crate) algorithm: Algorithm,
     pub(crate) kid: Option<String>,
     /// What is signed: both first segments with their dot.
@@ -34,23 +43,20 @@ impl<'a> Token<'a> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Reason::TooLarge);
         }
-        let segments: Vec<&str> = token.split('.').take(4).collect();
-        let [header, payload, signature] = segments[..] else {
-            return Err(Reason::NotAJwt);
+        let mut segments = token.split('.');
+        let (header, payload, signature) = match std::array::from_fn(|_| segments.next()) {
+            [Some(header), Some(payload), Some(signature), None, _, _] => (header, payload, signature),
+            // One is opaque, and five are encrypted for the issuer itself.
+            [Some(_), None, ..] | [_, _, _, _, Some(_), None] => return Err(Reason::OpaqueToken),
+            _ => return Err(Reason::NotAJwt),
         };
         let header = decode(header).ok_or(Reason::NotAJwt)?;
         let header: Header = serde_json::from_slice(&header).map_err(|_| Reason::MalformedHeader)?;
         if header.crit.is_some() {
             return Err(Reason::CriticalHeader);
         }
-        if header
-            .typ
-            .as_deref()
-            .is_some_and(|typ| !is_access_token_type(typ))
-        {
-            return Err(Reason::WrongType);
-        }
         Ok(Self {
+            typ: TokenType::from_name(header.typ.as_deref()).ok_or(Reason::WrongType)?,
             algorithm: Algorithm::from_name(&header.alg).ok_or(Reason::AlgorithmNotAllowed)?,
             kid: header.kid,
             message: &token.as_bytes()[..token.len() - signature.len() - 1],
@@ -70,10 +76,18 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Media type names have no case; `application/` may be left out (RFC 7515 section 4.1.9).
-fn is_access_token_type(typ: &str) -> bool {
-    let typ = typ.to_ascii_lowercase();
-    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt")
+impl TokenType {
+    /// Media type names have no case; `application/` may be left out (RFC 7515 section 4.1.9).
+    fn from_name(typ: Option<&str>) -> Option<Self> {
+        let Some(typ) = typ.map(str::to_ascii_lowercase) else {
+            return Some(Self::Unsaid);
+        };
+        match typ.strip_prefix("application/").unwrap_or(&typ) {
+            "jwt" => Some(Self::Jwt),
+            "at+jwt" => Some(Self::AccessToken),
+            _ => None,
+        }
+    }
 }
 
 fn decode(segment: &str) -> Option<Vec<u8>> {

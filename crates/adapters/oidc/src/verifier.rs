@@ -1,20 +1,27 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use futures::future::join_all;
 use posx_kernel::{Clock, Timestamp};
 use posx_keyset::{FetchKeys, KeySet, KeySetHealth};
 
-use crate::claims::{Claims, NumericDate};
+use crate::claims::{Claims, Holder, NumericDate};
 use crate::config::{ConfigError, IssuerConfig};
 use crate::error::{AuthError, Reason};
 use crate::http::HttpKeys;
 use crate::token::Token;
 
+/// A misconfigured client asks often, and so may anybody.
+const HINT_EVERY_S: i64 = 600;
+
 /// Checks access tokens of the configured issuers. Shared by all requests; each issuer has a key set of its own.
 pub struct Verifier {
     issuers: Vec<Issuer>,
     clock: Arc<dyn Clock>,
+    /// When the log was last told of an opaque token, in seconds since 1970.
+    hinted_at_s: AtomicI64,
 }
 
 struct Issuer {
@@ -22,8 +29,15 @@ struct Issuer {
     keys: KeySet,
 }
 
-/// A token that passed. Whether its subject is still welcome (revocation by `token_id` or `session_id`, a disabled
-/// identity) and what it may do at a site is the caller's to ask.
+/// Whom a token that passed speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    Person(VerifiedToken),
+    Service(ServiceToken),
+}
+
+/// A person's token that passed. Whether the person is still welcome (revocation by `token_id` or `session_id`, a
+/// disabled identity) and what they may do at a site is the caller's to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedToken {
     pub issuer: String,
@@ -33,6 +47,8 @@ pub struct VerifiedToken {
     pub scopes: BTreeSet<String>,
     /// Empty if the token has none: that means none, not all.
     pub permissions: BTreeSet<String>,
+    /// Auth0's organisation that the person signed in to. Membership is not decided by it.
+    pub organization: Option<String>,
     pub token_id: Option<String>,
     pub session_id: Option<String>,
     pub issued_at: Option<Timestamp>,
@@ -40,6 +56,23 @@ pub struct VerifiedToken {
     pub expires_at: Timestamp,
     /// When the person last proved who they are, if the issuer says so.
     pub authenticated_at: Option<Timestamp>,
+}
+
+/// A machine's token that passed, given for its client's own credentials. It has no subject: nothing that is kept for
+/// people can be looked up or made by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceToken {
+    pub issuer: String,
+    /// Unique only together with the issuer.
+    pub client: String,
+    pub scopes: BTreeSet<String>,
+    /// Empty if the token has none: that means none, not all.
+    pub permissions: BTreeSet<String>,
+    pub organization: Option<String>,
+    pub token_id: Option<String>,
+    pub issued_at: Option<Timestamp>,
+    /// Without leeway.
+    pub expires_at: Timestamp,
 }
 
 impl Verifier {
@@ -73,13 +106,23 @@ impl Verifier {
         Ok(Self {
             issuers: known,
             clock,
+            hinted_at_s: AtomicI64::new(i64::MIN),
         })
     }
 
-    /// `token` is what follows `Bearer `.
+    /// Lets in people only. `token` is what follows `Bearer `.
     pub async fn verify(&self, token: &str) -> Result<VerifiedToken, AuthError> {
-        let token = Token::parse(token)?;
+        match self.verify_caller(token).await? {
+            Verified::Person(token) => Ok(token),
+            Verified::Service(_) => Err(Reason::ServiceCaller.into()),
+        }
+    }
+
+    /// For where services may call as well.
+    pub async fn verify_caller(&self, token: &str) -> Result<Verified, AuthError> {
+        let token = Token::parse(token).inspect_err(|reason| self.hint_at_opaque_tokens(*reason))?;
         let issuer = self.issuer(&token.claimed_issuer()?)?;
+        issuer.config.profile.check_type(token.typ)?;
         if !issuer.config.algorithms.contains(&token.algorithm) {
             return Err(Reason::AlgorithmNotAllowed.into());
         }
@@ -90,17 +133,45 @@ impl Verifier {
         };
         key.verify(token.algorithm, token.message, &token.signature)
             .map_err(|_| Reason::BadSignature)?;
-        Ok(issuer.accept(&Claims::parse(&token.payload)?, self.clock.now())?)
+        Ok(issuer.accept(Claims::parse(&token.payload)?, self.clock.now())?)
     }
 
-    /// For readiness: fetches what is missing or old, then tells how each key set is.
+    /// For readiness: fetches what is missing or old, then tells how the keys of each issuer are. Of an issuer's other
+    /// names only those are asked that a token has used.
     pub async fn health(&self) -> Vec<KeySetHealth> {
-        let mut health = Vec::with_capacity(self.issuers.len());
+        let used = self.issuers.iter().filter(|issuer| issuer.is_in_use());
+        join_all(used.map(|issuer| issuer.keys.refresh_if_due())).await;
+        let mut health: Vec<KeySetHealth> = Vec::with_capacity(self.issuers.len());
         for issuer in &self.issuers {
-            issuer.keys.refresh_if_due().await;
-            health.push(issuer.keys.health());
+            let keys = KeySetHealth {
+                name: issuer.config.identity_issuer.clone(),
+                ..issuer.keys.health()
+            };
+            match health.iter_mut().find(|other| other.name == keys.name) {
+                // Its tokens come under one of its names: keys for that one are enough.
+                Some(other) if other.usable => {}
+                Some(other) => *other = keys,
+                None => health.push(keys),
+            }
         }
         health
+    }
+
+    fn hint_at_opaque_tokens(&self, reason: Reason) {
+        let now = self.clock.now().timestamp();
+        let last = self.hinted_at_s.load(Ordering::Relaxed);
+        if reason == Reason::OpaqueToken
+            && !(0..HINT_EVERY_S).contains(&now.saturating_sub(last))
+            && self
+                .hinted_at_s
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            tracing::warn!(
+                "a client sends opaque or encrypted tokens: it must ask the issuer for this API's audience (Auth0: the \
+                 parameter `audience`)"
+            );
+        }
     }
 
     fn issuer(&self, name: &str) -> Result<&Issuer, Reason> {
@@ -112,25 +183,41 @@ impl Verifier {
 }
 
 impl Issuer {
-    fn accept(&self, claims: &Claims, now: Timestamp) -> Result<VerifiedToken, Reason> {
-        let (subject, expires_at) = claims.check(&self.config, now)?;
+    fn is_in_use(&self) -> bool {
+        self.config.issuer == self.config.identity_issuer || self.keys.health().age.is_some()
+    }
+
+    fn accept(&self, claims: Claims, now: Timestamp) -> Result<Verified, Reason> {
+        let (holder, expires_at) = claims.check(&self.config, now)?;
+        let client = claims.client()?.map(ToOwned::to_owned);
         let instant = |date: Option<NumericDate>| date.map(|NumericDate(instant)| instant);
-        Ok(VerifiedToken {
-            issuer: self.config.issuer.clone(),
-            subject,
-            client: claims.client()?.map(ToOwned::to_owned),
-            scopes: claims
-                .scope
-                .iter()
-                .flat_map(|scope| scope.split_ascii_whitespace())
-                .map(ToOwned::to_owned)
-                .collect(),
-            permissions: claims.permissions.iter().flatten().cloned().collect(),
-            token_id: claims.jti.clone(),
-            session_id: claims.sid.clone(),
-            issued_at: instant(claims.iat),
-            expires_at,
-            authenticated_at: instant(claims.auth_time),
+        let issuer = self.config.identity_issuer.clone();
+        let scopes = claims.scopes();
+        let permissions = claims.permissions.into_iter().flatten().collect();
+        Ok(match holder {
+            Holder::Person { subject } => Verified::Person(VerifiedToken {
+                issuer,
+                subject,
+                client,
+                scopes,
+                permissions,
+                organization: claims.org_id,
+                token_id: claims.jti,
+                session_id: claims.sid.or(claims.origin_jti),
+                issued_at: instant(claims.iat),
+                expires_at,
+                authenticated_at: instant(claims.auth_time),
+            }),
+            Holder::Service { client } => Verified::Service(ServiceToken {
+                issuer,
+                client,
+                scopes,
+                permissions,
+                organization: claims.org_id,
+                token_id: claims.jti,
+                issued_at: instant(claims.iat),
+                expires_at,
+            }),
         })
     }
 }

@@ -60,7 +60,7 @@ impl ExternalIds for SiteTx {
 impl DeliveredOrders for SiteTx {
     async fn for_update(&mut self, order: OrderId) -> Result<Option<OrderToDeliver>, StoreError> {
         // Rows that only refer to the order go on being inserted: no key is changed.
-        let sql = "select buyer_id, wallet_address, lifecycle in ('confirmed', 'fulfilled') as paid
+        let sql = "select buyer_id, wallet_address, wallet_usable_from, lifecycle in ('confirmed', 'fulfilled') as paid
                    from orders where id = $1 for no key update";
         let row = sqlx::query(sql)
             .bind(order.as_uuid())
@@ -78,6 +78,7 @@ impl DeliveredOrders for SiteTx {
             order,
             buyer: PartyId::from_uuid(row.try_get("buyer_id").store()?),
             address: row.try_get("wallet_address").store()?,
+            wallet_usable_from: row.try_get("wallet_usable_from").store()?,
             paid: row.try_get("paid").store()?,
             lines: lines.iter().map(line).collect::<Result<_, _>>()?,
         }))
@@ -124,7 +125,8 @@ macro_rules! allocation_where {
     ($rest:literal) => {
         concat!(
             "select id, order_id, line_id, party_id, asset_id, address, amount::text as amount, state, batch_id, try, ",
-            "external_id, provider_id, tx_hash, confirmations, reason, needs_person, created_at, updated_at, confirmed_at ",
+            "external_id, provider_id, tx_hash, confirmations, reason, needs_person, created_at, updated_at, confirmed_at, ",
+            "wallet_usable_from ",
             "from allocations where ",
             $rest
         )
@@ -170,10 +172,12 @@ impl AllocationRepository for SiteTx {
     async fn insert_new(&mut self, allocations: &[Allocation]) -> Result<Vec<AllocationId>, StoreError> {
         let rows = sqlx::query(
             "insert into allocations (id, order_id, line_id, party_id, asset_id, address, amount, state, created_at,
-                                      updated_at)
-             select n.id, n.order_id, n.line, n.party, n.asset, n.address, n.amount::numeric, 'pending', n.at, n.at
+                                      updated_at, wallet_usable_from)
+             select n.id, n.order_id, n.line, n.party, n.asset, n.address, n.amount::numeric, 'pending', n.at, n.at,
+                    n.usable_from
              from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
-                         $8::timestamptz[]) as n (id, order_id, line, party, asset, address, amount, at)
+                         $8::timestamptz[], $9::timestamptz[])
+                  as n (id, order_id, line, party, asset, address, amount, at, usable_from)
              on conflict on constraint allocations_line_key do nothing
              returning id",
         )
@@ -185,6 +189,7 @@ impl AllocationRepository for SiteTx {
         .bind(column(allocations, |new| new.address.clone()))
         .bind(column(allocations, |new| new.amount.to_string()))
         .bind(column(allocations, |new| new.created_at))
+        .bind(column(allocations, |new| new.wallet_usable_from))
         .fetch_all(self.connection())
         .await
         .store()?;
@@ -325,6 +330,7 @@ fn allocation(row: &PgRow) -> Result<Allocation, StoreError> {
         party: PartyId::from_uuid(row.try_get("party_id").store()?),
         asset: ChainAssetId::from_uuid(row.try_get("asset_id").store()?),
         address: row.try_get("address").store()?,
+        wallet_usable_from: row.try_get("wallet_usable_from").store()?,
         amount: tokens(row, "amount")?,
         batch: row
             .try_get::<Option<Uuid>, _>("batch_id")

@@ -68,6 +68,7 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
     "app.purge_webhooks",
     "app.webhooks_of_site",
     "app.replay_webhook",
+    "app.park_webhook",
     "app.add_job",
     "app.jobs_of_site",
     "app.replay_job",
@@ -76,8 +77,8 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
     "graphile_worker.replay_job_of_site",
 ];
 
-/// The only table of a site whose rows the app role deletes: answers of old calls.
-const DELETABLE: &[&str] = &["idempotency_keys"];
+/// The only tables of a site whose rows the app role deletes: answers of old calls, nonces that nobody can use any more.
+const DELETABLE: &[&str] = &["idempotency_keys", "wallet_challenges"];
 
 const ROLES: &[&str] = &[
     "posx_owner",

@@ -9,6 +9,19 @@ use sqlx::{PgPool, Row};
 use crate::connection::{Database, DatabaseOptions, connect};
 use crate::error::StoreResult;
 
+/// Names of endpoints that belong to no site alone. A site's code is in upper case.
+#[derive(Debug)]
+pub struct WebhookEndpoint;
+
+impl WebhookEndpoint {
+    /// For every site that has no endpoint of its own.
+    pub const SHARED: &'static str = "shared";
+    /// For events of connected accounts.
+    pub const CONNECT: &'static str = "connect";
+    /// Not delivered: fetched by us from the account that the event is of.
+    pub const RECOVERED: &'static str = "recovered";
+}
+
 /// One verified delivery, before anybody knows whose it is.
 #[derive(Debug, Clone)]
 pub struct NewWebhook<'a> {
@@ -21,6 +34,8 @@ pub struct NewWebhook<'a> {
     pub external_id: Option<&'a str>,
     /// False: a type that nobody acts on; it is stored as ignored.
     pub known: bool,
+    /// Where it was delivered: one of [`WebhookEndpoint`], or the code of the site whose own endpoint it is.
+    pub endpoint: &'a str,
     pub body: &'a [u8],
     /// Headers worth keeping, without signatures.
     pub headers: serde_json::Value,
@@ -35,7 +50,7 @@ pub struct WebhookView {
     pub event_id: String,
     pub event_type: String,
     pub external_id: Option<String>,
-    /// received, done, dead or ignored
+    /// received, done, dead, ignored or parked
     pub state: String,
     pub deliveries: i32,
     pub tries: i32,
@@ -53,6 +68,7 @@ pub struct InboxRow {
     pub external_id: Option<String>,
     /// By our own stored external id; none yet while our insert is not committed.
     pub site: Option<SiteId>,
+    pub endpoint: String,
     pub body: Vec<u8>,
     pub state: String,
     pub tries: i32,
@@ -61,7 +77,7 @@ pub struct InboxRow {
 impl Database {
     /// Stores the delivery and, for a new event of a known type, its job: one commit. False: it was stored before.
     pub async fn store_webhook(&self, new: &NewWebhook<'_>) -> Result<bool, StoreError> {
-        let row = sqlx::query("select app.store_webhook($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+        let row = sqlx::query("select app.store_webhook($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
             .bind(new.id.as_uuid())
             .bind(new.provider)
             .bind(new.event_id)
@@ -71,6 +87,7 @@ impl Database {
             .bind(new.body)
             .bind(&new.headers)
             .bind(new.received_at)
+            .bind(new.endpoint)
             .fetch_one(&self.pool)
             .await
             .store()?;
@@ -107,6 +124,29 @@ impl Database {
         let found = row.try_get(0).store()?;
         posx_kernel::Transaction::commit(Box::new(tx)).await?;
         Ok(found)
+    }
+}
+
+impl Database {
+    /// Sets the event aside until it is replayed. False: the site has no such event, or it is applied.
+    pub async fn park_webhook(
+        &self,
+        scope: &SiteScope,
+        id: WebhookId,
+        why: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin_site(scope).await?;
+        let row = sqlx::query("select app.park_webhook($1, $2, $3)")
+            .bind(id.as_uuid())
+            .bind(why)
+            .bind(at)
+            .fetch_one(tx.connection())
+            .await
+            .store()?;
+        let parked = row.try_get(0).store()?;
+        posx_kernel::Transaction::commit(Box::new(tx)).await?;
+        Ok(parked)
     }
 }
 
@@ -163,13 +203,14 @@ impl JobsDatabase {
             event_type: row.try_get("event_type").store()?,
             external_id: row.try_get("external_id").store()?,
             site: site.map(SiteId::from_uuid),
+            endpoint: row.try_get("endpoint").store()?,
             body: row.try_get("body").store()?,
             state: row.try_get("state").store()?,
             tries: row.try_get("tries").store()?,
         }))
     }
 
-    /// `outcome` is done, ignored, dead or received (it will be tried again, for the reason in `why`).
+    /// `outcome` is done, ignored, dead, parked or received (it will be tried again); `why` is the reason.
     pub async fn finish_webhook(
         &self,
         id: WebhookId,

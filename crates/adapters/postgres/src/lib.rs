@@ -27,11 +27,12 @@ mod probe;
 mod site_tx;
 mod tenancy;
 mod tiers;
+mod wallet_proofs;
 
 pub use audit::{AuditReport, Finding, audit_connection, audit_isolation};
 pub use connection::{Database, DatabaseOptions, is_database_url};
 pub use directory::PgDirectory;
-pub use inbox::{InboxRow, JobsDatabase, NewWebhook, WebhookView};
+pub use inbox::{InboxRow, JobsDatabase, NewWebhook, WebhookEndpoint, WebhookView};
 pub use jobs::JobView;
 pub use migrate::{MigrateError, Passwords, bootstrap, migrate, schema_fingerprint};
 pub use platform::PlatformDatabase;

@@ -3,4 +3,5 @@
 mod payments;
 mod read;
 mod rows;
+mod wallets;
 pub(crate) mod write;

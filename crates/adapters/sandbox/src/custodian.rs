@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -28,13 +29,22 @@ use sign::Signer;
 
 pub(crate) use http::router;
 
+/// The kinds of its notices.
+pub(crate) const EVENT_KINDS: [&str; 2] = ["transaction.created", "transaction.status.updated"];
+
 /// The calls that can be counted and made to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CustodyCall {
     Submit,
     /// By either id.
     Find,
     Cancel,
+    /// What a vault holds.
+    Balance,
+    /// Of its webhooks' signatures. It is served from elsewhere: it knows faults, but is neither down nor slow with the
+    /// custodian.
+    KeySet,
 }
 
 /// What moves transfers.
@@ -67,6 +77,7 @@ struct Inner {
     webhook_id: Uuid,
     workspace_id: Uuid,
     drive: Mutex<Drive>,
+    drive_at_start: Drive,
     book: Mutex<Book>,
 }
 
@@ -91,6 +102,7 @@ impl Custodian {
             line: Line::new(),
             keys,
             drive: Mutex::new(drive),
+            drive_at_start: drive,
             book: Mutex::default(),
         };
         Self {
@@ -127,6 +139,15 @@ impl Custodian {
         found
     }
 
+    /// What a vault can spend of an asset, in whole tokens; `None`: it has no wallet for it. Until this is said there is
+    /// plenty of everything in every vault, and transfers take nothing from it.
+    pub fn set_balance(&self, vault: &str, asset: &str, balance: Option<&str>) {
+        let wallet = (vault.to_owned(), asset.to_owned());
+        lock(&self.inner.book)
+            .balances
+            .insert(wallet, balance.map(str::to_owned));
+    }
+
     /// One step of one transfer. `None` if it is not known or has ended.
     pub fn advance(&self, external_id: &str) -> Option<TransferStatus> {
         self.change(external_id, SandboxTransfer::advance)
@@ -159,6 +180,38 @@ impl Custodian {
             .map_err(|_| KeyError::Generate)?
     }
 
+    /// The line, the deliveries, the drive, what the next transfers come to and what vaults hold are as at the start.
+    /// What happened stays; what stood still moves on.
+    pub fn repair(&self) {
+        self.inner.line.repair();
+        self.inner.webhooks.repair();
+        {
+            let mut book = lock(&self.inner.book);
+            book.ends.clear();
+            book.balances.clear();
+        }
+        let start = self.inner.drive_at_start;
+        let stood_still = std::mem::replace(&mut *lock(&self.inner.drive), start) == Drive::Manual;
+        if stood_still {
+            for transfer in self.transfers() {
+                self.drive_on(transfer.external_id);
+            }
+        }
+    }
+
+    pub(crate) fn key_ids(&self) -> Vec<String> {
+        self.inner.keys.ids()
+    }
+
+    pub(crate) fn drive(&self) -> Drive {
+        *lock(&self.inner.drive)
+    }
+
+    /// How the next transfers end.
+    pub(crate) fn planned_ends(&self) -> Vec<End> {
+        lock(&self.inner.book).ends.iter().copied().collect()
+    }
+
     fn change(
         &self,
         external_id: &str,
@@ -173,11 +226,15 @@ impl Custodian {
     /// A transfer that was just accepted begins its way.
     fn begin(&self, transfer: &SandboxTransfer) {
         self.emit("transaction.created", transfer);
-        let drive = *lock(&self.inner.drive);
-        let Drive::Automatic { step } = drive else {
+        self.drive_on(transfer.external_id.clone());
+    }
+
+    /// To its end, if transfers move by themselves.
+    fn drive_on(&self, external_id: String) {
+        let Drive::Automatic { step } = self.drive() else {
             return;
         };
-        let (this, external_id) = (self.clone(), transfer.external_id.clone());
+        let this = self.clone();
         self.inner.env.tasks.spawn(async move {
             loop {
                 tokio::time::sleep(step).await;
@@ -189,6 +246,7 @@ impl Custodian {
     }
 
     fn emit(&self, kind: &str, transfer: &SandboxTransfer) {
+        debug_assert!(EVENT_KINDS.contains(&kind), "{kind} is not listed");
         let inner = &self.inner;
         let id = inner.env.uuid().to_string();
         let event = json!({

@@ -6,12 +6,24 @@ mod token;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use token::{Flaw, TokenRequest};
 
 use crate::env::Env;
 use crate::keys::{KeyError, KeyRing, OldKeys};
+use crate::line::Line;
 
 pub(crate) use http::router;
+
+/// The calls that can be counted and made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssuerCall {
+    Discovery,
+    KeySet,
+    Token,
+}
 
 /// The issuer, seen from inside. A clone is a handle on the same.
 #[derive(Clone)]
@@ -22,6 +34,7 @@ pub struct Issuer {
 struct Inner {
     env: Env,
     url: String,
+    line: Line<IssuerCall>,
     keys: Arc<KeyRing>,
 }
 
@@ -36,8 +49,21 @@ impl fmt::Debug for Issuer {
 impl Issuer {
     pub(crate) fn new(env: Env, url: String, keys: Arc<KeyRing>) -> Self {
         Self {
-            inner: Arc::new(Inner { env, url, keys }),
+            inner: Arc::new(Inner {
+                env,
+                url,
+                line: Line::new(),
+                keys,
+            }),
         }
+    }
+
+    pub fn line(&self) -> &Line<IssuerCall> {
+        &self.inner.line
+    }
+
+    pub(crate) fn key_ids(&self) -> Vec<String> {
+        self.inner.keys.ids()
     }
 
     /// What tokens say as `iss`, with its trailing slash.

@@ -8,6 +8,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RsaEncoding};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::env::lock;
@@ -83,11 +84,13 @@ impl SigningKey {
 }
 
 /// What becomes of the keys that signed until now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum OldKeys {
     /// They stay in the key set: what they signed stays valid.
+    #[serde(rename = "kept")]
     Keep,
     /// They leave the key set.
+    #[serde(rename = "dropped")]
     Drop,
 }
 
@@ -167,6 +170,13 @@ impl KeyRing {
 
     pub(crate) fn current(&self) -> Arc<SigningKey> {
         Arc::clone(&lock(&self.keys).current)
+    }
+
+    /// The ids of the keys that are served; the first one signs.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let keys = lock(&self.keys);
+        let served = std::iter::once(&keys.current).chain(&keys.former);
+        served.map(|key| key.kid.clone()).collect()
     }
 
     /// The document at the JWKS address.

@@ -13,6 +13,7 @@
 //! * Every webhook is truly signed, at each try, and may come late, twice, out of order, or not at all.
 //! * The clients talk to this machine only, and the server listens on it only: nothing here reaches real money.
 //! * Instants come from the world's clock; waiting (latency, back-off, a transfer's steps) takes real time.
+//! * The fault panel makes the same things go wrong over HTTP, for who has its key. It never hands out another secret.
 //!
 //! Nothing is kept: a world that ends is forgotten.
 
@@ -21,6 +22,7 @@ mod env;
 mod issuer;
 mod keys;
 mod line;
+mod panel;
 mod payments;
 mod transport;
 mod webhooks;
@@ -29,9 +31,10 @@ mod world;
 pub use custodian::{
     Custodian, CustodianError, CustodyCall, Drive, End, SandboxCustody, SandboxTransfer, TransferStatus,
 };
-pub use issuer::{Flaw, Issuer, TokenRequest};
+pub use issuer::{Flaw, Issuer, IssuerCall, TokenRequest};
 pub use keys::{KeyError, OldKeys, WorldKeys};
 pub use line::{Fault, Line};
+pub use panel::Panel;
 pub use payments::{
     ApiError, IntentStatus, PaymentCall, PaymentFailure, PaymentIntent, Payments, RefundStatus,
     STRIPE_API_VERSION, SandboxGateway, SandboxRefund,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -26,29 +26,31 @@ pub enum Fault {
     Refuse { code: String },
 }
 
-/// Switches for faults, and counters. `C` names the system's calls.
-#[derive(Debug)]
+/// Switches for faults, and counters. `C` names the system's calls. A clone is a handle on the same.
+#[derive(Debug, Clone)]
 pub struct Line<C> {
-    state: Mutex<State<C>>,
+    state: Arc<Mutex<LineState<C>>>,
 }
 
-#[derive(Debug)]
-struct State<C> {
-    planned: HashMap<C, VecDeque<Fault>>,
-    calls: HashMap<C, u64>,
-    down: bool,
-    latency: Duration,
+/// What is switched and what was counted, at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct LineState<C> {
+    pub(crate) planned: HashMap<C, VecDeque<Fault>>,
+    pub(crate) calls: HashMap<C, u64>,
+    pub(crate) down: bool,
+    pub(crate) latency: Duration,
 }
 
 impl<C: Copy + Eq + Hash + Debug> Line<C> {
     pub(crate) fn new() -> Self {
+        let state = LineState {
+            planned: HashMap::new(),
+            calls: HashMap::new(),
+            down: false,
+            latency: Duration::ZERO,
+        };
         Self {
-            state: Mutex::new(State {
-                planned: HashMap::new(),
-                calls: HashMap::new(),
-                down: false,
-                latency: Duration::ZERO,
-            }),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 
@@ -80,6 +82,14 @@ impl<C: Copy + Eq + Hash + Debug> Line<C> {
     /// How many calls of this kind arrived, those that met a fault included.
     pub fn calls(&self, call: C) -> u64 {
         lock(&self.state).calls.get(&call).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn planned(&self, call: C) -> usize {
+        lock(&self.state).planned.get(&call).map_or(0, VecDeque::len)
+    }
+
+    pub(crate) fn state(&self) -> LineState<C> {
+        lock(&self.state).clone()
     }
 
     /// Counts the call; false while the system is down.

@@ -15,6 +15,7 @@ mod wire;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use client::SandboxGateway;
@@ -26,16 +27,30 @@ use crate::env::{Env, lock};
 use crate::line::Line;
 use crate::webhooks::{Notice, RetryPolicy, Webhooks};
 use book::{Book, Effect};
-use intent::{Happened, LIVEMODE};
+use intent::{Happened, LIVEMODE, Method};
 use sign::Signer;
 
 pub(crate) use http::router;
 
 /// The version that events say they are of.
-pub const STRIPE_API_VERSION: &str = "2025-09-30.clover";
+pub const STRIPE_API_VERSION: &str = "2026-05-27.dahlia";
+
+/// The kinds of its notices.
+pub(crate) const EVENT_KINDS: [&str; 9] = [
+    "payment_intent.created",
+    "payment_intent.requires_action",
+    "payment_intent.processing",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+];
 
 /// The calls that can be counted and made to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PaymentCall {
     CreateIntent,
     RetrieveIntent,
@@ -158,6 +173,27 @@ impl Payments {
         self.inner.signer.set_secrets(secrets);
     }
 
+    /// The line, the deliveries, cards and refunds are as at the start. What happened stays.
+    pub fn repair(&self) {
+        self.inner.line.repair();
+        self.inner.webhooks.repair();
+        self.decline_next(0);
+        self.keep_refunds_pending(false);
+    }
+
+    pub(crate) fn knows_method(name: &str) -> bool {
+        Method::from_name(name).is_some()
+    }
+
+    /// How many of the next cards are declined.
+    pub(crate) fn declines(&self) -> usize {
+        lock(&self.inner.book).declines
+    }
+
+    pub(crate) fn refunds_stay_pending(&self) -> bool {
+        lock(&self.inner.book).refunds_stay_pending
+    }
+
     fn act(
         &self,
         intent: &str,
@@ -183,6 +219,7 @@ impl Payments {
     }
 
     fn notice(&self, kind: &'static str, object: &Value, idempotency_key: Option<&str>) -> Notice {
+        debug_assert!(EVENT_KINDS.contains(&kind), "{kind} is not listed");
         let id = self.inner.env.stripe_id("evt");
         let resource = object["id"].as_str().unwrap_or_default().to_owned();
         let event = json!({

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use posx_kernel::Timestamp;
+use serde::Serialize;
 use tokio::sync::watch;
 
 pub use plan::{DeliveryPlan, RetryPolicy};
@@ -44,7 +45,8 @@ pub struct Delivery {
     pub outcome: Outcome,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The receiver's HTTP status.
     Answered(u16),
@@ -140,6 +142,34 @@ impl Webhooks {
     /// From now on nothing is sent until [`release`](Self::release).
     pub fn hold(&self) {
         self.state().holding = true;
+    }
+
+    /// As if [`plan`](Self::plan) and [`hold`](Self::hold) had not been called: what was held is sent, as it happened.
+    /// What waits for an address goes on waiting.
+    pub fn repair(&self) {
+        let waiting = {
+            let mut state = self.state();
+            state.plan = DeliveryPlan::default();
+            state.holding = false;
+            if state.address.is_some() {
+                std::mem::take(&mut state.held)
+            } else {
+                Vec::new()
+            }
+        };
+        self.start(waiting);
+    }
+
+    pub(crate) fn address(&self) -> Option<String> {
+        self.state().address.clone()
+    }
+
+    pub(crate) fn is_holding(&self) -> bool {
+        self.state().holding
+    }
+
+    pub(crate) fn current_plan(&self) -> DeliveryPlan {
+        self.state().plan.clone()
     }
 
     /// What waits, in the order in which it happened.

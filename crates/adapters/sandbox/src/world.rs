@@ -17,6 +17,7 @@ use crate::custodian::{self, Custodian, Drive};
 use crate::env::{Env, Tasks, base62};
 use crate::issuer::{self, Issuer};
 use crate::keys::{KeyError, WorldKeys};
+use crate::panel::{self, Panel};
 use crate::payments::{self, Payments};
 use crate::transport::local_client;
 use crate::webhooks::RetryPolicy;
@@ -109,6 +110,7 @@ pub struct World {
     payments: Payments,
     custodian: Custodian,
     issuer: Issuer,
+    panel: Panel,
     tasks: Arc<Tasks>,
     server: Option<Server>,
 }
@@ -152,11 +154,20 @@ impl World {
             config.drive,
             config.retry,
         );
+        let randomness = Arc::clone(&env.randomness);
         let issuer = Issuer::new(env, format!("{base}/issuer/"), issuer_keys);
+        let panel = Panel::new(
+            format!("{base}/panel"),
+            randomness,
+            payments.clone(),
+            custodian.clone(),
+            issuer.clone(),
+        );
         let router = Router::new()
             .nest("/stripe", payments::router(payments.clone()))
             .nest("/fireblocks", custodian::router(custodian.clone()))
             .nest("/issuer", issuer::router(issuer.clone()))
+            .nest("/panel", panel::router(&panel))
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
         Ok(Self {
             base,
@@ -164,6 +175,7 @@ impl World {
             payments,
             custodian,
             issuer,
+            panel,
             tasks,
             server: Some(serve(listener, router)),
         })
@@ -179,6 +191,11 @@ impl World {
 
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+
+    /// Where others are told what goes wrong here.
+    pub fn panel(&self) -> &Panel {
+        &self.panel
     }
 
     pub fn secrets(&self) -> &Secrets {

@@ -1,4 +1,6 @@
-//! The envelope of a classic ("snapshot") event, <https://docs.stripe.com/api/events/object>, and what we take from it.
+//! The envelope of an event, and what we take from it: of a classic one, <https://docs.stripe.com/api/events/object>,
+//! which brings a snapshot of its object, and of a thin one, <https://docs.stripe.com/api/v2/core/events/object>, which
+//! only names it. We read no snapshot, so both come to the same.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -19,17 +21,17 @@ pub struct StripeEvent {
     pub livemode: bool,
     /// The connected account, if the event is of one. It decides whose event this is; metadata never does.
     pub account: Option<String>,
-    /// An event of a version other than the pinned one is parked.
+    /// An event of a version other than the pinned one is parked. A thin event has none.
     pub api_version: Option<String>,
     pub object: EventObject,
 }
 
-/// What `data.object` is about.
+/// What `data.object`, or a thin event's `related_object`, is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventObject {
     /// Some objects have none, a balance for one.
     pub id: Option<String>,
-    /// Stripe's `object`: `payment_intent`, `charge`, …
+    /// Stripe's `object`: `payment_intent`, `charge`, …; `none` for a thin event about no object.
     pub kind: String,
 }
 
@@ -55,13 +57,11 @@ pub enum PaymentIntentChange {
     Other,
 }
 
-/// A signed body that is not a classic event. An unknown *type* is none of these: it parses.
+/// A signed body that is no event. An unknown *type* is none of these: it parses.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     #[error("the event is not JSON of the expected shape")]
     Shape(#[source] serde_json::Error),
-    #[error("a thin event (v2) came to the endpoint for classic events")]
-    Thin,
     #[error("the event's `{0}` cannot be used")]
     Field(&'static str),
 }
@@ -71,11 +71,13 @@ impl StripeEvent {
     pub fn parse(body: &[u8]) -> Result<Self, EventError> {
         let Kind { object } = serde_json::from_slice(body).map_err(EventError::Shape)?;
         match object.as_str() {
-            "event" => {}
-            "v2.core.event" => return Err(EventError::Thin),
-            _ => return Err(EventError::Field("object")),
+            "event" => Self::classic(serde_json::from_slice(body).map_err(EventError::Shape)?),
+            "v2.core.event" => Self::thin(serde_json::from_slice(body).map_err(EventError::Shape)?),
+            _ => Err(EventError::Field("object")),
         }
-        let envelope: Envelope = serde_json::from_slice(body).map_err(EventError::Shape)?;
+    }
+
+    fn classic(envelope: Envelope) -> Result<Self, EventError> {
         Ok(Self {
             id: usable(envelope.id, "id")?,
             kind: usable(envelope.kind, "type")?,
@@ -98,10 +100,33 @@ impl StripeEvent {
         })
     }
 
+    fn thin(envelope: ThinEnvelope) -> Result<Self, EventError> {
+        let object = match envelope.related_object {
+            Some(related) => EventObject {
+                id: Some(usable(related.id, "related_object.id")?),
+                kind: usable(related.kind, "related_object.type")?,
+            },
+            None => EventObject {
+                id: None,
+                kind: "none".to_owned(),
+            },
+        };
+        Ok(Self {
+            id: usable(envelope.id, "id")?,
+            kind: usable(envelope.kind, "type")?,
+            created: envelope.created,
+            livemode: envelope.livemode,
+            account: envelope.context.map(|id| usable(id, "context")).transpose()?,
+            api_version: None,
+            object,
+        })
+    }
+
     /// `None` if the event is about something else.
     pub fn payment_intent(&self) -> Option<PaymentIntentNotice<'_>> {
-        let change = self
-            .kind
+        // Thin events about objects of v1 have its types behind this prefix.
+        let kind = self.kind.strip_prefix("v1.").unwrap_or(&self.kind);
+        let change = kind
             .strip_prefix("payment_intent.")
             .map(PaymentIntentChange::of)?;
         if self.object.kind != "payment_intent" {
@@ -155,6 +180,24 @@ struct Envelope {
     account: Option<String>,
     api_version: Option<String>,
     data: Data,
+}
+
+#[derive(Deserialize)]
+struct ThinEnvelope {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    created: DateTime<Utc>,
+    livemode: bool,
+    context: Option<String>,
+    related_object: Option<RelatedObject>,
+}
+
+#[derive(Deserialize)]
+struct RelatedObject {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -254,13 +297,44 @@ mod tests {
     }
 
     #[test]
-    fn s30_a_thin_event_is_told_apart() {
-        let thin =
-            json!({"id": "evt_1", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found"});
-        assert!(matches!(
-            StripeEvent::parse(thin.to_string().as_bytes()),
-            Err(EventError::Thin)
-        ));
+    fn s30_a_thin_event_names_its_object_and_its_account() {
+        let thin = |change: Value| {
+            let mut event = json!({
+                "id": "evt_test_65R", "object": "v2.core.event", "type": "v1.payment_intent.succeeded",
+                "created": "2026-06-01T12:00:00.000Z", "livemode": false, "context": null,
+                "related_object": {"id": "pi_1", "type": "payment_intent", "url": "/v1/payment_intents/pi_1"},
+            });
+            let changes = change.as_object().unwrap().clone();
+            event.as_object_mut().unwrap().extend(changes);
+            StripeEvent::parse(event.to_string().as_bytes())
+        };
+        let event = thin(json!({"context": "acct_1"})).unwrap();
+        assert_eq!(
+            (
+                event.account.as_deref(),
+                event.api_version.as_deref(),
+                event.livemode
+            ),
+            (Some("acct_1"), None, false)
+        );
+        let notice = event.payment_intent().unwrap();
+        assert_eq!(
+            (notice.intent_id, notice.change),
+            ("pi_1", PaymentIntentChange::Succeeded)
+        );
+        let nothing =
+            thin(json!({"related_object": null, "type": "v1.billing.meter.no_meter_found"})).unwrap();
+        assert_eq!(
+            (nothing.object.id.as_deref(), nothing.payment_intent()),
+            (None, None)
+        );
+        for change in [
+            json!({"livemode": "no"}),
+            json!({"created": 1}),
+            json!({"related_object": {}}),
+        ] {
+            assert!(matches!(thin(change), Err(EventError::Shape(_))));
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use posx_kernel::SiteId;
+use posx_kernel::{SiteId, TokenAmount};
 
+use crate::CustodyAsset;
 use crate::custody::{Custody, CustodyError, ExternalId, Transfer, TransferRequest};
 
 /// How the next `submit` goes.
@@ -24,12 +25,20 @@ struct State {
     transfers: BTreeMap<String, Transfer>,
     /// Every request that arrived, also those that were refused.
     arrived: Vec<TransferRequest>,
+    /// Those that a transfer was made for.
+    made: Vec<TransferRequest>,
     script: VecDeque<Answer>,
     /// So many look-ups from now on get no answer.
     deaf: usize,
     /// So many look-ups come too early to see what another worker is just sending.
     early: usize,
     lookups: usize,
+    /// By vault and asset; `None` is a vault that has no wallet for it. What is not named is plenty.
+    balances: BTreeMap<(String, String), Option<TokenAmount>>,
+    /// So many questions for a balance get no answer.
+    mute: usize,
+    /// Whether it takes our credentials for wrong ones.
+    locked_out: bool,
 }
 
 /// External ids are unique for ever, as at the real one.
@@ -56,12 +65,31 @@ impl FakeCustody {
         self.state().early = count;
     }
 
+    /// `None`: the vault has no wallet for the asset.
+    pub fn set_balance(&self, vault: &str, asset: &str, balance: Option<TokenAmount>) {
+        let wallet = (vault.to_owned(), asset.to_owned());
+        self.state().balances.insert(wallet, balance);
+    }
+
+    pub fn lose_balances(&self, count: usize) {
+        self.state().mute = count;
+    }
+
+    /// From now on our credentials are wrong, or right again.
+    pub fn lock_out(&self, locked_out: bool) {
+        self.state().locked_out = locked_out;
+    }
+
     pub fn transfers(&self) -> Vec<Transfer> {
         self.state().transfers.values().cloned().collect()
     }
 
     pub fn arrived(&self) -> Vec<TransferRequest> {
         self.state().arrived.clone()
+    }
+
+    pub fn made(&self) -> Vec<TransferRequest> {
+        self.state().made.clone()
     }
 
     pub fn lookups(&self) -> usize {
@@ -73,6 +101,16 @@ impl FakeCustody {
         if let Some(transfer) = self.state().transfers.get_mut(external_id) {
             change(transfer);
         }
+    }
+}
+
+impl State {
+    fn let_in(&self) -> Result<(), CustodyError> {
+        if self.locked_out {
+            let code = "KEY_REVOKED".to_owned();
+            return Err(CustodyError::NotAuthorized { code });
+        }
+        Ok(())
     }
 }
 
@@ -88,6 +126,7 @@ impl Custody for FakeCustody {
 
     async fn submit(&self, request: &TransferRequest) -> Result<Transfer, CustodyError> {
         let mut state = self.state();
+        state.let_in()?;
         let answer = state.script.pop_front().unwrap_or(Answer::Normal);
         if answer == Answer::LostOnTheWayThere {
             return Err(lost());
@@ -101,6 +140,7 @@ impl Custody for FakeCustody {
                 code: code.to_owned(),
             });
         }
+        state.made.push(request.clone());
         let transfer = Transfer {
             provider_id: format!("tx-of-{}", request.external_id),
             external_id: Some(request.external_id.clone()),
@@ -121,6 +161,7 @@ impl Custody for FakeCustody {
 
     async fn find(&self, _site: SiteId, external_id: &ExternalId) -> Result<Option<Transfer>, CustodyError> {
         let mut state = self.state();
+        state.let_in()?;
         state.lookups += 1;
         if state.deaf > 0 {
             state.deaf -= 1;
@@ -131,5 +172,24 @@ impl Custody for FakeCustody {
             return Ok(None);
         }
         Ok(state.transfers.get(&external_id.0).cloned())
+    }
+
+    async fn available(
+        &self,
+        _site: SiteId,
+        asset: &CustodyAsset,
+    ) -> Result<Option<TokenAmount>, CustodyError> {
+        let mut state = self.state();
+        state.let_in()?;
+        if state.mute > 0 {
+            state.mute -= 1;
+            return Err(lost());
+        }
+        let wallet = (asset.vault.clone(), asset.provider_asset.clone());
+        Ok(state
+            .balances
+            .get(&wallet)
+            .copied()
+            .unwrap_or(Some(TokenAmount::MAX)))
     }
 }

@@ -210,6 +210,49 @@ async fn j05_a_kid_refused_during_the_cool_down_is_not_remembered_as_unknown() {
 }
 
 #[tokio::test]
+async fn j05_a_kid_is_not_remembered_as_unknown_by_a_set_from_before_its_question() {
+    // At the very moment of the fetch, and by a clock that was moved back since.
+    for seconds in [0, -20] {
+        let world = world(&["a"]);
+        world.ask("a").await.unwrap();
+        world.issuer.publish(&["b"]);
+        world.wait(seconds);
+        // A set from the future is asked for again: the clock's fault costs a fetch, and hides no key.
+        let first = world.ask("b").await;
+        world.wait(30);
+        assert_eq!(world.ask("b").await, Ok(()), "{seconds}: {first:?}");
+    }
+}
+
+#[tokio::test]
+async fn j05_ten_thousand_unknown_kids_cause_one_fetch() {
+    let slow = FakeIssuer {
+        slow: Some(Notify::new()),
+        ..FakeIssuer::default()
+    };
+    let world = world_with(slow, &["a"]);
+    let storm: Vec<_> = (0..10_000)
+        .map(|n| {
+            let set = world.set.clone();
+            tokio::spawn(async move { set.key(&format!("forged-{n}")).await.map(|_| ()) })
+        })
+        .collect();
+    while world.issuer.fetches() == 0 {
+        tokio::task::yield_now().await;
+    }
+    world.issuer.slow.as_ref().unwrap().notify_one();
+    for refused in storm {
+        assert_eq!(refused.await.unwrap(), Err(KeyError::Unknown));
+    }
+    world.wait(29);
+    for n in 0..10_000 {
+        assert_eq!(world.ask(&format!("later-{n}")).await, Err(KeyError::Unknown));
+    }
+    world.ask("a").await.unwrap();
+    assert_eq!(world.issuer.fetches(), 1);
+}
+
+#[tokio::test]
 async fn j05_a_key_that_appears_is_used_though_it_was_remembered_as_unknown() {
     let world = world(&["a"]);
     assert_eq!(world.ask("b").await, Err(KeyError::Unknown));

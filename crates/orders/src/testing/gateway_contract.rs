@@ -267,10 +267,8 @@ async fn s15_a_cancelled_intent_stays_so_and_a_paid_one_is_not_cancelled(stage: 
     assert_eq!(stage.now_of(&paid).await, paid);
 
     let nobody = IntentId("pi_nobody".to_owned());
-    assert_refused(
-        &stage.gateway.cancel_intent(stage.site, &nobody).await,
-        Some("resource_missing"),
-    );
+    let outcome = stage.gateway.cancel_intent(stage.site, &nobody).await;
+    assert_eq!(outcome.expect("an answer"), CancelOutcome::NoSuchIntent);
 }
 
 async fn s15_a_cancellation_whose_answer_was_lost_is_asked_for_again(stage: &Stage<'_>) {
@@ -318,11 +316,11 @@ async fn s07_a_refund_whose_answer_was_lost_is_found(stage: &Stage<'_>) {
 async fn s33_refunds_never_exceed_what_was_received(stage: &Stage<'_>) {
     let paid = stage.paid(2_500).await;
     let too_much = stage.refund_of(&paid, 2_501);
-    assert_refused(&stage.gateway.create_refund(&too_much).await, None);
+    assert_refused(&stage.gateway.create_refund(&too_much).await);
     let part = stage.refund_of(&paid, 2_000);
     stage.gateway.create_refund(&part).await.expect("a refund");
     let beyond = stage.refund_of(&paid, 501);
-    assert_refused(&stage.gateway.create_refund(&beyond).await, None);
+    assert_refused(&stage.gateway.create_refund(&beyond).await);
     let rest = stage.refund_of(&paid, 500);
     stage.gateway.create_refund(&rest).await.expect("the rest");
 }
@@ -330,7 +328,7 @@ async fn s33_refunds_never_exceed_what_was_received(stage: &Stage<'_>) {
 async fn what_was_not_paid_is_not_refunded(stage: &Stage<'_>) {
     let open = stage.made(2_500, "USD").await;
     let wish = stage.refund_of(&open, 100);
-    assert_refused(&stage.gateway.create_refund(&wish).await, None);
+    assert_refused(&stage.gateway.create_refund(&wish).await);
     let found = stage.gateway.refund(stage.site, &open.id, wish.refund).await;
     assert_eq!(found.expect("an answer"), None);
 }
@@ -353,13 +351,11 @@ fn assert_unknown<T: std::fmt::Debug>(outcome: &Result<T, GatewayError>) {
 }
 
 #[track_caller]
-fn assert_refused<T: std::fmt::Debug>(outcome: &Result<T, GatewayError>, wanted: Option<&str>) {
-    match outcome {
-        Err(GatewayError::Refused { code }) => {
-            assert!(wanted.is_none_or(|wanted| wanted == code), "{code}");
-        }
-        other => panic!("not refused: {other:?}"),
-    }
+fn assert_refused<T: std::fmt::Debug>(outcome: &Result<T, GatewayError>) {
+    assert!(
+        matches!(outcome, Err(GatewayError::Refused { .. })),
+        "{outcome:?}"
+    );
 }
 
 #[cfg(test)]

@@ -1,32 +1,32 @@
 //! Storage in memory. A transaction works on a copy and puts it back when it commits; the next one waits for it.
 
+mod orders;
+mod tiers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Begin, ChainAssetId, Claim, Event, Idempotency, IdempotentCall, IdempotentTx, IdentityId, MovementId,
-    OrderId, Outbox, Page, PageRequest, PartyId, PaymentAttemptId, RefundId, RememberedAnswers, SiteScope,
-    StoreError, TierId, Timestamp, Transaction,
+    Begin, ChainAssetId, Claim, Event, Idempotency, IdempotentCall, IdempotentTx, OrderId, Outbox, PartyId,
+    PaymentAttemptId, RefundId, RememberedAnswers, SiteId, SiteScope, StoreError, StoreFault, StoredAnswer,
+    TierId, Timestamp, Transaction,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
 use posx_tenancy::{FirstPayment, ReferralRepository};
-use posx_tiers::{
-    AssetRepository, ChainAsset, Stock, StockChange, StockMove, StockRefusal, StockRepository, Tier,
-    TierRepository, TiersTx,
-};
+use posx_tiers::{AssetRepository, ChainAsset, Stock, StockRepository, Tier, TierRepository, TiersTx};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::gateway::IntentId;
 use crate::{
-    Attempt, AttemptRepository, DueOrder, Lifecycle, NewOrder, Order, OrderFilter, OrderQueries,
-    OrderRepository, OrderSummary, OrderView, OrdersTx, PlacingFacts, Refund, RefundRepository, TierFacts,
-    Wallet, WalletAddress, WalletRepository,
+    Attempt, AttemptRepository, Bound, NewWallet, Order, OrderRepository, OrdersTx, Refund, RefundRepository,
+    Wallet, WalletRepository,
 };
 
 /// What one site's tables hold.
 #[derive(Debug, Clone, Default)]
 pub struct State {
+    pub assets: BTreeMap<ChainAssetId, ChainAsset>,
     pub tiers: BTreeMap<TierId, (Tier, ChainAsset)>,
     pub stock: BTreeMap<TierId, Stock>,
     pub held_by_buyer: BTreeMap<(TierId, PartyId), i64>,
@@ -44,58 +44,104 @@ pub struct State {
     pub plan_snapshot: Option<serde_json::Value>,
 }
 
-/// One site's storage.
+impl State {
+    fn add_tier(&mut self, tier: Tier, asset: ChainAsset, supply: i64) {
+        let stock = Stock {
+            supply,
+            reserved: 0,
+            sold: 0,
+        };
+        self.stock.insert(tier.id, stock);
+        self.assets.insert(asset.id, asset.clone());
+        self.tiers.insert(tier.id, (tier, asset));
+    }
+}
+
+type ExternalIds = BTreeMap<(String, String), SiteId>;
+
+#[derive(Debug, Default)]
+struct Sites {
+    first: Option<SiteId>,
+    of_first: State,
+    of_others: BTreeMap<SiteId, State>,
+    /// Of all sites: whose object of which provider it is.
+    external_ids: ExternalIds,
+}
+
+impl Sites {
+    fn of(&mut self, site: SiteId) -> &mut State {
+        if *self.first.get_or_insert(site) == site {
+            &mut self.of_first
+        } else {
+            self.of_others.entry(site).or_default()
+        }
+    }
+}
+
+/// Sites and what they hold, each apart. What is arranged and read here is the first site's: the one that is used first.
 #[derive(Debug, Clone, Default)]
 pub struct FakeStore {
-    state: Arc<Mutex<State>>,
+    sites: Arc<Mutex<Sites>>,
 }
 
 impl FakeStore {
     /// What is committed.
     pub async fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&*self.state.lock().await)
+        look(&self.sites.lock().await.of_first)
     }
 
     /// Puts rows there as if another context had committed them.
     pub async fn arrange(&self, change: impl FnOnce(&mut State)) {
-        change(&mut *self.state.lock().await);
+        change(&mut self.sites.lock().await.of_first);
     }
 
     pub async fn add_tier(&self, tier: Tier, asset: ChainAsset, supply: i64) {
-        self.arrange(|state| {
-            state.stock.insert(
-                tier.id,
-                Stock {
-                    supply,
-                    reserved: 0,
-                    sold: 0,
-                },
-            );
-            state.tiers.insert(tier.id, (tier, asset));
+        self.arrange(|state| state.add_tier(tier, asset, supply)).await;
+    }
+
+    async fn open(&self, scope: &SiteScope) -> Box<FakeTx> {
+        let mut sites = Arc::clone(&self.sites).lock_owned().await;
+        Box::new(FakeTx {
+            site: scope.site(),
+            work: sites.of(scope.site()).clone(),
+            external_ids: sites.external_ids.clone(),
+            sites,
         })
-        .await;
     }
 }
 
 #[async_trait]
 impl Begin<dyn OrdersTx> for FakeStore {
-    async fn begin(&self, _: &SiteScope) -> Result<Box<dyn OrdersTx>, StoreError> {
-        let committed = Arc::clone(&self.state).lock_owned().await;
-        let work = committed.clone();
-        Ok(Box::new(FakeTx { committed, work }))
+    async fn begin(&self, scope: &SiteScope) -> Result<Box<dyn OrdersTx>, StoreError> {
+        Ok(self.open(scope).await)
+    }
+}
+
+#[async_trait]
+impl Begin<dyn TiersTx> for FakeStore {
+    async fn begin(&self, scope: &SiteScope) -> Result<Box<dyn TiersTx>, StoreError> {
+        Ok(self.open(scope).await)
     }
 }
 
 #[derive(Debug)]
 struct FakeTx {
-    committed: OwnedMutexGuard<State>,
+    sites: OwnedMutexGuard<Sites>,
+    site: SiteId,
     work: State,
+    external_ids: ExternalIds,
+}
+
+/// What a constraint of the real store would say.
+fn constraint(name: &'static str) -> StoreError {
+    StoreError::constraint(name, "refused by the fake")
 }
 
 #[async_trait]
 impl Transaction for FakeTx {
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        *self.committed = self.work;
+        *self.sites.of(self.site) = self.work;
+        self.sites.external_ids = self.external_ids;
         Ok(())
     }
 }
@@ -108,7 +154,21 @@ impl LedgerTx for FakeTx {
 
 impl IdempotentTx for FakeTx {
     fn idempotency(&mut self) -> &mut dyn Idempotency {
-        &mut self.work.answers
+        self
+    }
+}
+
+#[async_trait]
+impl Idempotency for FakeTx {
+    async fn claim(&mut self, call: &IdempotentCall) -> Result<Claim, StoreError> {
+        self.work.answers.claim(call).await
+    }
+
+    async fn store(&mut self, call: &IdempotentCall, answer: &StoredAnswer) -> Result<(), StoreError> {
+        if self.work.answers.claim(call).await? == Claim::New {
+            return self.work.answers.store(call, answer).await;
+        }
+        Err(StoreError::new(StoreFault::Retry, "the key is taken"))
     }
 }
 
@@ -193,177 +253,6 @@ impl Outbox for FakeTx {
 }
 
 #[async_trait]
-impl AssetRepository for FakeTx {
-    async fn find(&mut self, id: ChainAssetId) -> Result<Option<ChainAsset>, StoreError> {
-        Ok(self
-            .work
-            .tiers
-            .values()
-            .map(|(_, asset)| asset)
-            .find(|asset| asset.id == id)
-            .cloned())
-    }
-    async fn insert(&mut self, _: &ChainAsset) -> Result<bool, StoreError> {
-        Err(StoreError::broken("assets come with their tiers here"))
-    }
-}
-
-#[async_trait]
-impl TierRepository for FakeTx {
-    async fn find(&mut self, id: TierId) -> Result<Option<Tier>, StoreError> {
-        Ok(self.work.tiers.get(&id).map(|(tier, _)| tier.clone()))
-    }
-    async fn find_many(&mut self, ids: &[TierId]) -> Result<Vec<(Tier, ChainAsset)>, StoreError> {
-        Ok(ids
-            .iter()
-            .filter_map(|id| self.work.tiers.get(id).cloned())
-            .collect())
-    }
-    async fn insert(&mut self, _: &Tier, _: i64, _: MovementId, _: IdentityId) -> Result<(), StoreError> {
-        Err(StoreError::broken("tiers are arranged here"))
-    }
-    async fn save(&mut self, tier: &Tier, seen: i32) -> Result<bool, StoreError> {
-        let Some((stored, _)) = self
-            .work
-            .tiers
-            .get_mut(&tier.id)
-            .filter(|(stored, _)| stored.version == seen)
-        else {
-            return Ok(false);
-        };
-        *stored = tier.clone();
-        Ok(true)
-    }
-}
-
-#[async_trait]
-impl StockRepository for FakeTx {
-    async fn change(
-        &mut self,
-        movement: &StockMove,
-        change: &StockChange,
-    ) -> Result<Result<Stock, StockRefusal>, StoreError> {
-        let Some(stock) = self.work.stock.get_mut(&movement.tier) else {
-            return Ok(Err(StockRefusal::NoSuchTier));
-        };
-        let n = movement.quantity;
-        let mut next = *stock;
-        match change {
-            StockChange::Reserve => next.reserved += n,
-            StockChange::Release => next.reserved -= n,
-            StockChange::Sell => (next.reserved, next.sold) = (next.reserved - n, next.sold + n),
-            StockChange::SellFree => next.sold += n,
-            StockChange::Correct { .. } => next.supply += n,
-        }
-        if next.reserved < 0 || next.sold < 0 || next.available() < 0 {
-            return Ok(Err(StockRefusal::NotEnough {
-                available: stock.available(),
-            }));
-        }
-        *stock = next;
-        Ok(Ok(next))
-    }
-
-    async fn count_for_buyer(
-        &mut self,
-        tier: TierId,
-        buyer: PartyId,
-        quantity: i64,
-        limit: Option<u32>,
-    ) -> Result<Result<(), StockRefusal>, StoreError> {
-        let held = self.work.held_by_buyer.entry((tier, buyer)).or_default();
-        let next = *held + quantity;
-        if next < 0 || limit.is_some_and(|limit| next > i64::from(limit)) {
-            return Ok(Err(StockRefusal::BuyerLimit));
-        }
-        *held = next;
-        Ok(Ok(()))
-    }
-}
-
-impl State {
-    fn facts(&self, buyer: PartyId, tiers: &[TierId]) -> PlacingFacts {
-        let tier = |id: &TierId| {
-            let (tier, asset) = self.tiers.get(id)?.clone();
-            Some(TierFacts {
-                tier,
-                asset,
-                available: self.stock.get(id)?.available(),
-            })
-        };
-        PlacingFacts {
-            tiers: tiers.iter().filter_map(tier).collect(),
-            wallets: self
-                .wallets
-                .iter()
-                .filter(|(party, _)| *party == buyer)
-                .map(|(_, w)| w.address.clone())
-                .collect(),
-            plan_snapshot: self.plan_snapshot.clone(),
-        }
-    }
-}
-
-#[async_trait]
-impl OrderRepository for FakeTx {
-    async fn begin_placing(
-        &mut self,
-        call: Option<&IdempotentCall>,
-        buyer: PartyId,
-        tiers: &[TierId],
-    ) -> Result<(Claim, PlacingFacts), StoreError> {
-        let claim = match call {
-            Some(call) => self.work.answers.claim(call).await?,
-            None => Claim::New,
-        };
-        Ok((claim, self.work.facts(buyer, tiers)))
-    }
-
-    async fn insert(&mut self, new: NewOrder<'_>) -> Result<(), StoreError> {
-        self.work.orders.insert(new.order.id, new.order.clone());
-        self.work.events.extend(new.events.iter().cloned());
-        for entry in new.entries {
-            self.post(entry).await?;
-        }
-        if let Some((call, answer)) = new.answer {
-            self.work.answers.store(call, answer).await?;
-        }
-        Ok(())
-    }
-
-    async fn for_update(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
-        Ok(self.work.orders.get(&id).cloned())
-    }
-
-    async fn save(&mut self, order: &Order) -> Result<(), StoreError> {
-        self.work.orders.insert(order.id, order.clone());
-        Ok(())
-    }
-
-    async fn due(
-        &mut self,
-        now: Timestamp,
-        after: Option<DueOrder>,
-        limit: u16,
-    ) -> Result<Vec<DueOrder>, StoreError> {
-        let mut due: Vec<_> = self
-            .work
-            .orders
-            .values()
-            .filter(|order| order.lifecycle == Lifecycle::Placed && order.expires_at <= now)
-            .map(|order| DueOrder {
-                expires_at: order.expires_at,
-                order: order.id,
-            })
-            .filter(|due| Some(*due) > after)
-            .collect();
-        due.sort_unstable();
-        due.truncate(usize::from(limit));
-        Ok(due)
-    }
-}
-
-#[async_trait]
 impl AttemptRepository for FakeTx {
     async fn open_of(&mut self, order: OrderId) -> Result<Option<Attempt>, StoreError> {
         Ok(self
@@ -388,22 +277,21 @@ impl AttemptRepository for FakeTx {
         Ok(true)
     }
     async fn save(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        self.work.attempts.insert(attempt.id, attempt.clone());
+        if let Some(stored) = self.work.attempts.get_mut(&attempt.id) {
+            *stored = attempt.clone();
+        }
         Ok(())
     }
     async fn unsettled(&mut self, before: Timestamp, limit: u16) -> Result<Vec<Attempt>, StoreError> {
         let open = |a: &&Attempt| a.state.is_open() && a.updated_at < before;
-        Ok(self
-            .work
-            .attempts
-            .values()
-            .filter(open)
-            .take(usize::from(limit))
-            .cloned()
-            .collect())
+        let mut unsettled: Vec<_> = self.work.attempts.values().filter(open).cloned().collect();
+        unsettled.sort_by_key(|attempt| attempt.updated_at);
+        unsettled.truncate(usize::from(limit));
+        Ok(unsettled)
     }
-    async fn claim_external_id(&mut self, _: &str, _: &str) -> Result<bool, StoreError> {
-        Ok(true)
+    async fn claim_external_id(&mut self, provider: &str, external_id: &str) -> Result<bool, StoreError> {
+        let key = (provider.to_owned(), external_id.to_owned());
+        Ok(*self.external_ids.entry(key).or_insert(self.site) == self.site)
     }
 }
 
@@ -421,96 +309,59 @@ impl RefundRepository for FakeTx {
         Ok(self.work.refunds.get(&id).cloned())
     }
     async fn save(&mut self, refund: &Refund) -> Result<(), StoreError> {
-        self.work.refunds.insert(refund.id, refund.clone());
+        if let Some(stored) = self.work.refunds.get_mut(&refund.id) {
+            *stored = refund.clone();
+        }
         Ok(())
     }
 }
 
 #[async_trait]
 impl WalletRepository for FakeTx {
-    async fn bind(
-        &mut self,
-        party: PartyId,
-        address: &WalletAddress,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        if self
-            .work
-            .wallets
-            .iter()
-            .any(|(other, wallet)| wallet.address == *address && *other != party)
-        {
-            return Ok(false);
+    async fn bind(&mut self, party: PartyId, new: &NewWallet) -> Result<Bound, StoreError> {
+        let wallets = &mut self.work.wallets;
+        let same = |wallet: &Wallet| wallet.address == new.address;
+        if wallets.iter().any(|(of, wallet)| *of != party && same(wallet)) {
+            return Ok(Bound::Taken);
         }
-        self.work
-            .wallets
-            .retain(|(of, wallet)| *of != party || wallet.address.family() != address.family());
-        self.work.wallets.push((
-            party,
-            Wallet {
-                address: address.clone(),
-                bound_at: at,
+        let family = new.address.family();
+        let at = wallets
+            .iter()
+            .position(|(of, wallet)| *of == party && wallet.address.family() == family);
+        let old = at.map(|at| wallets[at].1.clone());
+        if !new.proven
+            && old
+                .as_ref()
+                .is_some_and(|old| old.proven_at.is_some() && !same(old))
+        {
+            return Ok(Bound::ProofRequired);
+        }
+        let kept = old.as_ref().filter(|old| same(old));
+        let bound = Wallet {
+            address: new.address.clone(),
+            bound_at: kept.map_or(new.at, |old| old.bound_at),
+            proven_at: new
+                .proven
+                .then_some(new.at)
+                .or(kept.and_then(|old| old.proven_at)),
+            contract_chain: if new.proven {
+                new.contract_chain
+            } else {
+                kept.and_then(|old| old.contract_chain)
             },
-        ));
-        Ok(true)
+            usable_from: match (&old, kept) {
+                (_, Some(kept)) => kept.usable_from,
+                (Some(_), None) => Some(new.usable_from),
+                (None, None) => None,
+            },
+        };
+        if let Some(at) = at {
+            wallets.remove(at);
+        }
+        wallets.push((party, bound.clone()));
+        Ok(Bound::Bound(bound))
     }
     async fn of_party(&mut self, party: PartyId) -> Result<Vec<Wallet>, StoreError> {
-        Ok(self
-            .work
-            .wallets
-            .iter()
-            .filter(|(of, _)| *of == party)
-            .map(|(_, wallet)| wallet.clone())
-            .collect())
-    }
-}
-
-#[async_trait]
-impl OrderQueries for FakeStore {
-    async fn list(
-        &self,
-        _: &SiteScope,
-        _: OrderFilter,
-        page: PageRequest,
-    ) -> Result<Page<OrderSummary>, StoreError> {
-        Ok(Page::from_rows(Vec::new(), page, |row: &OrderSummary| {
-            row.id.as_uuid()
-        }))
-    }
-    async fn get(
-        &self,
-        _: &SiteScope,
-        id: OrderId,
-        buyer: Option<PartyId>,
-    ) -> Result<Option<OrderView>, StoreError> {
-        let seen = |order: &&Order| buyer.is_none_or(|buyer| buyer == order.buyer);
-        Ok(self
-            .read(|state| {
-                state
-                    .orders
-                    .get(&id)
-                    .filter(seen)
-                    .map(|order| OrderView::of(order, Vec::new()))
-            })
-            .await)
-    }
-    async fn facts(
-        &self,
-        _: &SiteScope,
-        buyer: PartyId,
-        tiers: &[TierId],
-    ) -> Result<PlacingFacts, StoreError> {
-        Ok(self.read(|state| state.facts(buyer, tiers)).await)
-    }
-    async fn wallets(&self, _: &SiteScope, party: PartyId) -> Result<Vec<Wallet>, StoreError> {
-        let of_party = |state: &State| {
-            state
-                .wallets
-                .iter()
-                .filter(|(of, _)| *of == party)
-                .map(|(_, w)| w.clone())
-                .collect()
-        };
-        Ok(self.read(of_party).await)
+        Ok(self.work.wallets_of(party))
     }
 }

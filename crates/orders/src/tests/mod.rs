@@ -2,4 +2,5 @@
 
 mod paying;
 mod placing;
+mod wallets;
 mod world;

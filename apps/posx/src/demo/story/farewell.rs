@@ -1,7 +1,7 @@
 //! What a spectator can go on with.
 
 use chrono::TimeDelta;
-use posx_sandbox::TokenRequest;
+use posx_sandbox::{Panel, TokenRequest};
 
 use super::cast::{Sale, Shop};
 use super::{Story, StoryError};
@@ -21,6 +21,7 @@ pub fn show(story: &Story<'_>, shops: [(&Shop, &Sale); 2]) -> Result<(), StoryEr
     ui::line(&format!("  issuer         {}", issuer.url()));
     ui::line(&format!("  payments       {}", set.world.stripe_url()));
     ui::line(&format!("  custodian      {}", set.world.fireblocks_url()));
+    show_panel(set.world.panel());
     ui::line("\n  Tokens, good for 30 days or until the demo ends:");
     for (shop, sale) in shops {
         let people = [
@@ -31,7 +32,7 @@ pub fn show(story: &Story<'_>, shops: [(&Shop, &Sale); 2]) -> Result<(), StoryEr
         for (part, person) in people {
             let token = token(story, person)?;
             let variable = format!("{}_{}", shop.script.code, part.to_uppercase());
-            // The only place that prints secrets: they are of the sandbox, and this is what they are for.
+            // A secret is printed here and with the panel only: it is the sandbox's, and this is what it is for.
             ui::line(&format!(
                 "\n  # {}, {part} of {}\n  {variable}={token}",
                 person.name, shop.script.code
@@ -47,6 +48,20 @@ pub fn show(story: &Story<'_>, shops: [(&Shop, &Sale); 2]) -> Result<(), StoryEr
         issuer.url()
     ));
     Ok(())
+}
+
+/// Its key is a secret of this run's sandbox alone.
+fn show_panel(panel: &Panel) {
+    let url = panel.url();
+    ui::line(&format!("  fault panel    {url}"));
+    ui::line(&format!(
+        "\n  # Decline the next card; lose the custodian's next answer; everything back to normal\n  \
+           PANEL='Authorization: Bearer {}'\n  \
+           curl -s -H \"$PANEL\" {url}/payments/declines -d '{{\"cards\": 1}}'\n  \
+           curl -s -H \"$PANEL\" {url}/custodian/faults -d '{{\"call\": \"submit\", \"fault\": \"lose_answer\"}}'\n  \
+           curl -s -H \"$PANEL\" {url}/repair -X POST",
+        panel.key()
+    ));
 }
 
 fn token(story: &Story<'_>, person: &Person) -> Result<String, StoryError> {

@@ -1,52 +1,10 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-
 use super::*;
-
-/// A server of raw answers: `answer` gets the path and the server's own address.
-struct Server {
-    url: String,
-    requests: Arc<AtomicUsize>,
-}
-
-async fn serve(answer: impl Fn(&str, &str) -> String + Send + 'static) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let requests = Arc::new(AtomicUsize::new(0));
-    let server = Server {
-        url: url.clone(),
-        requests: Arc::clone(&requests),
-    };
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut buffer = vec![0; 8_192];
-            let read = stream.read(&mut buffer).await.unwrap();
-            let request = String::from_utf8_lossy(&buffer[..read]).into_owned();
-            requests.fetch_add(1, Ordering::SeqCst);
-            let path = request.split(' ').nth(1).unwrap_or_default();
-            // The client may hang up on an answer that is too long.
-            let _ = stream.write_all(answer(path, &url).as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
-    });
-    server
-}
-
-fn ok(body: &str) -> String {
-    format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
+use crate::testing::{Server, ok, serve};
 
 /// Discovery at its place, with this issuer and key address; anything else answers `keys`.
 async fn serve_discovery(document: impl Fn(&str) -> String + Send + 'static) -> Server {
-    serve(move |path, url| {
-        if path == DISCOVERY_PATH {
+    serve(move |request, url| {
+        if request.path() == DISCOVERY_PATH {
             ok(&document(url))
         } else {
             ok("keys")
@@ -72,7 +30,7 @@ async fn fetch(server: &Server) -> Result<Vec<u8>, FetchError> {
 async fn j08_keys_come_from_the_discovery_of_the_configured_issuer() {
     let server = serve_discovery(|url| format!(r#"{{"issuer":"{url}","jwks_uri":"{url}/jwks"}}"#)).await;
     assert_eq!(discover(&server, "").await.unwrap(), b"keys");
-    assert_eq!(server.requests.load(Ordering::SeqCst), 2);
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -113,7 +71,7 @@ async fn j08_a_redirect_is_not_followed() {
         serve(|_, url| format!("HTTP/1.1 302 Found\r\nLocation: {url}/there\r\nContent-Length: 0\r\n\r\n"))
             .await;
     assert!(matches!(fetch(&server).await, Err(FetchError::Status(302))));
-    assert_eq!(server.requests.load(Ordering::SeqCst), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -132,10 +90,7 @@ async fn j12_a_server_that_fails_or_is_away_is_fetch_trouble() {
     assert!(matches!(fetch(&server).await, Err(FetchError::Status(500))));
     let server = serve(|_, _| "not http".into()).await;
     assert!(matches!(fetch(&server).await, Err(FetchError::Transport(_))));
-    let away = Server {
-        url: "http://127.0.0.1:1".into(),
-        requests: Arc::default(),
-    };
+    let away = Server::away();
     assert!(matches!(fetch(&away).await, Err(FetchError::Transport(_))));
 }
 

@@ -18,7 +18,7 @@ use crate::site_tx::SiteTx;
 
 const VIEW: &str = "select a.id, a.order_id, a.line_id, a.party_id, a.asset_id, a.address, a.amount::text as amount, a.state,
     a.batch_id, a.try, a.external_id, a.provider_id, a.tx_hash, a.confirmations, a.reason, a.needs_person, a.created_at,
-    a.updated_at, a.confirmed_at, c.chain, c.symbol, c.decimals
+    a.updated_at, a.confirmed_at, a.wallet_usable_from, c.chain, c.symbol, c.decimals
     from allocations a join chain_assets c on c.site_id = a.site_id and c.id = a.asset_id where true";
 const BATCH: &str = "select id, created_by, size, created_at from allocation_batches where true";
 
@@ -156,6 +156,7 @@ fn view(row: &PgRow) -> Result<AllocationView, StoreError> {
         symbol: row.try_get("symbol").store()?,
         decimals: decimals(row)?,
         address: read.address,
+        wallet_usable_from: read.wallet_usable_from,
         amount: read.amount,
         tries: read.tries,
         batch: read.batch,

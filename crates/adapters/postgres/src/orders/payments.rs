@@ -1,13 +1,9 @@
-//! Attempts, refunds and wallets.
+//! Attempts and refunds.
 
 use async_trait::async_trait;
-use posx_kernel::{Money, OrderId, PartyId, PaymentAttemptId, RefundId, StoreError, Timestamp};
+use posx_kernel::{Money, OrderId, PaymentAttemptId, RefundId, StoreError, Timestamp};
 use posx_orders::gateway::{IntentId, RefundState};
-use posx_orders::{
-    Attempt, AttemptRepository, AttemptState, Refund, RefundReason, RefundRepository, Wallet, WalletAddress,
-    WalletRepository,
-};
-use posx_tiers::ChainFamily;
+use posx_orders::{Attempt, AttemptRepository, AttemptState, Refund, RefundReason, RefundRepository};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -213,58 +209,5 @@ impl RefundRepository for SiteTx {
             .await
             .store()?;
         Ok(())
-    }
-}
-
-#[async_trait]
-impl WalletRepository for SiteTx {
-    async fn bind(
-        &mut self,
-        party: PartyId,
-        address: &WalletAddress,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        // Taken by another party is a value; the party's own earlier address of the family is replaced.
-        let done = sqlx::query(
-            "insert into wallets (party_id, chain_family, address, bound_at)
-             select $1, $2, $3, $4
-             where not exists (select from wallets w where w.chain_family = $2 and w.address = $3 and w.party_id <> $1)
-             on conflict (site_id, party_id, chain_family) do update set address = excluded.address, bound_at = excluded.bound_at",
-        )
-        .bind(party.as_uuid())
-        .bind(address.family().as_str())
-        .bind(address.as_str())
-        .bind(at)
-        .execute(self.connection())
-        .await;
-        match done {
-            Ok(done) => Ok(done.rows_affected() == 1),
-            // Two parties at the same moment: the second one loses.
-            Err(sqlx::Error::Database(error)) if error.constraint() == Some("wallets_address_key") => {
-                Ok(false)
-            }
-            Err(error) => Err(crate::error::store(error)),
-        }
-    }
-
-    async fn of_party(&mut self, party: PartyId) -> Result<Vec<Wallet>, StoreError> {
-        let rows = sqlx::query(
-            "select chain_family, address, bound_at from wallets where party_id = $1 order by chain_family",
-        )
-        .bind(party.as_uuid())
-        .fetch_all(self.connection())
-        .await
-        .store()?;
-        rows.iter()
-            .map(|row| {
-                let family = ChainFamily::from_name(row.try_get("chain_family").store()?)
-                    .ok_or_else(|| StoreError::broken("a wallet's family of chains"))?;
-                let address = WalletAddress::from_stored(row.try_get("address").store()?, family);
-                Ok(Wallet {
-                    address,
-                    bound_at: row.try_get("bound_at").store()?,
-                })
-            })
-            .collect()
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn order_of(row: &PgRow) -> Result<Order, StoreError> {
         refunded: money("refunded")?,
         chain,
         wallet: WalletAddress::from_stored(row.try_get("wallet_address").store()?, chain.family()),
+        wallet_usable_from: row.try_get("wallet_usable_from").store()?,
         referrer: referrer.map(PartyId::from_uuid),
         plan_snapshot: row.try_get("plan_snapshot").store()?,
         placed_at: row.try_get("placed_at").store()?,

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use posx_kernel::{Claim, IdempotentCall, OrderId, PartyId, StoreError, StoreFault, TierId, Timestamp};
-use posx_orders::{DueOrder, NewOrder, Order, OrderRepository, PlacingFacts, TierFacts, WalletAddress};
+use posx_orders::{
+    DueOrder, NewOrder, Order, OrderRepository, PlacingFacts, TierFacts, Wallet, WalletAddress,
+};
 use posx_tiers::ChainFamily;
 use serde::Deserialize;
 use sqlx::Row;
@@ -18,6 +20,10 @@ use crate::tiers::{ASSET_COLUMNS, TIER_COLUMNS, asset_of, stock_of, stored_count
 struct WalletRow {
     chain_family: String,
     address: String,
+    bound_at: Timestamp,
+    proven_at: Option<Timestamp>,
+    contract_chain_id: Option<i64>,
+    usable_from: Option<Timestamp>,
 }
 
 /// `$1` the lock or null, `$2` to `$4` the call, `$5` the buyer, `$6` the tiers.
@@ -27,7 +33,8 @@ pub(crate) fn facts_sql() -> String {
            (select jsonb_build_object('plan', 'plan_' || replace(p.id::text, '-', ''), 'name', p.name, 'version', p.version, 'levels', p.levels,
                                       'hold_days', p.hold_days)
             from commission_plans p where p.active) as plan,
-           (select jsonb_agg(jsonb_build_object('chain_family', w.chain_family, 'address', w.address))
+           (select jsonb_agg(jsonb_build_object('chain_family', w.chain_family, 'address', w.address, 'bound_at', w.bound_at,
+                     'proven_at', w.proven_at, 'contract_chain_id', w.contract_chain_id, 'usable_from', w.usable_from))
             from wallets w where w.party_id = $5) as wallets,
            {TIER_COLUMNS}, {ASSET_COLUMNS}, s.supply, s.reserved, s.sold, t.id is not null as found
          from (select $1::text is null or pg_try_advisory_xact_lock(hashtextextended($1, 0)) as locked) l
@@ -83,8 +90,15 @@ pub(super) async fn facts(
     Ok((claim, facts))
 }
 
-fn wallet(row: WalletRow) -> Option<WalletAddress> {
-    ChainFamily::from_name(&row.chain_family).map(|family| WalletAddress::from_stored(row.address, family))
+fn wallet(row: WalletRow) -> Option<Wallet> {
+    let family = ChainFamily::from_name(&row.chain_family)?;
+    Some(Wallet {
+        address: WalletAddress::from_stored(row.address, family),
+        bound_at: row.bound_at,
+        proven_at: row.proven_at,
+        contract_chain: row.contract_chain_id.and_then(|id| u64::try_from(id).ok()),
+        usable_from: row.usable_from,
+    })
 }
 
 #[async_trait]
@@ -196,8 +210,9 @@ pub(crate) const INSERT_ORDER: &str = concat!(
     post_entries!(),
     ", placed as (
        insert into orders (id, number, kind, buyer_id, lifecycle, payment, delivery, approval, currency, subtotal, discount, tax,
-         shipping, total, captured, chain, wallet_address, referrer_id, plan_snapshot, placed_at, expires_at, paid_at)
-       values ($13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)),
+         shipping, total, captured, chain, wallet_address, referrer_id, plan_snapshot, placed_at, expires_at, paid_at,
+         wallet_usable_from)
+       values ($13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $53)),
      parts as (
        insert into order_lines (order_id, id, position, tier_id, tier_name, asset_id, quantity, unit_price, amount, tokens,
          counted_per_buyer)
@@ -268,6 +283,7 @@ async fn insert_order(tx: &mut SiteTx, new: &NewOrder<'_>) -> Result<(), StoreEr
         .bind(call.map(|call| call.fingerprint.as_slice()))
         .bind(answer.map(|answer| i16::try_from(answer.status).unwrap_or(i16::MAX)))
         .bind(answer.map(|answer| &answer.body))
+        .bind(order.wallet_usable_from)
         .fetch_one(tx.connection())
         .await
         .store()?;

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use posx_kernel::{Begin as _, PageRequest, WebhookId};
-use posx_postgres::{JobsDatabase, NewWebhook};
+use posx_postgres::{JobsDatabase, NewWebhook, WebhookEndpoint};
 use posx_tiers::TiersTx;
 
 use crate::server::shared;
@@ -16,6 +16,7 @@ fn delivery<'a>(event_id: &'a str, external_id: &'a str, known: bool) -> NewWebh
         event_type: "payment_intent.succeeded",
         external_id: Some(external_id),
         known,
+        endpoint: WebhookEndpoint::SHARED,
         body: b"{}",
         headers: serde_json::json!({}),
         received_at: noon(),
@@ -290,4 +291,40 @@ async fn p01_a_job_carries_its_transactions_site_whatever_its_payload_says() {
         .expect("added");
     assert_eq!(jobs(&world, false).await.len(), 1);
     assert_eq!(jobs(&elsewhere, false).await, []);
+}
+
+#[tokio::test]
+async fn a_parked_event_stays_until_its_own_site_replays_it_and_one_that_is_done_is_not_parked() {
+    let (world, elsewhere) = (World::new().await, World::new().await);
+    let (event, intent) = (unique(16), unique(16));
+    assert!(claim(&world, &intent).await);
+    let new = delivery(&event, &intent, true);
+    world.database.store_webhook(&new).await.expect("stored");
+    let runner = runner().await;
+    let park = |of: &'static str| {
+        let world = if of == "ours" { &world } else { &elsewhere };
+        world
+            .database
+            .park_webhook(&world.scope, new.id, "looked_at", noon())
+    };
+    assert!(!park("theirs").await.expect("an answer"));
+    assert!(park("ours").await.expect("an answer"));
+    let row = runner.webhook(new.id).await.expect("read").expect("the event");
+    assert_eq!((row.state.as_str(), row.endpoint.as_str()), ("parked", "shared"));
+    let much_later = noon() + chrono::Duration::days(400);
+    runner.purge_webhooks(much_later).await.expect("purged");
+    assert!(
+        world
+            .database
+            .replay_webhook(&world.scope, new.id)
+            .await
+            .expect("an answer")
+    );
+    let row = runner.webhook(new.id).await.expect("read").expect("the event");
+    assert_eq!(row.state, "received");
+    runner
+        .finish_webhook(new.id, "done", None, noon())
+        .await
+        .expect("finished");
+    assert!(!park("ours").await.expect("an answer"));
 }

@@ -1,6 +1,7 @@
 //! The adapter on real PostgreSQL: what its ports promise, and what the database refuses.
 
 mod audit;
+mod contracts;
 mod idempotency;
 mod inbox;
 mod isolation;
@@ -14,4 +15,5 @@ mod stock;
 mod story;
 mod tenancy;
 mod transaction;
+mod wallet_proofs;
 mod world;

@@ -38,6 +38,7 @@ impl World {
         world.deliver(order.id).await;
         world.pay_twice(&order).await;
         world.remember_an_answer().await;
+        world.challenge(Some(bob.identity), ADDRESS).await;
         world
     }
 

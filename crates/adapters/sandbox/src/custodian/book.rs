@@ -13,6 +13,9 @@ use crate::env::Env;
 /// So long a key gives its first answer again (F04).
 const KEYS_KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
+/// What a vault holds of anything until it is told otherwise.
+const PLENTY: &str = "1000000000000";
+
 #[derive(Debug, Default)]
 pub(super) struct Book {
     /// By external id, which is unique for ever (F05).
@@ -20,6 +23,8 @@ pub(super) struct Book {
     keys: HashMap<String, (Timestamp, Stored)>,
     /// How the next transfers will end; one that goes well is `None`.
     pub(super) ends: VecDeque<End>,
+    /// By vault and asset, in whole tokens; `None` is a vault without a wallet for the asset.
+    pub(super) balances: HashMap<(String, String), Option<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +77,19 @@ impl Book {
             .values()
             .find(|transfer| transfer.id.to_string() == id)
             .ok_or_else(CustodianError::not_found)
+    }
+
+    pub(super) fn wallet(&self, vault: String, asset: String) -> Result<Value, CustodianError> {
+        let wallet = (vault, asset);
+        let balance = match self.balances.get(&wallet) {
+            Some(Some(balance)) => balance,
+            Some(None) => return Err(CustodianError::no_wallet()),
+            None => PLENTY,
+        };
+        Ok(json!({
+            "id": wallet.1, "total": balance, "available": balance,
+            "pending": "0", "frozen": "0", "lockedAmount": "0",
+        }))
     }
 
     /// The transfer as it is after a change; `None` if nothing changed.

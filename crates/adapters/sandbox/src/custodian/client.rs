@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use posx_allocations::custody::{Custody, CustodyError, ExternalId, Transfer, TransferRequest};
-use posx_kernel::SiteId;
+use posx_allocations::CustodyAsset;
+use posx_allocations::custody::{Custody, CustodyError, ExternalId, Transfer, TransferRequest, spendable};
+use posx_kernel::{SiteId, TokenAmount};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::error::DUPLICATE;
@@ -36,6 +38,11 @@ struct WireTransfer {
 }
 
 #[derive(Deserialize)]
+struct WireWallet {
+    available: String,
+}
+
+#[derive(Deserialize)]
 struct WireRefusal {
     code: i64,
 }
@@ -62,6 +69,18 @@ impl SandboxCustody {
         }
         Ok(answer)
     }
+
+    async fn find_at<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, CustodyError> {
+        let answer = self.send(self.transport.get(path)).await?;
+        if answer.status.is_success() {
+            return answer.json().map(Some).map_err(unknown);
+        }
+        match refusal(&answer) {
+            // Worded as the custodian words it: a 404 of something between us says nothing.
+            CustodyError::Refused { .. } if answer.status.as_u16() == 404 => Ok(None),
+            error => Err(error),
+        }
+    }
 }
 
 #[async_trait]
@@ -79,7 +98,6 @@ impl Custody for SandboxCustody {
             "destination": { "type": "ONE_TIME_ADDRESS", "oneTimeAddress": { "address": request.to } },
             "amount": request.amount.in_tokens(request.decimals),
             "externalTxId": request.external_id,
-            "customerRefId": request.site,
         });
         let answer = self
             .send(self.transport.post("/v1/transactions").json(&body))
@@ -103,16 +121,25 @@ impl Custody for SandboxCustody {
             "/v1/transactions/external_tx_id/{}",
             percent_encoded(&external_id.0)
         );
-        let answer = self.send(self.transport.get(&path)).await?;
-        if answer.status.is_success() {
-            let wire: WireTransfer = answer.json().map_err(unknown)?;
-            return Ok(Some(wire.into()));
-        }
-        match refusal(&answer) {
-            // Worded as the custodian words it: a 404 of something between us says nothing.
-            CustodyError::Refused { .. } if answer.status.as_u16() == 404 => Ok(None),
-            error => Err(error),
-        }
+        Ok(self.find_at::<WireTransfer>(&path).await?.map(Into::into))
+    }
+
+    async fn available(
+        &self,
+        _site: SiteId,
+        asset: &CustodyAsset,
+    ) -> Result<Option<TokenAmount>, CustodyError> {
+        let (vault, name) = (
+            percent_encoded(&asset.vault),
+            percent_encoded(&asset.provider_asset),
+        );
+        let wallet = self
+            .find_at::<WireWallet>(&format!("/v1/vault/accounts/{vault}/{name}"))
+            .await?;
+        let spendable = wallet.map(|wallet| spendable(&wallet.available, asset.decimals));
+        spendable
+            .transpose()
+            .map_err(|_| unknown(TransportError::Field("available")))
     }
 }
 
@@ -133,9 +160,13 @@ impl From<WireTransfer> for Transfer {
 fn refusal(answer: &RawAnswer) -> CustodyError {
     match answer.json() {
         Ok(WireRefusal { code: DUPLICATE }) => CustodyError::Duplicate,
-        Ok(WireRefusal { code }) => CustodyError::Refused {
-            code: code.to_string(),
-        },
+        Ok(WireRefusal { code }) => {
+            let code = code.to_string();
+            match answer.status.as_u16() {
+                401 | 403 => CustodyError::NotAuthorized { code },
+                _ => CustodyError::Refused { code },
+            }
+        }
         Err(error) => unknown(error),
     }
 }

@@ -37,6 +37,10 @@ impl CustodianError {
         Self::new(404, 1404, "The transaction was not found")
     }
 
+    pub(super) fn no_wallet() -> Self {
+        Self::new(404, 1006, "The asset was not found in the vault account")
+    }
+
     pub(super) fn unauthorized() -> Self {
         Self::new(401, -7, "Unauthorized: the API key is not known")
     }

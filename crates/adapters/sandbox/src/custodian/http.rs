@@ -32,6 +32,7 @@ pub(crate) fn router(custodian: Custodian) -> Router {
             "/v1/transactions/external_tx_id/{external_id}",
             get(find_by_external_id),
         )
+        .route("/v1/vault/accounts/{vault}/{asset}", get(wallet))
         .route("/.well-known/jwks.json", get(jwks))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -79,8 +80,10 @@ async fn unknown(uri: Uri) -> CustodianError {
     CustodianError::new(404, 1404, format!("There is nothing at {}", uri.path()))
 }
 
-async fn jwks(State(custodian): State<Custodian>) -> Json<Value> {
-    Json(custodian.inner.keys.document())
+async fn jwks(State(custodian): State<Custodian>) -> Answered {
+    custodian.inner.line.arrive(CustodyCall::KeySet);
+    let fault = custodian.strike(CustodyCall::KeySet)?;
+    Ok(Answer::Json(200, custodian.inner.keys.document()).through(fault.as_ref()))
 }
 
 async fn submit(
@@ -103,7 +106,9 @@ async fn submit(
 async fn find(State(custodian): State<Custodian>, headers: HeaderMap, id: IdPath) -> Answered {
     custodian.arrive(CustodyCall::Find, &headers)?;
     let id = path(id)?;
-    custodian.look_up(|book| Ok(book.by_id(&id)?.json())).await
+    custodian
+        .look_up(CustodyCall::Find, |book| Ok(book.by_id(&id)?.json()))
+        .await
 }
 
 async fn find_by_external_id(
@@ -114,7 +119,9 @@ async fn find_by_external_id(
     custodian.arrive(CustodyCall::Find, &headers)?;
     let external_id = path(external_id)?;
     custodian
-        .look_up(|book| Ok(book.by_external_id(&external_id)?.json()))
+        .look_up(CustodyCall::Find, |book| {
+            Ok(book.by_external_id(&external_id)?.json())
+        })
         .await
 }
 
@@ -126,6 +133,18 @@ async fn cancel(State(custodian): State<Custodian>, headers: HeaderMap, id: IdPa
     let external_id = lock(&custodian.inner.book).by_id(&id)?.external_id.clone();
     let success = custodian.end(&external_id, End::Cancelled).is_some();
     Ok(Answer::Json(200, json!({ "success": success })).through(fault.as_ref()))
+}
+
+async fn wallet(
+    State(custodian): State<Custodian>,
+    headers: HeaderMap,
+    wallet: Result<Path<(String, String)>, PathRejection>,
+) -> Answered {
+    custodian.arrive(CustodyCall::Balance, &headers)?;
+    let (vault, asset) = path(wallet)?;
+    custodian
+        .look_up(CustodyCall::Balance, |book| book.wallet(vault, asset))
+        .await
 }
 
 impl Custodian {
@@ -178,9 +197,13 @@ impl Custodian {
         Ok(answer(outcome).through(fault.as_ref()))
     }
 
-    async fn look_up(&self, read: impl FnOnce(&Book) -> Result<Value, CustodianError>) -> Answered {
+    async fn look_up(
+        &self,
+        call: CustodyCall,
+        read: impl FnOnce(&Book) -> Result<Value, CustodianError>,
+    ) -> Answered {
         self.inner.line.wait().await;
-        let fault = self.strike(CustodyCall::Find)?;
+        let fault = self.strike(call)?;
         let found = read(&lock(&self.inner.book));
         Ok(answer(found).through(fault.as_ref()))
     }
@@ -243,7 +266,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, CustodianError
         .ok_or_else(|| CustodianError::invalid("Idempotency-Key has 1 to 40 characters"))
 }
 
-fn path(id: IdPath) -> Result<String, CustodianError> {
-    id.map(|Path(id)| id)
+fn path<T>(segments: Result<Path<T>, PathRejection>) -> Result<T, CustodianError> {
+    segments
+        .map(|Path(segments)| segments)
         .map_err(|rejection| CustodianError::invalid(rejection.body_text()))
 }

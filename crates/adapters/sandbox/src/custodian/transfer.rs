@@ -1,6 +1,7 @@
 //! A transfer's way from SUBMITTED to its end, and its shape on the wire.
 
 use posx_kernel::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -59,7 +60,8 @@ impl TransferStatus {
 }
 
 /// How a transfer ends when it does not end well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum End {
     /// Before anything is broadcast: no hash.
     Failed,

@@ -1,15 +1,15 @@
 //! Discovery, key set, and a token endpoint that asks for no password: sandbox only.
 
+use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
-use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use chrono::TimeDelta;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Issuer, TokenRequest};
+use super::{Issuer, IssuerCall, TokenRequest};
+use crate::line::{Answer, Fault};
 
 const LIFETIME_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;
 
@@ -32,26 +32,30 @@ struct TokenForm {
     email: Option<String>,
 }
 
-async fn discovery(State(issuer): State<Issuer>) -> Json<Value> {
+async fn discovery(State(issuer): State<Issuer>) -> Answer {
     let url = issuer.url();
-    Json(json!({
+    let document = json!({
         "issuer": url,
         "jwks_uri": format!("{url}.well-known/jwks.json"),
         "token_endpoint": format!("{url}token"),
         "response_types_supported": ["token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
-    }))
+    });
+    let made = || Answer::Json(200, document);
+    issuer.answer(IssuerCall::Discovery, made).await
 }
 
-async fn jwks(State(issuer): State<Issuer>) -> Json<Value> {
-    Json(issuer.inner.keys.document())
+async fn jwks(State(issuer): State<Issuer>) -> Answer {
+    let made = || Answer::Json(200, issuer.inner.keys.document());
+    issuer.answer(IssuerCall::KeySet, made).await
 }
 
-async fn token(
-    State(issuer): State<Issuer>,
-    form: Result<Form<TokenForm>, FormRejection>,
-) -> (StatusCode, Json<Value>) {
+async fn token(State(issuer): State<Issuer>, form: Result<Form<TokenForm>, FormRejection>) -> Answer {
+    issuer.answer(IssuerCall::Token, || issue(&issuer, form)).await
+}
+
+fn issue(issuer: &Issuer, form: Result<Form<TokenForm>, FormRejection>) -> Answer {
     let request = form
         .map_err(|rejection| rejection.body_text())
         .and_then(|Form(form)| form.checked());
@@ -59,7 +63,7 @@ async fn token(
         Ok(request) => request,
         Err(problem) => {
             let body = json!({ "error": "invalid_request", "error_description": problem });
-            return (StatusCode::BAD_REQUEST, Json(body));
+            return Answer::Json(400, body);
         }
     };
     match issuer.token(&request) {
@@ -70,14 +74,30 @@ async fn token(
                 "expires_in": request.lifetime.num_seconds(),
                 "scope": request.scopes.join(" "),
             });
-            (StatusCode::OK, Json(body))
+            Answer::Json(200, body)
         }
         Err(error) => {
             tracing::error!(%error, "no token could be made");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Json(json!({ "error": "server_error" })),
-            )
+            refused(500, "server_error")
+        }
+    }
+}
+
+fn refused(status: u16, code: &str) -> Answer {
+    Answer::Json(status, json!({ "error": code }))
+}
+
+impl Issuer {
+    /// What the caller sees, with all that is wrong on the line.
+    async fn answer(&self, call: IssuerCall, make: impl FnOnce() -> Answer) -> Answer {
+        if !self.inner.line.arrive(call) {
+            return refused(503, "temporarily_unavailable");
+        }
+        self.inner.line.wait().await;
+        match self.inner.line.next_fault(call) {
+            Some(Fault::Refuse { code }) => refused(400, &code),
+            Some(Fault::ServerError) => refused(500, "server_error"),
+            fault => make().through(fault.as_ref()),
         }
     }
 }

@@ -189,6 +189,10 @@ fn accepted<T: DeserializeOwned>(answer: &RawAnswer) -> Result<T, GatewayError> 
     }
     // A refusal that is not worded as the provider's came from something between us.
     let WireRefusal { error } = answer.json().map_err(unknown)?;
+    // Our own fault, as with a wrong key: another try under another key is not the answer to either (S03).
+    if error.kind == "idempotency_error" || answer.status.as_u16() == 401 {
+        return Err(unknown(answer.unsettled()));
+    }
     Err(GatewayError::Refused { code: error.code() })
 }
 

@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 
 use posx_kernel::{Money, Timestamp};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::env::Env;
 
 /// A refund may fail long after it was accepted (S32).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RefundStatus {
     Pending,
     RequiresAction,

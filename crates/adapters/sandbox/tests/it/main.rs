@@ -4,6 +4,7 @@
 
 mod custodian;
 mod issuer;
+mod panel;
 mod payments;
 mod payments_wire;
 mod support;

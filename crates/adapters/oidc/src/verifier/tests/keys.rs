@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::{ok, serve};
 
 #[tokio::test]
 async fn j01_only_allowed_algorithms_are_taken() {
@@ -115,6 +116,84 @@ async fn j05_an_unknown_kid_refreshes_once_per_cool_down() {
         assert_eq!(world.reason(&token).await, "unknown_key");
     }
     assert_eq!(world.issuer.fetches(), 2);
+}
+
+/// Over HTTP, so that what is counted is what an issuer sees.
+#[tokio::test]
+async fn j05_ten_thousand_unknown_kids_cause_one_fetch() {
+    let document = json!({"keys": [OURS.jwk("k1")]}).to_string();
+    let server = serve(move |_, _| ok(&document)).await;
+    let clock = Arc::new(ManualClock::stopped_at(DateTime::from_timestamp(NOW, 0).unwrap()));
+    let config = config().jwks_url(format!("{}/jwks", server.url));
+    let verifier = Arc::new(Verifier::new(vec![config], Arc::clone(&clock) as _).unwrap());
+    verifier.verify(&OURS.sign(&header(), &claims())).await.unwrap();
+    assert_eq!(server.requests().len(), 1);
+    clock.advance(TimeDelta::seconds(30));
+    let forged = |n: usize| {
+        let head = json!({"alg": "RS256", "kid": format!("forged-{n}")}).to_string();
+        format!(
+            "{}.{}.{}",
+            b64(&head),
+            b64(&claims().to_string()),
+            b64("no signature")
+        )
+    };
+    let storm: Vec<_> = (0..10_000)
+        .map(|n| {
+            let (verifier, token) = (Arc::clone(&verifier), forged(n));
+            tokio::spawn(async move { verifier.verify(&token).await })
+        })
+        .collect();
+    for refused in storm {
+        assert_eq!(
+            refused.await.unwrap(),
+            Err(AuthError::Invalid(Reason::UnknownKey))
+        );
+    }
+    assert_eq!(
+        server.requests().len(),
+        2,
+        "one for the first token, one for the storm"
+    );
+    verifier.verify(&OURS.sign(&header(), &claims())).await.unwrap();
+}
+
+#[tokio::test]
+async fn j06_an_issuer_that_never_answers_blocks_no_other() {
+    struct Silent;
+    #[async_trait]
+    impl FetchKeys for Silent {
+        async fn fetch(&self) -> Result<Vec<u8>, FetchError> {
+            std::future::pending().await
+        }
+    }
+    let issuer = Arc::new(FakeIssuer::default());
+    issuer.publish(vec![OURS.jwk("k1")]);
+    let silent = IssuerConfig::new("https://silent.example/", API);
+    let sources: Vec<(IssuerConfig, Arc<dyn FetchKeys>)> =
+        vec![(silent, Arc::new(Silent)), (config(), Arc::clone(&issuer) as _)];
+    let clock = ManualClock::stopped_at(DateTime::from_timestamp(NOW, 0).unwrap());
+    let verifier = Arc::new(Verifier::with_key_sources(sources, Arc::new(clock)).unwrap());
+    let lookup = tokio::spawn({
+        let (verifier, claims) = (
+            Arc::clone(&verifier),
+            claims_with("iss", json!("https://silent.example/")),
+        );
+        async move { verifier.verify(&OURS.sign(&header(), &claims)).await }
+    });
+    let readiness = tokio::spawn({
+        let verifier = Arc::clone(&verifier);
+        async move { verifier.health().await }
+    });
+    // Readiness waits for the silent one, but has asked the other in the meantime.
+    while issuer.fetches() == 0 {
+        tokio::task::yield_now().await;
+    }
+    verifier.verify(&OURS.sign(&header(), &claims())).await.unwrap();
+    assert_eq!(issuer.fetches(), 1);
+    assert!(!lookup.is_finished() && !readiness.is_finished());
+    lookup.abort();
+    readiness.abort();
 }
 
 #[tokio::test]
