@@ -294,6 +294,36 @@ async fn a_key_means_one_request() {
 }
 
 #[actix_web::test]
+async fn p07_a_buyer_who_holds_the_tiers_limit_is_refused_by_line() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = furnish(&scene, &app, &scene.site).await;
+    let one_each = json!({
+        "name": "One each", "asset_id": objects.asset, "list_price": { "amount": "1", "currency": "USD" },
+        "tokens_per_unit": "1", "supply": 10, "max_per_buyer": 1,
+    });
+    let create = Call::post("/api/v1/tiers").by(&objects.owner).at(&scene.site);
+    let tier = create
+        .key("one")
+        .json(&one_each)
+        .send(&app)
+        .await
+        .expect(201)
+        .text("/id");
+    let body = json!({ "lines": [{ "tier_id": tier, "quantity": 1 }], "wallet_address": WALLET });
+    let order = |key| {
+        Call::post("/api/v1/orders")
+            .by(&objects.buyer)
+            .at(&scene.site)
+            .key(key)
+    };
+    order("one-1").json(&body).send(&app).await.expect(201);
+    let second = order("one-2").json(&body).send(&app).await;
+    second.refused(409, "buyer_limit_exceeded");
+    assert_eq!(second.field(), "lines/0/quantity");
+}
+
+#[actix_web::test]
 async fn p10_what_staff_make_under_a_key_is_made_once() {
     let scene = Scene::new().await;
     let app = api(&scene).await;

@@ -117,7 +117,7 @@ async fn p33_an_unknown_type_is_stored_as_ignored_and_a_repetition_only_counts()
 }
 
 #[actix_web::test]
-async fn a_delivery_has_a_size_and_without_a_database_is_to_come_again() {
+async fn s24_a_delivery_has_a_size_and_without_a_database_is_to_come_again() {
     let scene = Scene::new().await;
     let app = api(&scene).await;
     let large = vec![b' '; 256 * 1024 + 1];

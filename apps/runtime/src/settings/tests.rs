@@ -91,7 +91,7 @@ fn a_complete_production_configuration_is_taken() {
 }
 
 #[test]
-fn property_40_a_start_without_secrets_fails_and_names_each_of_them() {
+fn p40_a_start_without_secrets_fails_and_names_each_of_them() {
     let secrets = [
         "DATABASE__APP_URL",
         "DATABASE__JOBS_URL",
@@ -117,7 +117,7 @@ fn property_40_a_start_without_secrets_fails_and_names_each_of_them() {
 }
 
 #[test]
-fn property_40_a_weak_secret_stops_the_start_and_is_named() {
+fn p40_a_weak_secret_stops_the_start_and_is_named() {
     for (name, value, problem) in [
         (
             "POSX__PAYMENTS__ACCOUNTS",

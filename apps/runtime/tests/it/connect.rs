@@ -57,7 +57,7 @@ async fn a_start_needs_the_database_and_nothing_else_of_the_outside() {
 }
 
 #[tokio::test]
-async fn property_41_a_start_as_superuser_or_owner_is_refused() {
+async fn p41_a_start_as_superuser_or_owner_is_refused() {
     let database = posx_testkit::database();
     for url in [&database.superuser_url, &database.migrator_url] {
         let error = connect(&settings(&[("DATABASE__APP_URL", url)]))
@@ -81,7 +81,7 @@ async fn a_start_without_its_database_fails_and_shows_no_password() {
 }
 
 #[tokio::test]
-async fn property_27_the_sandboxes_are_reached_on_this_machine_only() {
+async fn p27_the_sandboxes_are_reached_on_this_machine_only() {
     Services::connect(&settings(&[]), Arc::new(ManualClock::default()))
         .await
         .unwrap();

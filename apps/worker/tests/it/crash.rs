@@ -100,7 +100,7 @@ async fn old_keys(world: &World) -> i64 {
 }
 
 #[tokio::test]
-async fn property_39_a_job_whose_worker_was_killed_runs_again() {
+async fn p39_a_job_whose_worker_was_killed_runs_again() {
     let world = World::own().await;
     add_an_old_key(&world).await;
     let lock = hang_purges(&world).await;
@@ -123,7 +123,7 @@ async fn property_39_a_job_whose_worker_was_killed_runs_again() {
 }
 
 #[tokio::test]
-async fn property_39_a_job_that_kills_its_worker_each_time_is_dead_after_its_tries() {
+async fn p39_a_job_that_kills_its_worker_each_time_is_dead_after_its_tries() {
     let world = World::own().await;
     let lock = hang_purges(&world).await;
     world.add_job("purge", serde_json::json!({}), 2).await;
@@ -169,7 +169,7 @@ async fn property_39_a_job_that_kills_its_worker_each_time_is_dead_after_its_tri
 }
 
 #[tokio::test]
-async fn property_24_a_transfer_whose_worker_was_killed_is_sent_once() {
+async fn p24_a_transfer_whose_worker_was_killed_is_sent_once() {
     let mut config = WorldConfig::new(Arc::new(SystemClock));
     config.drive = Drive::Manual;
     let sandbox = Sandbox::start(config).await.unwrap();
@@ -269,7 +269,7 @@ async fn a_worker_that_is_stopped_finishes_what_it_runs() {
 }
 
 #[test]
-fn property_40_a_worker_without_its_secrets_does_not_start_and_names_them() {
+fn p40_a_worker_without_its_secrets_does_not_start_and_names_them() {
     let env = [("POSX__ENVIRONMENT".to_owned(), "production".to_owned())];
     let Output { status, stderr, .. } = command(&env).stderr(Stdio::piped()).output().unwrap();
     let stderr = String::from_utf8(stderr).unwrap();

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::World;
 
 #[tokio::test]
-async fn property_39_a_poison_job_is_dead_after_its_tries_and_can_be_replayed() {
+async fn p39_a_poison_job_is_dead_after_its_tries_and_can_be_replayed() {
     let world = World::shared().await;
     let (services, site) = (&world.services, world.site.id);
     world

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::world::World;
 
 #[tokio::test]
-async fn property_39_a_tick_that_two_schedulers_add_is_one_job_per_site() {
+async fn p39_a_tick_that_two_schedulers_add_is_one_job_per_site() {
     let world = World::own().await;
     world.another_site().await;
     let (one, other) = tokio::join!(
@@ -22,7 +22,7 @@ async fn property_39_a_tick_that_two_schedulers_add_is_one_job_per_site() {
 }
 
 #[tokio::test]
-async fn property_39_two_schedulers_run_a_scheduled_minute_once() {
+async fn p39_two_schedulers_run_a_scheduled_minute_once() {
     let world = World::own().await;
     // Both were away for a while: each would catch up on the maturing that was due in the last hour.
     for statement in [

@@ -168,7 +168,7 @@ async fn a_suspended_sites_event_waits() {
 }
 
 #[tokio::test]
-async fn a_dead_event_is_interpreted_again_when_staff_replay_it() {
+async fn s27_a_dead_event_is_interpreted_again_when_staff_replay_it() {
     let world = World::shared().await;
     let transfer = unique(&world, "alc");
     world.owns("fireblocks", &transfer).await;

@@ -280,7 +280,7 @@ async fn f21_a_key_server_that_is_away_is_not_the_deliverys_fault() {
 }
 
 #[tokio::test]
-async fn property_32_the_signature_of_another_key_is_refused() {
+async fn p32_the_signature_of_another_key_is_refused() {
     let header = sign_with(
         &OTHER,
         &RSA_PKCS1_SHA512,
@@ -307,7 +307,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn property_32_one_flipped_byte_of_the_body_is_refused(
+    fn p32_one_flipped_byte_of_the_body_is_refused(
         body in prop::collection::vec(any::<u8>(), 1..200), place: prop::sample::Index, mask in 1u8..,
     ) {
         let header = sign(&body, "k1");
@@ -316,7 +316,7 @@ proptest! {
     }
 
     #[test]
-    fn property_32_one_flipped_byte_of_the_header_is_refused(place: prop::sample::Index, mask in 1u8..128) {
+    fn p32_one_flipped_byte_of_the_header_is_refused(place: prop::sample::Index, mask in 1u8..128) {
         let header = String::from_utf8(flipped(sign(BODY, "k1").as_bytes(), place, mask)).unwrap();
         prop_assert_ne!(blocking(world().reason(BODY, &header)), "taken");
     }

@@ -297,7 +297,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn property_32_one_flipped_byte_of_a_token_is_refused(place: prop::sample::Index, mask in 1u8..128) {
+    fn p32_one_flipped_byte_of_a_token_is_refused(place: prop::sample::Index, mask in 1u8..128) {
         let mut token = OURS.sign(&header(), &claims()).into_bytes();
         let place = place.index(token.len());
         token[place] ^= mask;

@@ -153,6 +153,65 @@ async fn two_tabs_that_check_out_at_once_pay_one_intent() {
     assert_eq!(intents.len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn s18_the_browsers_return_and_its_webhooks_at_once_pay_the_order_once() {
+    let world = std::sync::Arc::new(World::with_pool(8).await);
+    let (tier, buyer) = (world.tier(9, 100).await, world.member(None).await);
+    let order = world.place(&buyer, tier, 1).await.expect("placed");
+    let call = World::call("pay", 1);
+    let checkout = world
+        .orders
+        .checkout(&world.scope, order.buyer, order.id, &call)
+        .await
+        .expect("a checkout");
+    assert!(world.gateway.pays(&checkout.intent, order.total));
+    let mut tellers = JoinSet::new();
+    for _ in 0..8 {
+        let (world, intent) = (world.clone(), checkout.intent.clone());
+        tellers.spawn(async move { world.orders.apply_intent(&world.scope, &intent).await });
+    }
+    let outcomes = tellers.join_all().await;
+    let paid = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Ok(PaymentApplied::Paid)));
+    assert_eq!(paid.count(), 1, "{outcomes:?}");
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Ok(PaymentApplied::Paid | PaymentApplied::AlreadyApplied))),
+        "{outcomes:?}"
+    );
+}
+
+/// The story of this test world holds an order that was paid by two intents.
+#[tokio::test]
+async fn s16_of_two_intents_that_succeed_the_second_is_owed_back_once() {
+    let world = World::lived_in().await;
+    let page = PageRequest::new(Some(10), None);
+    let filter = OrderFilter {
+        attention: true,
+        ..OrderFilter::default()
+    };
+    let flagged = world
+        .database
+        .list(&world.scope, filter, page)
+        .await
+        .expect("a list");
+    assert_eq!(flagged.items[0].attention.as_deref(), Some("paid_twice"));
+    let view = world
+        .database
+        .get(&world.scope, flagged.items[0].id, None)
+        .await
+        .expect("a look")
+        .expect("the order");
+    let asked = view
+        .history
+        .iter()
+        .filter(|event| event.kind == "refund.requested");
+    assert_eq!(asked.count(), 1);
+    assert!(view.captured.minor() == 2 * view.total.minor(), "both came in");
+}
+
 #[tokio::test]
 async fn a_paid_order_shows_its_money_its_lines_and_its_history_to_its_buyer_only() {
     let world = World::with(4, "KWD").await;
