@@ -277,9 +277,8 @@ impl AttemptRepository for FakeTx {
         Ok(true)
     }
     async fn save(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        if let Some(stored) = self.work.attempts.get_mut(&attempt.id) {
-            *stored = attempt.clone();
-        }
+        let stored = self.work.attempts.get_mut(&attempt.id);
+        *stored.ok_or_else(|| StoreError::broken("an attempt that was read is gone"))? = attempt.clone();
         Ok(())
     }
     async fn unsettled(&mut self, before: Timestamp, limit: u16) -> Result<Vec<Attempt>, StoreError> {
@@ -309,9 +308,8 @@ impl RefundRepository for FakeTx {
         Ok(self.work.refunds.get(&id).cloned())
     }
     async fn save(&mut self, refund: &Refund) -> Result<(), StoreError> {
-        if let Some(stored) = self.work.refunds.get_mut(&refund.id) {
-            *stored = refund.clone();
-        }
+        let stored = self.work.refunds.get_mut(&refund.id);
+        *stored.ok_or_else(|| StoreError::broken("a refund that was read is gone"))? = refund.clone();
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use posx_kernel::{Money, OrderId, PaymentAttemptId, RefundId, StoreError, Timest
 use posx_orders::gateway::{IntentId, RefundState};
 use posx_orders::{Attempt, AttemptRepository, AttemptState, Refund, RefundReason, RefundRepository};
 use sqlx::Row;
+use sqlx::postgres::PgQueryResult;
 use sqlx::postgres::PgRow;
 
 use crate::error::StoreResult;
@@ -87,7 +88,7 @@ impl AttemptRepository for SiteTx {
     }
 
     async fn save(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        sqlx::query(
+        let done = sqlx::query(
             "update payment_attempts set intent_id = $2, received = $3, state = $4, outcome_unknown = $5, last_decline = $6,
                updated_at = $7 where id = $1",
         )
@@ -101,7 +102,7 @@ impl AttemptRepository for SiteTx {
         .execute(self.connection())
         .await
         .store()?;
-        Ok(())
+        one(done, "an attempt that was read is gone")
     }
 
     async fn unsettled(&mut self, before: Timestamp, limit: u16) -> Result<Vec<Attempt>, StoreError> {
@@ -200,14 +201,25 @@ impl RefundRepository for SiteTx {
     }
 
     async fn save(&mut self, refund: &Refund) -> Result<(), StoreError> {
-        sqlx::query("update refunds set state = $2, provider_refund_id = $3, updated_at = $4 where id = $1")
-            .bind(refund.id.as_uuid())
-            .bind(refund_state(refund.state))
-            .bind(&refund.provider_refund)
-            .bind(refund.updated_at)
-            .execute(self.connection())
-            .await
-            .store()?;
+        let done = sqlx::query(
+            "update refunds set state = $2, provider_refund_id = $3, updated_at = $4 where id = $1",
+        )
+        .bind(refund.id.as_uuid())
+        .bind(refund_state(refund.state))
+        .bind(&refund.provider_refund)
+        .bind(refund.updated_at)
+        .execute(self.connection())
+        .await
+        .store()?;
+        one(done, "a refund that was read is gone")
+    }
+}
+
+/// A save that finds no row would lose what a use case decided.
+fn one(done: PgQueryResult, otherwise: &'static str) -> Result<(), StoreError> {
+    if done.rows_affected() == 1 {
         Ok(())
+    } else {
+        Err(StoreError::broken(otherwise))
     }
 }

@@ -123,11 +123,11 @@ impl Suite<'_> {
             .await
             .expect("a read");
         assert_eq!(found, None);
-        tx.attempts()
-            .save(&foreign)
-            .await
-            .expect("nothing to change there");
-        tx.commit().await.expect("committed");
+        assert!(
+            tx.attempts().save(&foreign).await.is_err(),
+            "what is not there is not saved"
+        );
+        drop(tx);
         let mut tx = self.begin().await;
         let attempts = tx.attempts();
         let found = attempts.by_intent("contract", &intent).await.expect("a read");
