@@ -102,7 +102,7 @@ impl AttemptRepository for SiteTx {
         .execute(self.connection())
         .await
         .store()?;
-        one(done, "an attempt that was read is gone")
+        one(&done, "an attempt that was read is gone")
     }
 
     async fn unsettled(&mut self, before: Timestamp, limit: u16) -> Result<Vec<Attempt>, StoreError> {
@@ -211,12 +211,12 @@ impl RefundRepository for SiteTx {
         .execute(self.connection())
         .await
         .store()?;
-        one(done, "a refund that was read is gone")
+        one(&done, "a refund that was read is gone")
     }
 }
 
 /// A save that finds no row would lose what a use case decided.
-fn one(done: PgQueryResult, otherwise: &'static str) -> Result<(), StoreError> {
+fn one(done: &PgQueryResult, otherwise: &'static str) -> Result<(), StoreError> {
     if done.rows_affected() == 1 {
         Ok(())
     } else {
