@@ -244,3 +244,29 @@ async fn j18_a_machines_token_is_no_person_and_gets_no_identity() {
         call.send(&app).await.refused(403, "service_caller_refused");
     }
 }
+
+#[actix_web::test]
+async fn j11_what_a_token_claims_gives_no_right_at_a_site() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let subject = scene.stranger().subject;
+    let request = TokenRequest {
+        scopes: ["admin", "tiers:manage", "orders:read"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..TokenRequest::new(&subject, AUDIENCE)
+    };
+    let boaster = Person {
+        token: scene.world.issuer().token(&request).expect("a token"),
+        subject,
+    };
+    let orders = Call::get("/api/v1/orders?all=true").by(&boaster).at(&scene.site);
+    orders.send(&app).await.refused(403, "not_a_member");
+    let join = Call::post("/api/v1/me")
+        .by(&boaster)
+        .at(&scene.site)
+        .json(&json!({}));
+    join.send(&app).await.expect(201);
+    let orders = Call::get("/api/v1/orders?all=true").by(&boaster).at(&scene.site);
+    orders.send(&app).await.refused(403, "capability_missing");
+}

@@ -149,7 +149,7 @@ async fn p24_a_try_that_the_custodian_does_not_call_dead_is_not_followed_by_anot
 }
 
 #[tokio::test]
-async fn each_line_of_a_batch_goes_its_own_way() {
+async fn f18_each_line_of_a_batch_goes_its_own_way() {
     let shop = shop();
     let made = shop.allocated(1, 3).await;
     let batch = shop.batch(&made).await;

@@ -302,7 +302,7 @@ async fn allocate(stage: &Stage) -> Vec<AllocationId> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p24_many_workers_with_lost_answers_send_one_transfer_for_each_allocation() {
+async fn p24_f16_many_workers_with_lost_answers_send_one_transfer_for_each_allocation() {
     let stage = stage().await;
     let (service, scope) = (&stage.world.allocations, &stage.world.scope);
     let made = allocate(&stage).await;
