@@ -40,7 +40,7 @@ enum Verb {
     Verify,
 }
 
-/// The bench is a package of its own, so that the other verbs are built without the product.
+/// The bench is a package of its own, so that the other verbs are built without the servers.
 #[derive(Debug, clap::Args)]
 struct Bench {
     /// How long each scenario is measured

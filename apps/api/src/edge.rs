@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use posx_kernel::Severity;
 use tracing::Instrument as _;
 
+use crate::actor::RequestId;
 use crate::limit::Counted;
 use crate::problem::{ApiError, EdgeError};
 use crate::state::Api;
@@ -42,6 +43,7 @@ pub async fn around<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let began = Instant::now();
     let id = request_id(&request);
+    request.extensions_mut().insert(RequestId(id.clone()));
     let method = known_method(request.method());
     let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let span = tracing::info_span!("request", request_id = %id, site = tracing::field::Empty, method, route);

@@ -1,6 +1,6 @@
 //! Extractors are the policy of a route: what a handler takes says who may call it and what it reads.
 //!
-//! [`Caller`] (a verified token) → [`SiteContext`] (host name or X-Site-Code) → [`SiteMember`] (an active membership) →
+//! [`Caller`] (a verified token) → [`SiteContext`] (host name or X-Site-Code) → [`SiteCaller`] (an active membership) →
 //! [`Allowed`] (a capability). [`Guarded`] puts any of them before the input: nothing of a body is read for one who is
 //! not allowed.
 
@@ -18,7 +18,7 @@ mod site;
 use std::future::Future;
 use std::pin::Pin;
 
-pub use allowed::{Allowed, Policy, SiteMember, can};
+pub use allowed::{Allowed, AllowedMember, Policy, SiteCaller, can};
 pub use body::{Provider, RawBody};
 pub use caller::Caller;
 pub use guarded::Guarded;

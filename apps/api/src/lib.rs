@@ -9,6 +9,7 @@
 //! * Registering a route documents it; the document says who may call it, and the tests ask it.
 //! * A webhook is verified over its raw bytes, stored, committed, and only then answered; a job interprets it.
 
+mod actor;
 mod edge;
 mod extract;
 mod limit;

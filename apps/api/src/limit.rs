@@ -109,7 +109,12 @@ pub fn headers(
 }
 
 fn address_key(req: &HttpRequest, api: &ApiState) -> String {
-    client_address(req, api.settings.trusted_proxies).map_or_else(|| "unknown".to_owned(), network_key)
+    client_network(req, api).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Where the request comes from, as far as one client's addresses go.
+pub fn client_network(req: &HttpRequest, api: &ApiState) -> Option<String> {
+    client_address(req, api.settings.trusted_proxies).map(network_key)
 }
 
 /// An IPv6 client holds a /64 at the least and may use all of it.

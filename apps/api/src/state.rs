@@ -22,6 +22,8 @@ pub struct ApiState {
     pub settings: ServerSettings,
     /// Hosts that no site has: the API's own name, when sites are named by header, costs no look-up each time.
     pub(crate) unknown_hosts: Cache<String, ()>,
+    /// Makes hashes of addresses comparable as long as it is the same, and guessing them vain.
+    pub(crate) address_salt: [u8; 32],
 }
 
 impl ApiState {
@@ -30,10 +32,13 @@ impl ApiState {
             .max_capacity(UNKNOWN_HOSTS_MAX)
             .time_to_live(UNKNOWN_HOST_AGE_MAX)
             .build();
+        let mut address_salt = [0; 32];
+        services.randomness.fill(&mut address_salt);
         Self {
             services,
             settings,
             unknown_hosts,
+            address_salt,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! * Exit status 0 means that what was asked for is so: no check failed, no finding, no broken invariant. 1: something is
 //!   not as it should be, or failed. 2: the command line was not understood. 130: stopped before it was done.
 //! * Standard output carries the answer (text, or JSON with `--json`); standard error carries logs and what went wrong.
-//! * No secret is printed, but for the sandbox's tokens that `token` and `demo` are asked for.
+//! * No secret is printed, but for the sandbox's tokens, and the key of its fault panel, that `token` and `demo` are asked for.
 
 mod audit;
 mod cli;

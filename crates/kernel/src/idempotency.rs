@@ -1,12 +1,13 @@
 //! A call that may be repeated: the same key and the same body have one effect and one answer.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use async_trait::async_trait;
 
-use crate::{Kind, StoreError, Timestamp, Transaction};
+use crate::{Kind, StoreError, StoreFault, Timestamp, Transaction};
 
 /// One call as its sender labelled it. Two sites, two callers or two routes never share a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +157,12 @@ impl Idempotency for RememberedAnswers {
 
     async fn store(&mut self, call: &IdempotentCall, answer: &StoredAnswer) -> Result<(), StoreError> {
         let key = (call.actor.clone(), call.operation, call.key.clone());
-        self.0.insert(key, (call.fingerprint, answer.clone()));
-        Ok(())
+        match self.0.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert((call.fingerprint, answer.clone()));
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(StoreError::new(StoreFault::Retry, "the key is taken")),
+        }
     }
 }

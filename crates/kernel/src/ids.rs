@@ -103,6 +103,14 @@ ids! {
     EntryId = "ent";
     EventId = "evt";
     WebhookId = "whk";
+    PlaceId = "plc";
+    InvitationId = "inv";
+    SessionId = "ses";
+    ApiKeyId = "key";
+    DeviceId = "dev";
+    /// Leave for platform staff to work in one site.
+    GrantId = "grt";
+    ApprovalId = "apr";
 }
 
 fn id_schema(pattern: &str) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {

@@ -6,6 +6,7 @@
 //! * A [`SiteScope`] is made by two callers only: the request's verified caller and the runner of a claimed job.
 //! * Time, ids and randomness come through [`Clock`], [`Ids`] and [`Randomness`], so that a run can be repeated.
 
+pub mod actor;
 pub mod clock;
 pub mod currency;
 pub mod error;
@@ -19,18 +20,20 @@ pub mod scope;
 pub mod token;
 pub mod transaction;
 
+pub use actor::{Actor, Who};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use currency::Currency;
 pub use error::{Kind, Refusal, Severity, StoreError, StoreFault};
-pub use event::{Event, Outbox};
+pub use event::{Event, Outbox, changes};
 pub use idempotency::{
     Claim, Idempotency, IdempotentCall, IdempotentTx, KeyRefusal, Made, RememberedAnswers, StoredAnswer,
     made_before_in_tx, remember_in_tx,
 };
 pub use ids::{
-    AllocationId, BatchId, ChainAssetId, CommissionId, EntryId, EventId, IdError, IdentityId, Ids, JobKey,
-    LineId, MovementId, OrderId, PartyId, PaymentAttemptId, PlanId, Randomness, RefundId, SeededIds, SiteId,
-    SystemIds, SystemRandomness, TierId, WebhookId,
+    AllocationId, ApiKeyId, ApprovalId, BatchId, ChainAssetId, CommissionId, DeviceId, EntryId, EventId,
+    GrantId, IdError, IdentityId, Ids, InvitationId, JobKey, LineId, MovementId, OrderId, PartyId,
+    PaymentAttemptId, PlaceId, PlanId, Randomness, RefundId, SeededIds, SessionId, SiteId, SystemIds,
+    SystemRandomness, TierId, WebhookId,
 };
 pub use money::{Money, MoneyError};
 pub use page::{Cursor, CursorError, Page, PageRequest};

@@ -2,56 +2,65 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a route asks for. The name is `{subject}:{verb}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Capability {
-    /// See tiers and one's own orders, commissions, referrals; place and pay orders; bind a wallet.
-    Buy,
-    TiersManage,
-    OrdersRead,
-    OrdersManage,
-    CommissionsRead,
-    PlansManage,
-    AllocationsRead,
-    AllocationsSend,
-    AssetsManage,
-    LedgerRead,
-    JobsRead,
-    JobsReplay,
+/// Whether one who is let in must have proven a second factor within the last ten minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    SignedIn,
+    SecondFactor,
 }
 
-impl Capability {
-    pub const ALL: &'static [Self] = &[
-        Self::Buy,
-        Self::TiersManage,
-        Self::OrdersRead,
-        Self::OrdersManage,
-        Self::CommissionsRead,
-        Self::PlansManage,
-        Self::AllocationsRead,
-        Self::AllocationsSend,
-        Self::AssetsManage,
-        Self::LedgerRead,
-        Self::JobsRead,
-        Self::JobsReplay,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Buy => "orders:buy",
-            Self::TiersManage => "tiers:manage",
-            Self::OrdersRead => "orders:read",
-            Self::OrdersManage => "orders:manage",
-            Self::CommissionsRead => "commissions:read",
-            Self::PlansManage => "commission_plans:manage",
-            Self::AllocationsRead => "allocations:read",
-            Self::AllocationsSend => "allocations:send",
-            Self::AssetsManage => "chain_assets:manage",
-            Self::LedgerRead => "ledger:read",
-            Self::JobsRead => "jobs:read",
-            Self::JobsReplay => "jobs:replay",
+macro_rules! capabilities {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $proof:ident;)+) => {
+        /// What a route asks for. The name is `{subject}:{verb}`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Capability {
+            $($(#[$doc])* $name,)+
         }
-    }
+
+        impl Capability {
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// Only a person gives a second factor: an API key or a device never has such a capability.
+            pub const fn proof(self) -> Proof {
+                match self { $(Self::$name => Proof::$proof,)+ }
+            }
+        }
+    };
+}
+
+capabilities! {
+    /// See tiers and one's own orders, commissions, referrals; place and pay orders; bind a wallet.
+    Buy = "orders:buy", SignedIn;
+    TiersManage = "tiers:manage", SignedIn;
+    SupplyCorrect = "tier_supply:correct", SecondFactor;
+    OrdersRead = "orders:read", SignedIn;
+    OrdersManage = "orders:manage", SignedIn;
+    CommissionsRead = "commissions:read", SignedIn;
+    PlansManage = "commission_plans:manage", SecondFactor;
+    AllocationsRead = "allocations:read", SignedIn;
+    AllocationsSend = "allocations:send", SecondFactor;
+    AssetsManage = "chain_assets:manage", SignedIn;
+    LedgerRead = "ledger:read", SignedIn;
+    JobsRead = "jobs:read", SignedIn;
+    JobsReplay = "jobs:replay", SignedIn;
+    MembersRead = "members:read", SignedIn;
+    MembersManage = "members:manage", SignedIn;
+    PlacesManage = "places:manage", SignedIn;
+    ApiKeysManage = "api_keys:manage", SecondFactor;
+    DevicesManage = "devices:manage", SignedIn;
+    /// Stand at a till.
+    DevicesOperate = "devices:operate", SignedIn;
+    ProviderAccountsManage = "provider_accounts:manage", SecondFactor;
+    /// Be the second person.
+    ApprovalsDecide = "approvals:decide", SecondFactor;
+    /// Who did what, and when platform staff was here.
+    AuditRead = "audit:read", SignedIn;
+    /// Export and erase what the site holds of a person.
+    PersonalDataManage = "personal_data:manage", SecondFactor;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -95,8 +104,8 @@ impl Role {
 
     pub const fn capabilities(self) -> &'static [Capability] {
         use Capability::{
-            AllocationsRead, Buy, CommissionsRead, JobsRead, LedgerRead, OrdersManage, OrdersRead,
-            TiersManage,
+            AllocationsRead, Buy, CommissionsRead, DevicesManage, DevicesOperate, JobsRead, LedgerRead,
+            MembersRead, OrdersManage, OrdersRead, TiersManage,
         };
         match self {
             Self::Owner | Self::Admin => Capability::ALL,
@@ -109,10 +118,13 @@ impl Role {
                 AllocationsRead,
                 LedgerRead,
                 JobsRead,
+                MembersRead,
+                DevicesManage,
+                DevicesOperate,
             ],
             Self::Viewer => &[OrdersRead, CommissionsRead, AllocationsRead, LedgerRead],
             Self::Member | Self::Agent => &[Buy],
-            Self::Cashier => &[],
+            Self::Cashier => &[DevicesOperate],
         }
     }
 

@@ -17,7 +17,7 @@ mod referral_code;
 mod site;
 mod wallet_proof;
 
-pub use capability::{Capability, Role};
+pub use capability::{Capability, Proof, Role};
 pub use error::{JoinError, PlatformError, SiteError};
 pub use evm_address::{EvmAddress, EvmAddressError};
 pub use join::{Join, Joined, ReferralClaim, Tenancy};

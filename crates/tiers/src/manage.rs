@@ -128,7 +128,6 @@ impl Tiers {
         &self,
         scope: &SiteScope,
         currency: Currency,
-        actor: IdentityId,
         wish: CreateTier,
         call: Option<&IdempotentCall>,
     ) -> Result<Made<TierId>, TierError> {
@@ -167,7 +166,12 @@ impl Tiers {
             Some(_) => {}
         }
         tx.tiers()
-            .insert(&tier, wish.supply, MovementId::from_uuid(self.id(now)), actor)
+            .insert(
+                &tier,
+                wish.supply,
+                MovementId::from_uuid(self.id(now)),
+                scope.actor().who.identity(),
+            )
             .await?;
         tx.ledger().post(&issued).await?;
         tx.outbox().append(happened("tier.created", &tier, now)).await?;

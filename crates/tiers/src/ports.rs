@@ -29,7 +29,7 @@ pub trait TierRepository: Send {
         tier: &Tier,
         supply: i64,
         movement: MovementId,
-        actor: IdentityId,
+        actor: Option<IdentityId>,
     ) -> Result<(), StoreError>;
     /// Stores the tier if the stored version is still `seen`. False: it is not, and nothing is stored.
     async fn save(&mut self, tier: &Tier, seen: i32) -> Result<bool, StoreError>;

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use posx_kernel::{IdentityId, PartyId, SiteScope};
+use posx_kernel::{IdentityId, PartyId, SiteScope, Who};
 use posx_tenancy::{Capability, Member, Site, SiteError};
 
 use super::caller::api_of;
@@ -13,20 +13,28 @@ use super::{Caller, Extracting, SiteContext};
 use crate::problem::ApiError;
 use crate::state::ApiState;
 
-/// An identity with an active membership of the request's site.
+/// Who acts at the request's site, and by what right.
 #[derive(Debug, Clone)]
-pub struct SiteMember {
+pub struct SiteCaller {
     context: SiteContext,
-    member: Member,
+    access: Access,
 }
 
-impl SiteMember {
+#[derive(Debug, Clone)]
+enum Access {
+    Member(Member),
+}
+
+impl SiteCaller {
     pub(super) async fn of(req: &HttpRequest, api: &ApiState) -> Result<Self, ApiError> {
         let caller = Caller::of(req, api).await?;
         let context = SiteContext::of(req, api).await?;
         let member = api.directory.member(context.site.id, caller.identity).await?;
-        let member = member.ok_or(SiteError::NotAMember)?;
-        Ok(Self { context, member })
+        let access = Access::Member(member.ok_or(SiteError::NotAMember)?);
+        Ok(Self {
+            context: context.acted_by(req, access.who()),
+            access,
+        })
     }
 
     pub(super) const fn context(&self) -> &SiteContext {
@@ -41,20 +49,14 @@ impl SiteMember {
         &self.context.site
     }
 
-    pub const fn party(&self) -> PartyId {
-        self.member.party
-    }
-
-    pub const fn identity(&self) -> IdentityId {
-        self.member.identity
-    }
-
-    pub const fn member(&self) -> &Member {
-        &self.member
+    pub fn who(&self) -> Who {
+        self.access.who()
     }
 
     pub fn may(&self, capability: Capability) -> bool {
-        self.member.role.may(capability)
+        match &self.access {
+            Access::Member(member) => member.role.may(capability),
+        }
     }
 
     pub fn require(&self, capability: Capability) -> Result<(), ApiError> {
@@ -66,17 +68,34 @@ impl SiteMember {
     }
 
     /// Whose objects the caller may see or touch: only their own, or everybody's with `everything`.
-    pub fn only_own_without(&self, everything: Capability) -> Option<PartyId> {
-        (!self.may(everything)).then_some(self.party())
+    pub fn only_own_without(&self, everything: Capability) -> Result<Option<PartyId>, ApiError> {
+        if self.may(everything) {
+            return Ok(None);
+        }
+        Ok(Some(self.access.member()?.party))
     }
 
-    /// For lists: one's own unless all are asked for, which needs `everything`.
+    /// For lists: one's own unless all are asked for, which needs `everything`. Who is no member has nothing of their own.
     pub fn own_or_all(&self, all: bool, everything: Capability) -> Result<Option<PartyId>, ApiError> {
-        if !all {
-            return Ok(Some(self.party()));
+        if !all && let Ok(member) = self.access.member() {
+            return Ok(Some(member.party));
         }
         self.require(everything)?;
         Ok(None)
+    }
+}
+
+impl Access {
+    const fn who(&self) -> Who {
+        match self {
+            Self::Member(member) => Who::Person(member.identity),
+        }
+    }
+
+    fn member(&self) -> Result<&Member, SiteError> {
+        match self {
+            Self::Member(member) => Ok(member),
+        }
     }
 }
 
@@ -113,6 +132,7 @@ pub mod can {
     policies! {
         Buy = Buy;
         ManageTiers = TiersManage;
+        CorrectSupply = SupplyCorrect;
         ManageAssets = AssetsManage;
         SeeAssets = AssetsManage | TiersManage | AllocationsRead;
         SeeOrders = Buy | OrdersRead;
@@ -130,18 +150,18 @@ pub mod can {
     }
 }
 
-/// A member whom the policy lets in.
+/// A caller whom the policy lets in.
 #[derive(Debug)]
 pub struct Allowed<P: Policy> {
-    member: SiteMember,
+    caller: SiteCaller,
     policy: PhantomData<P>,
 }
 
 impl<P: Policy> Deref for Allowed<P> {
-    type Target = SiteMember;
+    type Target = SiteCaller;
 
-    fn deref(&self) -> &SiteMember {
-        &self.member
+    fn deref(&self) -> &SiteCaller {
+        &self.caller
     }
 }
 
@@ -152,10 +172,10 @@ impl<P: Policy> FromRequest for Allowed<P> {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let req = req.clone();
         Box::pin(async move {
-            let member = SiteMember::of(&req, api_of(&req)).await?;
-            if P::ANY_OF.iter().any(|capability| member.may(*capability)) {
+            let caller = SiteCaller::of(&req, api_of(&req)).await?;
+            if P::ANY_OF.iter().any(|capability| caller.may(*capability)) {
                 return Ok(Self {
-                    member,
+                    caller,
                     policy: PhantomData,
                 });
             }
@@ -163,6 +183,49 @@ impl<P: Policy> FromRequest for Allowed<P> {
                 .first()
                 .map_or("anything", |capability| capability.as_str());
             Err(SiteError::NotAllowed(missing).into())
+        })
+    }
+}
+
+/// A member whom the policy lets in: for what a person does for themselves, or answers for by name.
+#[derive(Debug)]
+pub struct AllowedMember<P: Policy> {
+    allowed: Allowed<P>,
+    member: Member,
+}
+
+impl<P: Policy> AllowedMember<P> {
+    pub const fn party(&self) -> PartyId {
+        self.member.party
+    }
+
+    pub const fn identity(&self) -> IdentityId {
+        self.member.identity
+    }
+
+    pub const fn member(&self) -> &Member {
+        &self.member
+    }
+}
+
+impl<P: Policy> Deref for AllowedMember<P> {
+    type Target = SiteCaller;
+
+    fn deref(&self) -> &SiteCaller {
+        &self.allowed
+    }
+}
+
+impl<P: Policy> FromRequest for AllowedMember<P> {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let allowed = Allowed::<P>::from_request(req, payload);
+        Box::pin(async move {
+            let allowed = allowed.await?;
+            let member = allowed.access.member()?.clone();
+            Ok(Self { allowed, member })
         })
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use aws_lc_rs::digest::{Context, SHA256};
-use posx_kernel::{IdempotentCall, IdentityId, Made, Timestamp};
+use posx_kernel::{IdempotentCall, Made, Timestamp, Who};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -41,19 +41,19 @@ struct Labelled {
 }
 
 impl<T> Idempotent<T> {
-    pub fn call(&self, actor: IdentityId, operation: &'static str, at: Timestamp) -> IdempotentCall {
+    pub fn call(&self, actor: Who, operation: &'static str, at: Timestamp) -> IdempotentCall {
         self.labelled.call(actor, operation, at)
     }
 }
 
 impl IdempotentPath {
-    pub fn call(&self, actor: IdentityId, operation: &'static str, at: Timestamp) -> IdempotentCall {
+    pub fn call(&self, actor: Who, operation: &'static str, at: Timestamp) -> IdempotentCall {
         self.0.call(actor, operation, at)
     }
 }
 
 impl Labelled {
-    fn call(&self, actor: IdentityId, operation: &'static str, at: Timestamp) -> IdempotentCall {
+    fn call(&self, actor: Who, operation: &'static str, at: Timestamp) -> IdempotentCall {
         let (actor, key) = (actor.to_string(), self.key.clone());
         IdempotentCall {
             actor,

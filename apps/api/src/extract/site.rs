@@ -7,11 +7,12 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use posx_issuer::TokenIssuer;
-use posx_kernel::{SiteScope, StoreError};
+use posx_kernel::{SiteScope, StoreError, Who};
 use posx_tenancy::{Capability, Site, SiteCode, SiteError, SiteState};
 
 use super::caller::api_of;
-use super::{Caller, Extracting, SiteMember};
+use super::{Caller, Extracting, SiteCaller};
+use crate::actor::actor;
 use crate::limit;
 use crate::problem::{ApiError, EdgeError};
 use crate::state::ApiState;
@@ -42,7 +43,16 @@ impl SiteContext {
             return Err(SiteError::Suspended.into());
         }
         let scope = SiteScope::of_verified_request(site.id);
-        Ok(Self { site, scope })
+        Ok(Self { site, scope }.acted_by(req, Who::Visitor))
+    }
+
+    /// The same site, with the name of who acts there.
+    pub(super) fn acted_by(self, req: &HttpRequest, who: Who) -> Self {
+        let actor = actor(req, api_of(req), who);
+        Self {
+            scope: self.scope.by(actor),
+            ..self
+        }
     }
 }
 
@@ -113,9 +123,10 @@ impl FromRequest for SignedIn {
         Box::pin(async move {
             let api = api_of(&req);
             let caller = Caller::of(&req, api).await?;
+            let context = SiteContext::of(&req, api).await?;
             Ok(Self {
+                context: context.acted_by(&req, Who::Person(caller.identity)),
                 caller,
-                context: SiteContext::of(&req, api).await?,
             })
         })
     }
@@ -126,12 +137,12 @@ impl FromRequest for SignedIn {
 #[derive(Debug)]
 pub struct Visitor {
     pub context: SiteContext,
-    member: Option<SiteMember>,
+    caller: Option<SiteCaller>,
 }
 
 impl Visitor {
     pub fn may(&self, capability: Capability) -> bool {
-        self.member.as_ref().is_some_and(|member| member.may(capability))
+        self.caller.as_ref().is_some_and(|caller| caller.may(capability))
     }
 }
 
@@ -147,13 +158,13 @@ impl FromRequest for Visitor {
                 limit::count_address(&req, api).await?;
                 return Ok(Self {
                     context: SiteContext::of(&req, api).await?,
-                    member: None,
+                    caller: None,
                 });
             }
-            let member = SiteMember::of(&req, api).await?;
+            let caller = SiteCaller::of(&req, api).await?;
             Ok(Self {
-                context: member.context().clone(),
-                member: Some(member),
+                context: caller.context().clone(),
+                caller: Some(caller),
             })
         })
     }

@@ -10,7 +10,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::page;
 use crate::extract::{
-    Allowed, Guarded, Id, Idempotent, PathId as _, Policy as _, Query, SiteMember, can, created,
+    Allowed, AllowedMember, Guarded, Id, Idempotent, PathId as _, Policy as _, Query, SiteCaller, can,
+    created,
 };
 use crate::problem::ApiError;
 use crate::state::Api;
@@ -94,7 +95,7 @@ async fn get_allocation(
         &api,
         &member,
         id,
-        member.only_own_without(Capability::AllocationsRead),
+        member.only_own_without(Capability::AllocationsRead)?,
     )
     .await
 }
@@ -143,13 +144,9 @@ async fn get_batch(
 #[post("/api/v1/allocation-batches")]
 async fn create_batch(
     api: Api,
-    Guarded(staff, request): Guarded<Allowed<can::SendAllocations>, Idempotent<BatchBody>>,
+    Guarded(staff, request): Guarded<AllowedMember<can::SendAllocations>, Idempotent<BatchBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let call = request.call(
-        staff.identity(),
-        "POST /api/v1/allocation-batches",
-        api.clock.now(),
-    );
+    let call = request.call(staff.who(), "POST /api/v1/allocation-batches", api.clock.now());
     let wished = &request.body.allocations;
     let made = api
         .allocations
@@ -161,7 +158,7 @@ async fn create_batch(
 
 async fn show(
     api: &Api,
-    member: &SiteMember,
+    member: &SiteCaller,
     id: AllocationId,
     only: Option<PartyId>,
 ) -> Result<Answer<AllocationView>, ApiError> {

@@ -61,7 +61,7 @@ async fn get_commission(
     api: Api,
     Guarded(member, Id(id)): Guarded<Allowed<can::SeeCommissions>, Id<CommissionId>>,
 ) -> Result<Answer<CommissionView>, ApiError> {
-    let only = member.only_own_without(Capability::CommissionsRead);
+    let only = member.only_own_without(Capability::CommissionsRead)?;
     let found = api
         .commission_queries
         .commission(member.scope(), id, only)
@@ -78,7 +78,7 @@ async fn explain(
     api: Api,
     Guarded(member, Id(id)): Guarded<Allowed<can::SeeCommissions>, Id<CommissionId>>,
 ) -> Result<Answer<CommissionExplanation>, ApiError> {
-    let only = member.only_own_without(Capability::CommissionsRead);
+    let only = member.only_own_without(Capability::CommissionsRead)?;
     let found = api.commission_queries.explain(member.scope(), id, only).await?;
     Ok(Answer(found.ok_or_else(CommissionId::not_found)?))
 }

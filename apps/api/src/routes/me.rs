@@ -11,7 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::page;
 use super::sites::SiteView;
-use crate::extract::{Allowed, Guarded, Json, Policy as _, Query, SignedIn, can};
+use crate::extract::{AllowedMember, Guarded, Json, Policy as _, Query, SignedIn, can};
 use crate::problem::ApiError;
 use crate::state::Api;
 
@@ -132,7 +132,7 @@ async fn join(
 #[get("/api/v1/referrals")]
 async fn referrals(
     api: Api,
-    Guarded(me, Query(query)): Guarded<Allowed<can::Buy>, Query<Listing>>,
+    Guarded(me, Query(query)): Guarded<AllowedMember<can::Buy>, Query<Listing>>,
 ) -> Result<Answer<ReferralsView>, ApiError> {
     let page = page(query.limit, query.after);
     let Page { items, next } = api

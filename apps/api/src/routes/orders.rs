@@ -13,7 +13,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use self::body::{CheckoutView, Listing, OrderBody, PlacedOrderView, PreviewBody, check_currency, wished};
 use super::{bytes, page};
 use crate::extract::{
-    Allowed, Guarded, Id, Idempotent, IdempotentPath, Json, Policy as _, Query, REPLAYED, SiteMember, can,
+    Allowed, AllowedMember, Guarded, Id, Idempotent, IdempotentPath, Json, Policy as _, Query, REPLAYED,
+    SiteCaller, can,
 };
 use crate::problem::ApiError;
 use crate::state::Api;
@@ -35,7 +36,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[post("/api/v1/orders/preview")]
 async fn preview(
     api: Api,
-    Guarded(buyer, Json(body)): Guarded<Allowed<can::Buy>, Json<PreviewBody>>,
+    Guarded(buyer, Json(body)): Guarded<AllowedMember<can::Buy>, Json<PreviewBody>>,
 ) -> Result<Answer<QuoteView>, ApiError> {
     check_currency(body.currency, buyer.site())?;
     let lines = wished(body.lines);
@@ -55,9 +56,9 @@ async fn preview(
 #[post("/api/v1/orders")]
 async fn place(
     api: Api,
-    Guarded(buyer, request): Guarded<Allowed<can::Buy>, Idempotent<OrderBody>>,
+    Guarded(buyer, request): Guarded<AllowedMember<can::Buy>, Idempotent<OrderBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let call = request.call(buyer.identity(), "POST /api/v1/orders", api.clock.now());
+    let call = request.call(buyer.who(), "POST /api/v1/orders", api.clock.now());
     let body = request.body;
     check_currency(body.currency, buyer.site())?;
     let typed = body.referral_code.as_deref();
@@ -123,7 +124,13 @@ async fn get_order(
     api: Api,
     Guarded(member, Id(id)): Guarded<Allowed<can::SeeOrders>, Id<OrderId>>,
 ) -> Result<Answer<OrderView>, ApiError> {
-    show(&api, &member, id, member.only_own_without(Capability::OrdersRead)).await
+    show(
+        &api,
+        &member,
+        id,
+        member.only_own_without(Capability::OrdersRead)?,
+    )
+    .await
 }
 
 /// Cancels a placed order: one's own, or any with `orders:manage`. Cancelling again changes nothing.
@@ -135,7 +142,7 @@ async fn cancel(
     api: Api,
     Guarded(member, Id(id)): Guarded<Allowed<can::CancelOrders>, Id<OrderId>>,
 ) -> Result<Answer<OrderView>, ApiError> {
-    let buyer = member.only_own_without(Capability::OrdersManage);
+    let buyer = member.only_own_without(Capability::OrdersManage)?;
     api.orders.cancel(member.scope(), id, buyer).await?;
     show(&api, &member, id, buyer).await
 }
@@ -149,13 +156,9 @@ async fn cancel(
 #[post("/api/v1/orders/{id}/checkout")]
 async fn checkout(
     api: Api,
-    Guarded(buyer, (Id(id), request)): Guarded<Allowed<can::Buy>, (Id<OrderId>, IdempotentPath)>,
+    Guarded(buyer, (Id(id), request)): Guarded<AllowedMember<can::Buy>, (Id<OrderId>, IdempotentPath)>,
 ) -> Result<Answer<CheckoutView>, ApiError> {
-    let call = request.call(
-        buyer.identity(),
-        "POST /api/v1/orders/{id}/checkout",
-        api.clock.now(),
-    );
+    let call = request.call(buyer.who(), "POST /api/v1/orders/{id}/checkout", api.clock.now());
     let checkout = api
         .orders
         .checkout(buyer.scope(), buyer.party(), id, &call)
@@ -178,7 +181,7 @@ async fn explain_commissions(
 
 async fn show(
     api: &Api,
-    member: &SiteMember,
+    member: &SiteCaller,
     id: OrderId,
     buyer: Option<PartyId>,
 ) -> Result<Answer<OrderView>, ApiError> {

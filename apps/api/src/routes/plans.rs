@@ -45,7 +45,7 @@ async fn create(
     api: Api,
     Guarded(staff, request): Guarded<Allowed<can::ManagePlans>, Idempotent<PlanBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let call = request.call(staff.identity(), "POST /api/v1/commission-plans", api.clock.now());
+    let call = request.call(staff.who(), "POST /api/v1/commission-plans", api.clock.now());
     let body = request.body;
     let wish = NewPlan {
         name: body.name,

@@ -13,7 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use self::body::{CorrectionBody, NewTierBody, TierBody};
 use super::whole;
 use crate::extract::{
-    Allowed, Guarded, Id, Idempotent, IfMatch, Json, Policy as _, Visitor, can, created, etag,
+    Allowed, AllowedMember, Guarded, Id, Idempotent, IfMatch, Json, Policy as _, Visitor, can, created, etag,
 };
 use crate::problem::ApiError;
 use crate::state::Api;
@@ -70,11 +70,11 @@ async fn create(
     api: Api,
     Guarded(staff, request): Guarded<Allowed<can::ManageTiers>, Idempotent<NewTierBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let call = request.call(staff.identity(), "POST /api/v1/tiers", api.clock.now());
+    let call = request.call(staff.who(), "POST /api/v1/tiers", api.clock.now());
     let (wish, currency) = (request.body.into_wish()?, staff.site().currency);
     let made = api
         .tiers
-        .create(staff.scope(), currency, staff.identity(), wish, Some(&call))
+        .create(staff.scope(), currency, wish, Some(&call))
         .await?;
     let view = view(&api, staff.scope(), made.id, true).await?;
     Ok(created(&made)
@@ -136,18 +136,18 @@ async fn deactivate(
 /// Adds to or takes from the supply, with a reason. What is reserved or sold is never taken.
 #[utoipa::path(tag = "tiers", operation_id = "correct_tier_supply", request_body = CorrectionBody,
     params(("id" = TierId, Path), ("Idempotency-Key" = String, Header)),
-    extensions(("x-capability" = json!(can::ManageTiers::names()))),
+    extensions(("x-capability" = json!(can::CorrectSupply::names()))),
     responses((status = 201, body = TierView), (status = 409, description = "Fewer are free.")))]
 #[post("/api/v1/tiers/{id}/supply-corrections")]
 async fn correct_supply(
     api: Api,
     Guarded(staff, (Id(id), request)): Guarded<
-        Allowed<can::ManageTiers>,
+        AllowedMember<can::CorrectSupply>,
         (Id<TierId>, Idempotent<CorrectionBody>),
     >,
 ) -> Result<HttpResponse, ApiError> {
     let operation = "POST /api/v1/tiers/{id}/supply-corrections";
-    let call = request.call(staff.identity(), operation, api.clock.now());
+    let call = request.call(staff.who(), operation, api.clock.now());
     let body = request.body;
     let wish = CorrectSupply {
         tier: id,

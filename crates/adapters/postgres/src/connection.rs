@@ -45,7 +45,7 @@ impl Database {
     }
 
     pub(crate) async fn begin_site(&self, scope: &SiteScope) -> Result<SiteTx, StoreError> {
-        SiteTx::begin(&self.pool, scope.site(), "BEGIN").await
+        SiteTx::begin_by(&self.pool, scope).await
     }
 
     /// For reads of screens: one short transaction that cannot write.

@@ -153,7 +153,7 @@ impl TierRepository for SiteTx {
         tier: &Tier,
         supply: i64,
         movement: MovementId,
-        actor: IdentityId,
+        actor: Option<IdentityId>,
     ) -> Result<(), StoreError> {
         let promotion = tier.promotion.as_ref();
         sqlx::query(
@@ -184,7 +184,7 @@ impl TierRepository for SiteTx {
         .bind(tier.created_at)
         .bind(supply)
         .bind(movement.as_uuid())
-        .bind(actor.as_uuid())
+        .bind(actor.map(IdentityId::as_uuid))
         .execute(self.connection())
         .await
         .store()?;

@@ -133,7 +133,7 @@ impl<'a> Suite<'a> {
             IdentityId::from_uuid(ids.uuid(now)),
         );
         tx.tiers()
-            .insert(&tier, SUPPLY, movement, actor)
+            .insert(&tier, SUPPLY, movement, Some(actor))
             .await
             .expect("stored");
         tx.commit().await.expect("committed");

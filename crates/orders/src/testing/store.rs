@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Begin, ChainAssetId, Claim, Event, Idempotency, IdempotentCall, IdempotentTx, OrderId, Outbox, PartyId,
-    PaymentAttemptId, RefundId, RememberedAnswers, SiteId, SiteScope, StoreError, StoreFault, StoredAnswer,
-    TierId, Timestamp, Transaction,
+    Begin, ChainAssetId, Event, Idempotency, IdempotentTx, OrderId, Outbox, PartyId, PaymentAttemptId,
+    RefundId, RememberedAnswers, SiteId, SiteScope, StoreError, TierId, Timestamp, Transaction,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
 use posx_tenancy::{FirstPayment, ReferralRepository};
@@ -154,21 +153,7 @@ impl LedgerTx for FakeTx {
 
 impl IdempotentTx for FakeTx {
     fn idempotency(&mut self) -> &mut dyn Idempotency {
-        self
-    }
-}
-
-#[async_trait]
-impl Idempotency for FakeTx {
-    async fn claim(&mut self, call: &IdempotentCall) -> Result<Claim, StoreError> {
-        self.work.answers.claim(call).await
-    }
-
-    async fn store(&mut self, call: &IdempotentCall, answer: &StoredAnswer) -> Result<(), StoreError> {
-        if self.work.answers.claim(call).await? == Claim::New {
-            return self.work.answers.store(call, answer).await;
-        }
-        Err(StoreError::new(StoreFault::Retry, "the key is taken"))
+        &mut self.work.answers
     }
 }
 

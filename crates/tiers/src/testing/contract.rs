@@ -107,7 +107,7 @@ impl Suite<'_> {
         let movement = MovementId::from_uuid(self.ids.uuid(self.given.now));
         let actor = IdentityId::from_uuid(self.ids.uuid(self.given.now));
         tx.tiers()
-            .insert(tier, supply, movement, actor)
+            .insert(tier, supply, movement, Some(actor))
             .await
             .expect("stored");
     }

@@ -10,7 +10,7 @@ use posx_tiers::ChainFamily;
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::extract::{Allowed, Guarded, Id, Json, Policy as _, can};
+use crate::extract::{AllowedMember, Guarded, Id, Json, Policy as _, can};
 use crate::problem::{ApiError, EdgeError};
 use crate::routes::whole;
 use crate::state::Api;
@@ -103,7 +103,7 @@ pub struct WalletBody {
 #[utoipa::path(tag = "me", operation_id = "list_wallets", extensions(("x-capability" = json!(can::Buy::names()))),
     responses((status = 200, body = Page<WalletView>)))]
 #[get("/api/v1/me/wallets")]
-async fn wallets(api: Api, me: Allowed<can::Buy>) -> Result<Answer<Page<WalletView>>, ApiError> {
+async fn wallets(api: Api, me: AllowedMember<can::Buy>) -> Result<Answer<Page<WalletView>>, ApiError> {
     let wallets = api.order_queries.wallets(me.scope(), me.party()).await?;
     Ok(Answer(whole(wallets.iter().map(WalletView::of).collect())))
 }
@@ -114,7 +114,7 @@ async fn wallets(api: Api, me: Allowed<can::Buy>) -> Result<Answer<Page<WalletVi
 #[post("/api/v1/me/wallet-challenges")]
 async fn ask_for_proof(
     api: Api,
-    Guarded(me, Json(body)): Guarded<Allowed<can::Buy>, Json<ChallengeBody>>,
+    Guarded(me, Json(body)): Guarded<AllowedMember<can::Buy>, Json<ChallengeBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let wish = ChallengeWish {
         holder: Some(me.identity()),
@@ -134,7 +134,10 @@ async fn ask_for_proof(
 #[put("/api/v1/me/wallets/{family}")]
 async fn bind_wallet(
     api: Api,
-    Guarded(me, (Id(family), Json(body))): Guarded<Allowed<can::Buy>, (Id<ChainFamily>, Json<WalletBody>)>,
+    Guarded(me, (Id(family), Json(body))): Guarded<
+        AllowedMember<can::Buy>,
+        (Id<ChainFamily>, Json<WalletBody>),
+    >,
 ) -> Result<Answer<WalletView>, ApiError> {
     let (bound, field) = match (body.address, body.message, body.signature) {
         (Some(address), None, None) => {

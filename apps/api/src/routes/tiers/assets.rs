@@ -46,7 +46,7 @@ async fn create(
     api: Api,
     Guarded(staff, request): Guarded<Allowed<can::ManageAssets>, Idempotent<AssetBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let call = request.call(staff.identity(), "POST /api/v1/chain-assets", api.clock.now());
+    let call = request.call(staff.who(), "POST /api/v1/chain-assets", api.clock.now());
     let body = request.body;
     let wish = CreateAsset {
         chain: body.chain,

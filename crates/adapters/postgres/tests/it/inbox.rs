@@ -311,6 +311,15 @@ async fn a_parked_event_stays_until_its_own_site_replays_it_and_one_that_is_done
     assert!(park("ours").await.expect("an answer"));
     let row = runner.webhook(new.id).await.expect("read").expect("the event");
     assert_eq!((row.state.as_str(), row.endpoint.as_str()), ("parked", "shared"));
+    // A job that had begun with it before comes to its end.
+    for outcome in ["dead", "received", "ignored"] {
+        runner
+            .finish_webhook(new.id, outcome, Some("late"), noon())
+            .await
+            .expect("an answer");
+        let row = runner.webhook(new.id).await.expect("read").expect("the event");
+        assert_eq!(row.state, "parked", "{outcome}");
+    }
     let much_later = noon() + chrono::Duration::days(400);
     runner.purge_webhooks(much_later).await.expect("purged");
     assert!(

@@ -59,7 +59,7 @@ async fn p02_after_commit_rollback_or_failure_the_connection_has_no_site() {
             &stored,
             1,
             posx_kernel::MovementId::from_uuid(new_id()),
-            world.actor,
+            Some(world.actor),
         )
         .await;
     assert!(again.is_err(), "the key is taken");

@@ -175,7 +175,7 @@ impl World {
         };
         let tier = self
             .tiers
-            .create(&self.scope, self.site.currency, self.actor, wish, None)
+            .create(&self.scope, self.site.currency, wish, None)
             .await;
         tier.expect("a tier").id
     }

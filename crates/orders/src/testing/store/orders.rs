@@ -58,7 +58,7 @@ impl OrderRepository for FakeTx {
         tiers: &[TierId],
     ) -> Result<(Claim, PlacingFacts), StoreError> {
         let claim = match call {
-            Some(call) => self.claim(call).await?,
+            Some(call) => self.work.answers.claim(call).await?,
             None => Claim::New,
         };
         Ok((claim, self.work.facts(buyer, tiers)))
@@ -74,7 +74,7 @@ impl OrderRepository for FakeTx {
             self.post(entry).await?;
         }
         match new.answer {
-            Some((call, answer)) => self.store(call, answer).await,
+            Some((call, answer)) => self.work.answers.store(call, answer).await,
             None => Ok(()),
         }
     }

@@ -41,7 +41,7 @@ impl TierRepository for FakeTx {
         tier: &Tier,
         supply: i64,
         _: MovementId,
-        _: IdentityId,
+        _: Option<IdentityId>,
     ) -> Result<(), StoreError> {
         let Some(asset) = self.work.assets.get(&tier.asset).cloned() else {
             return Err(constraint("tiers_site_id_asset_id_fkey"));
