@@ -37,9 +37,12 @@ impl Default for Limits {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The issuer's present set has no such key: the signature is nobody's.
+    /// The issuer's present set, asked for after the question, has no such key: the signature is nobody's.
     #[error("the issuer has no such key")]
     Unknown,
+    /// The set that is known has no such key, and the issuer may not be asked again yet: the key may be a new one.
+    #[error("the key is not known, and it is too early to ask the issuer again")]
+    Unasked,
     /// The issuer's present set cannot be had, so nobody can tell: ask again later. The cause is in the log.
     #[error("the issuer's key set cannot be had now")]
     Unavailable,
@@ -57,7 +60,8 @@ pub(crate) enum Answer {
     Current(Arc<VerifyingKey>),
     /// Good to use, and time to fetch the set again.
     Ageing(Arc<VerifyingKey>),
-    Unknown,
+    /// There is none, and no fetch is to be made for it.
+    Missing(KeyError),
     /// Only a fetch can tell.
     Ask,
 }
@@ -92,8 +96,10 @@ impl Cache {
         match (snapshot.find(pick), pick) {
             (Some(key), _) if current => Answer::Current(key),
             (Some(key), _) => Answer::Ageing(key),
-            (None, Pick::Kid(kid)) if self.is_remembered(kid, now, limits) => Answer::Unknown,
-            (None, Pick::Only) if current => Answer::Unknown,
+            (None, Pick::Kid(kid)) if self.is_remembered(kid, now, limits) => {
+                Answer::Missing(KeyError::Unasked)
+            }
+            (None, Pick::Only) if current => Answer::Missing(KeyError::Unknown),
             (None, _) => Answer::Ask,
         }
     }
@@ -120,9 +126,10 @@ impl Cache {
             return Err(KeyError::Unavailable);
         }
         // Only a set asked for after the question says that the kid is unknown; an older one may just have missed it.
-        if let Pick::Kid(kid) = pick
-            && snapshot.number > begun_before
-        {
+        if snapshot.number <= begun_before {
+            return Err(KeyError::Unasked);
+        }
+        if let Pick::Kid(kid) = pick {
             self.remember(kid, now, limits);
         }
         Err(KeyError::Unknown)

@@ -10,7 +10,8 @@
 //!   Sets are independent: a slow issuer blocks no other.
 //! * A key that its issuer withdrew is gone after [`Limits::refresh_after`] if the issuer can be reached, and after
 //!   [`Limits::stale_for`] at the latest. A kid that is unknown because the issuer cannot be reached is
-//!   [`KeyError::Unavailable`], never [`KeyError::Unknown`].
+//!   [`KeyError::Unavailable`], and one that the issuer was not asked about, because it was asked too recently, is
+//!   [`KeyError::Unasked`]: never [`KeyError::Unknown`].
 //! * Only public signature keys are kept; symmetric, private, weak and encryption keys are left out one by one.
 //! * Time comes from the clock that is given.
 

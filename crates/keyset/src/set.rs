@@ -119,7 +119,7 @@ impl KeySet {
         };
         match known {
             Answer::Current(key) => return Ok(key),
-            Answer::Unknown => return Err(KeyError::Unknown),
+            Answer::Missing(why) => return Err(why),
             Answer::Ageing(key) => match Arc::clone(&inner.gate).try_lock_owned() {
                 Ok(gate) => inner.fetch_unless_cooling(gate).await,
                 // Somebody is fetching; a key that may still be used waits for nobody.

@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 pub struct Measured {
     pub rate_per_s: f64,
     pub p50_ms: f64,
+    pub p95_ms: f64,
     pub p99_ms: f64,
     pub failed: u64,
 }
@@ -24,6 +25,7 @@ impl Measured {
         Self {
             rate_per_s: as_f64(times.len()) / lasting.as_secs_f64(),
             p50_ms: as_f64(times.value_at_quantile(0.5)) / 1000.0,
+            p95_ms: as_f64(times.value_at_quantile(0.95)) / 1000.0,
             p99_ms: as_f64(times.value_at_quantile(0.99)) / 1000.0,
             failed,
         }
@@ -37,6 +39,20 @@ fn no_times() -> Histogram<u64> {
 /// Sends `request(connection, number)` over and over on `connections` connections for `lasting`, after a warm-up that is
 /// not counted. A request that returns `false` has failed: it counts as that, also in the warm-up, and never in the rate.
 pub async fn closed_loop<F, Fut>(connections: usize, lasting: Duration, request: F) -> Measured
+where
+    F: Fn(usize, u64) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = bool> + Send,
+{
+    paced_loop(connections, Duration::ZERO, lasting, request).await
+}
+
+/// As [`closed_loop`], with no more than one request in `every` on each connection.
+pub async fn paced_loop<F, Fut>(
+    connections: usize,
+    every: Duration,
+    lasting: Duration,
+    request: F,
+) -> Measured
 where
     F: Fn(usize, u64) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = bool> + Send,
@@ -60,6 +76,9 @@ where
                     } else if sent >= begin {
                         times
                             .saturating_record(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX));
+                    }
+                    if let Some(rest) = every.checked_sub(sent.elapsed()).filter(|rest| !rest.is_zero()) {
+                        tokio::time::sleep(rest).await;
                     }
                 }
                 times

@@ -62,7 +62,7 @@ pub fn table(rows: &[Row]) -> String {
             format!("{:.2}", row.p99_ms),
             row.failed.to_string(),
             match row.reach {
-                Some(reach) => format!("≥ {reach} {}", if row.is_good() { "reached" } else { "MISSED" }),
+                Some(reach) => format!("≥ {reach} {}", crate::said(row.is_good())),
                 None => String::new(),
             },
         ]);

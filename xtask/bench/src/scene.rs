@@ -4,21 +4,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use posx_envelope::MasterKey;
 use posx_kernel::{Randomness, SystemClock, SystemRandomness};
 use posx_pgcluster::{Cluster, Options};
 use posx_postgres::{Passwords, bootstrap, migrate};
 use posx_sandbox::{TokenRequest, World, WorldConfig};
 use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use secrecy::ExposeSecret as _;
 
 use crate::server::Server;
 use crate::watch::Watch;
 use crate::{Outcome, pgbench, seed};
 
-const AUDIENCE: &str = "https://posx.test/api";
+pub const AUDIENCE: &str = "https://posx.test/api";
 const DATABASE: &str = "posx_bench";
 /// Far above what a run sends: the limiter is measured, its refusals are not.
-const PER_MINUTE: &str = "1000000";
+pub const PER_MINUTE: &str = "1000000";
 const BUYERS: usize = 64;
 /// A request that takes longer has failed.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -91,6 +93,16 @@ impl Scene {
             joined.error_for_status()?;
         }
         Ok(scene)
+    }
+
+    /// One more API beside the first, with another setting.
+    pub async fn api_with(&self, key: &'static str, value: &str) -> Outcome<Server> {
+        let (port, metrics) = (free_port()?, free_port()?);
+        let mut settings = self.settings.clone();
+        settings.push((key, value.to_owned()));
+        settings.push(("SERVER__BIND", format!("127.0.0.1:{port}")));
+        settings.push(("SERVER__METRICS_BIND", format!("127.0.0.1:{metrics}")));
+        Ok(Server::start(&self.programs.join("posx-api"), port, "/health", &settings).await?)
     }
 
     /// A worker without its schedule: what it does is what is measured.
@@ -190,7 +202,14 @@ fn settings(world: &World, url: &dyn Fn(&str) -> String, port: u16) -> Outcome<V
         ("SERVER__RATE_LIMITS__CALLER_PER_MINUTE", PER_MINUTE.to_owned()),
         ("SERVER__RATE_LIMITS__WRITES_PER_MINUTE", PER_MINUTE.to_owned()),
         ("SERVER__RATE_LIMITS__WEBHOOKS_PER_MINUTE", PER_MINUTE.to_owned()),
+        ("SERVER__RATE_LIMITS__SITE_PER_MINUTE", PER_MINUTE.to_owned()),
         ("ISSUERS", issuers.to_string()),
+        (
+            "SECRETS__MASTER_KEYS",
+            MasterKey::generate("bench", &SystemRandomness)
+                .expose_secret()
+                .to_owned(),
+        ),
         ("PAYMENTS__PROVIDER", "sandbox".to_owned()),
         ("PAYMENTS__BASE_URL", world.stripe_url()),
         ("PAYMENTS__SECRET_KEY", world.secrets().stripe_secret_key.clone()),

@@ -33,7 +33,7 @@ pub enum WebhookError {
     /// 400. Fireblocks does not send such a delivery again.
     #[error("the delivery is not signed by Fireblocks")]
     Invalid(#[source] Reason),
-    /// 503, so that it is sent again: the keys cannot be had, and the delivery may well be good.
+    /// 503, so that it is sent again: the keys cannot be had, or not asked for so soon, and the delivery may well be good.
     #[error("the delivery cannot be checked now")]
     KeysUnavailable(#[source] KeyError),
 }
@@ -63,6 +63,8 @@ impl WebhookError {
     /// Stable, for logs and counters.
     pub const fn reason(&self) -> &'static str {
         match self {
+            // Anybody can send a key id that is not known: it is no sign of an outage.
+            Self::KeysUnavailable(KeyError::Unasked) => "key_unasked",
             Self::KeysUnavailable(_) => "keys_unavailable",
             Self::Invalid(reason) => match reason {
                 Reason::TooLarge => "header_too_large",
@@ -82,7 +84,7 @@ impl From<KeyError> for WebhookError {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::Unknown => Self::Invalid(Reason::UnknownKey),
-            KeyError::Unavailable => Self::KeysUnavailable(error),
+            KeyError::Unasked | KeyError::Unavailable => Self::KeysUnavailable(error),
         }
     }
 }

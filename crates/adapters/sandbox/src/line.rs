@@ -116,6 +116,8 @@ impl<C: Copy + Eq + Hash + Debug> Line<C> {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Json(u16, Value),
+    /// The stored answer to an earlier request, and marked as that.
+    Replayed(u16, Value),
     Lost,
 }
 
@@ -134,6 +136,10 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         match self {
             Self::Json(status, body) => (status_code(status), axum::Json(body)).into_response(),
+            Self::Replayed(status, body) => {
+                let replayed = [("idempotent-replayed", "true")];
+                (status_code(status), replayed, axum::Json(body)).into_response()
+            }
             Self::Lost => cut_connection(),
         }
     }

@@ -54,6 +54,7 @@ pub(crate) const EVENT_KINDS: [&str; 9] = [
 pub enum PaymentCall {
     CreateIntent,
     RetrieveIntent,
+    ListIntents,
     SearchIntents,
     CancelIntent,
     /// The browser's calls: confirm, and coming back from the bank.

@@ -168,6 +168,8 @@ impl World {
             .nest("/fireblocks", custodian::router(custodian.clone()))
             .nest("/issuer", issuer::router(issuer.clone()))
             .nest("/panel", panel::router(&panel))
+            // Stripe's own client takes a host without a path.
+            .merge(payments::router(payments.clone()))
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
         Ok(Self {
             base,
@@ -205,6 +207,11 @@ impl World {
     /// For [`SandboxGateway::new`](crate::SandboxGateway::new).
     pub fn stripe_url(&self) -> String {
         format!("{}/stripe", self.base)
+    }
+
+    /// The same provider for a client of the real one, which puts `/v1` right behind the host.
+    pub fn stripe_host_url(&self) -> String {
+        self.base.clone()
     }
 
     /// For [`SandboxCustody::new`](crate::SandboxCustody::new).

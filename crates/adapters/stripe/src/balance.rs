@@ -80,7 +80,7 @@ impl Listed for BalanceLine {
 
 impl StripeClient {
     pub async fn balance(&self) -> Result<Balance, StripeError> {
-        self.get("/v1/balance", &Form::default()).await
+        self.get("/balance", &Form::default()).await
     }
 
     pub async fn balance_lines(
@@ -88,7 +88,6 @@ impl StripeClient {
         created: Window,
         after: Option<&str>,
     ) -> Result<Page<BalanceLine>, StripeError> {
-        self.page("/v1/balance_transactions", &created.filter(), after)
-            .await
+        self.page("/balance_transactions", &created.filter(), after).await
     }
 }

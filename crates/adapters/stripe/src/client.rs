@@ -76,6 +76,11 @@ impl StripeClient {
         self.key.mode()
     }
 
+    #[cfg(test)]
+    pub(crate) fn key_header(&self) -> reqwest::header::HeaderValue {
+        self.key.header()
+    }
+
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &Form) -> Result<T, StripeError> {
         self.send(self.connection.get(path).query(query.pairs())).await
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::client::{Form, IdempotencyKey, Metadata, StripeClient};
 use crate::error::StripeError;
 
-const PATH: &str = "/v1/accounts";
+const PATH: &str = "/accounts";
 
 /// An account as Stripe holds it. One that was disconnected from the platform is not there any more: Stripe answers a
 /// look-up with [`StripeError::NotPermitted`].
@@ -128,6 +128,6 @@ impl StripeClient {
             .with("refresh_url", refresh_url)
             .with("return_url", return_url)
             .with("type", "account_onboarding");
-        self.post("/v1/account_links", &self.passing_key(), &form).await
+        self.post("/account_links", &self.passing_key(), &form).await
     }
 }

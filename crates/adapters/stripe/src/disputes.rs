@@ -10,7 +10,7 @@ use crate::client::{Listed, Page, StripeClient};
 use crate::error::StripeError;
 use crate::payments::Window;
 
-const PATH: &str = "/v1/disputes";
+const PATH: &str = "/disputes";
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Dispute {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use posx_kernel::SiteId;
+use posx_kernel::{SecretError, SiteId};
 
 use crate::key::Mode;
 
@@ -14,6 +14,11 @@ pub enum StripeError {
     Refused(Refusal),
     #[error("no Stripe key is configured for {0}")]
     NoKey(SiteId),
+    /// The site gave one, and it cannot be read now.
+    #[error("the site's Stripe key cannot be had")]
+    KeyUnavailable(#[source] SecretError),
+    #[error("the site's Stripe key is of {found} mode, and here only {wanted} keys are used")]
+    KeyOfMode { found: Mode, wanted: Mode },
     #[error("Stripe does not know the configured key")]
     KeyWrong,
     #[error("the configured Stripe key was revoked, rolled or has expired")]
@@ -94,6 +99,8 @@ impl StripeError {
         matches!(
             self,
             Self::NoKey(_)
+                | Self::KeyOfMode { .. }
+                | Self::KeyUnavailable(SecretError::Refused | SecretError::NoMasterKey(_))
                 | Self::KeyWrong
                 | Self::KeyRevoked
                 | Self::NotPermitted { .. }

@@ -46,6 +46,6 @@ impl StripeClient {
         after: Option<&str>,
     ) -> Result<Page<MissedEvent>, StripeError> {
         let filter = created.filter().with("delivery_success", false);
-        self.page("/v1/events", &filter, after).await
+        self.page("/events", &filter, after).await
     }
 }

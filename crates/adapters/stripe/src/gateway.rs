@@ -51,7 +51,7 @@ impl StripeGateway {
     }
 
     async fn make_intent(&self, request: &CreateIntent) -> Result<Intent, StripeError> {
-        let client = self.accounts.of(request.site)?;
+        let client = &self.accounts.of(request.site).await?;
         let attempt = request.attempt;
         if self.key_may_be_forgotten(attempt.as_uuid())
             && let Some(found) = find_intent(client, attempt).await?
@@ -77,7 +77,7 @@ impl StripeGateway {
     }
 
     async fn make_refund(&self, request: &CreateRefund) -> Result<ProviderRefund, StripeError> {
-        let client = self.accounts.of(request.site)?;
+        let client = &self.accounts.of(request.site).await?;
         let refund = request.refund;
         if self.key_may_be_forgotten(refund.as_uuid())
             && let Some(found) = find_refund(client, &request.intent, refund).await?
@@ -94,7 +94,7 @@ impl StripeGateway {
     }
 
     async fn cancel(&self, site: SiteId, id: &IntentId) -> Result<CancelOutcome, StripeError> {
-        let client = self.accounts.of(site)?;
+        let client = &self.accounts.of(site).await?;
         let found = match client.cancel_payment_intent(&id.0).await {
             Ok(answered) => Some(answered),
             // Why, the intent itself says best: it is cancelled already, or money was faster.
@@ -129,7 +129,7 @@ impl PaymentGateway for StripeGateway {
     }
 
     async fn intent(&self, site: SiteId, id: &IntentId) -> Result<Option<Intent>, GatewayError> {
-        let found = async { self.accounts.of(site)?.payment_intent(&id.0).await };
+        let found = async { self.accounts.of(site).await?.payment_intent(&id.0).await };
         match found
             .await
             .and_then(|found| found.map(Intent::try_from).transpose())
@@ -144,7 +144,7 @@ impl PaymentGateway for StripeGateway {
         site: SiteId,
         attempt: PaymentAttemptId,
     ) -> Result<Option<Intent>, GatewayError> {
-        let found = async { find_intent(self.accounts.of(site)?, attempt).await };
+        let found = async { find_intent(&self.accounts.of(site).await?, attempt).await };
         found.await.map_err(|error| told(error, "intent_of_attempt"))
     }
 
@@ -166,7 +166,7 @@ impl PaymentGateway for StripeGateway {
         intent: &IntentId,
         refund: RefundId,
     ) -> Result<Option<ProviderRefund>, GatewayError> {
-        let found = async { find_refund(self.accounts.of(site)?, intent, refund).await };
+        let found = async { find_refund(&self.accounts.of(site).await?, intent, refund).await };
         found.await.map_err(|error| told(error, "refund"))
     }
 }

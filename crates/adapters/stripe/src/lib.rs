@@ -26,7 +26,7 @@ mod refunds;
 mod transfers;
 pub mod webhook;
 
-pub use accounts::{AccountsError, StripeAccounts};
+pub use accounts::{AccountsError, OwnKeys, StripeAccounts};
 pub use balance::{Balance, BalanceAmount, BalanceLine};
 pub use client::{
     API_VERSION, ClientConfig, ClientError, Connection, IdempotencyKey, IdempotencyKeyError, Metadata, Page,

@@ -9,7 +9,7 @@ use crate::amount;
 use crate::client::{Form, IdempotencyKey, Metadata, StripeClient, segment};
 use crate::error::StripeError;
 
-const PATH: &str = "/v1/payment_intents";
+const PATH: &str = "/payment_intents";
 
 /// As Stripe holds it. `Debug` leaves the client secret out.
 #[derive(Clone, PartialEq, Eq, Deserialize)]

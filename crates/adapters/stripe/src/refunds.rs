@@ -7,7 +7,7 @@ use crate::amount;
 use crate::client::{Form, IdempotencyKey, Metadata, StripeClient};
 use crate::error::StripeError;
 
-const PATH: &str = "/v1/refunds";
+const PATH: &str = "/refunds";
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Refund {

@@ -7,7 +7,7 @@ use crate::amount;
 use crate::client::{Form, IdempotencyKey, Listed, Metadata, Page, StripeClient, segment};
 use crate::error::StripeError;
 
-const PATH: &str = "/v1/transfers";
+const PATH: &str = "/transfers";
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Transfer {

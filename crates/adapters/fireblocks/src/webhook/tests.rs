@@ -257,8 +257,12 @@ async fn f21_an_unknown_kid_refreshes_once_per_cool_down() {
     let world = world();
     assert_eq!(world.reason(BODY, &sign(BODY, "k1")).await, "taken");
     world.clock.advance(TimeDelta::seconds(30));
-    for kid in ["x1", "x2", "x3"] {
-        assert_eq!(world.reason(BODY, &sign(BODY, kid)).await, "unknown_key");
+    for (kid, reason) in [
+        ("x1", "unknown_key"),
+        ("x2", "key_unasked"),
+        ("x3", "key_unasked"),
+    ] {
+        assert_eq!(world.reason(BODY, &sign(BODY, kid)).await, reason);
     }
     assert_eq!(world.fetches(), 2);
     world.publish(&[jwk(&OURS, "k1"), jwk(&OURS, "k2")]);
@@ -277,6 +281,36 @@ async fn f21_a_key_server_that_is_away_is_not_the_deliverys_fault() {
     world.publish(&[jwk(&OURS, "k1")]);
     world.clock.advance(TimeDelta::seconds(30));
     assert_eq!(world.reason(BODY, &sign(BODY, "k1")).await, "taken");
+}
+
+#[tokio::test]
+async fn f21_a_key_that_is_new_during_the_cool_down_is_waited_for_and_not_refused() {
+    let world = world();
+    assert_eq!(world.reason(BODY, &sign(BODY, "k1")).await, "taken");
+    world.publish(&[jwk(&OURS, "k1"), jwk(&OURS, "k2")]);
+    world.clock.advance(TimeDelta::seconds(5));
+    let early = world.verifier.verify(BODY, &sign(BODY, "k2")).await.unwrap_err();
+    assert_eq!(
+        early,
+        WebhookError::KeysUnavailable(KeyError::Unasked),
+        "503: 400 would be final"
+    );
+    assert_eq!(world.fetches(), 1);
+    world.clock.advance(TimeDelta::seconds(25));
+    assert_eq!(world.reason(BODY, &sign(BODY, "k2")).await, "taken");
+}
+
+#[tokio::test]
+async fn f21_a_key_that_was_asked_about_too_early_is_waited_for_as_well() {
+    let world = world();
+    assert_eq!(world.reason(BODY, &sign(BODY, "k2")).await, "unknown_key");
+    world.publish(&[jwk(&OURS, "k1"), jwk(&OURS, "k2")]);
+    for _ in 0..9 {
+        world.clock.advance(TimeDelta::seconds(31));
+        assert_eq!(world.reason(BODY, &sign(BODY, "k2")).await, "key_unasked");
+    }
+    world.clock.advance(TimeDelta::seconds(31));
+    assert_eq!(world.reason(BODY, &sign(BODY, "k2")).await, "taken");
 }
 
 #[tokio::test]

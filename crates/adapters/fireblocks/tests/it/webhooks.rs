@@ -19,7 +19,8 @@ async fn f21_a_delivery_waits_for_a_key_server_that_is_away_and_asks_it_once_per
         Reply::Json(200, json!({ "keys": keys }))
     };
     let away = Reply::Json(503, json!({}));
-    let server = Server::with([away.clone(), keys(&["k1"]), away, keys(&["k1", "k2"])]).await;
+    let both = keys(&["k1", "k2"]);
+    let server = Server::with([away.clone(), keys(&["k1"]), away, both.clone(), both]).await;
     let clock = Arc::new(ManualClock::stopped_at(now()));
     let source = HttpKeys::new(&format!("{}/.well-known/jwks.json", server.url())).unwrap();
     let verifier = WebhookVerifier::new(Arc::new(source), clock.clone());
@@ -42,5 +43,15 @@ async fn f21_a_delivery_waits_for_a_key_server_that_is_away_and_asks_it_once_per
     assert_eq!(asked_for("k1").await, ("taken", 3), "what is known stays known");
     clock.advance(TimeDelta::seconds(30));
     assert_eq!(asked_for("k2").await, ("taken", 4));
-    assert_eq!(asked_for("k3").await.1, 4);
+    assert_eq!(
+        asked_for("k3").await,
+        ("later", 4),
+        "asked too recently: nobody knows"
+    );
+    clock.advance(TimeDelta::seconds(30));
+    assert_eq!(
+        asked_for("k3").await,
+        ("refused", 5),
+        "asked for it: there is none"
+    );
 }

@@ -30,6 +30,8 @@ struct TokenForm {
     /// Separated by spaces.
     scope: Option<String>,
     email: Option<String>,
+    /// Separated by spaces; with a second factor if absent.
+    amr: Option<String>,
 }
 
 async fn discovery(State(issuer): State<Issuer>) -> Answer {
@@ -117,6 +119,9 @@ impl TokenForm {
         let scope = self.scope.unwrap_or_default();
         request.scopes = scope.split_ascii_whitespace().map(str::to_owned).collect();
         request.email = self.email;
+        if let Some(methods) = self.amr {
+            request.methods = methods.split_ascii_whitespace().map(str::to_owned).collect();
+        }
         Ok(request)
     }
 }

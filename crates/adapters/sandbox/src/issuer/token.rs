@@ -17,10 +17,14 @@ pub struct TokenRequest {
     pub scopes: Vec<String>,
     /// Said to be verified.
     pub email: Option<String>,
+    /// How the person is said to have signed in just now (`amr`, RFC 8176).
+    pub methods: Vec<String>,
+    /// To what standard (`acr`).
+    pub context: Option<String>,
 }
 
 impl TokenRequest {
-    /// For an hour, without scopes or e-mail.
+    /// For an hour, without scopes or e-mail; signed in with a second factor.
     pub fn new(subject: impl Into<String>, audience: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
@@ -28,6 +32,8 @@ impl TokenRequest {
             lifetime: TimeDelta::hours(1),
             scopes: Vec::new(),
             email: None,
+            methods: vec!["pwd".to_owned(), "mfa".to_owned()],
+            context: None,
         }
     }
 }
@@ -138,6 +144,12 @@ fn claims(env: &Env, issuer: &str, request: &TokenRequest) -> Value {
     });
     if !request.scopes.is_empty() {
         claims["scope"] = request.scopes.join(" ").into();
+    }
+    if !request.methods.is_empty() {
+        claims["amr"] = request.methods.as_slice().into();
+    }
+    if let Some(context) = &request.context {
+        claims["acr"] = context.as_str().into();
     }
     if let Some(email) = &request.email {
         claims["email"] = email.as_str().into();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::error::ApiError;
 use super::idempotency::Keys;
 use super::intent::{Happened, Method, PaymentIntent};
-use super::params::Metadata;
+use super::params::{Created, Metadata, Slice};
 use super::refund::{RefundRequest, RefundStatus, SandboxRefund};
 use crate::env::Env;
 
@@ -18,6 +18,8 @@ pub(super) type Effect = (Result<Value, ApiError>, Vec<Happened>);
 #[derive(Debug, Default)]
 pub(super) struct Book {
     pub(super) intents: BTreeMap<String, PaymentIntent>,
+    /// The ids of the intents, oldest first.
+    made: Vec<String>,
     /// Oldest first.
     pub(super) refunds: Vec<SandboxRefund>,
     pub(super) keys: Keys,
@@ -30,6 +32,7 @@ impl Book {
     pub(super) fn create(&mut self, env: &Env, amount: Money, metadata: Metadata) -> Effect {
         let intent = PaymentIntent::new(env, amount, metadata);
         let (answer, happened) = (intent.json(), vec![intent.created()]);
+        self.made.push(intent.id.clone());
         self.intents.insert(intent.id.clone(), intent);
         (Ok(answer), happened)
     }
@@ -79,6 +82,26 @@ impl Book {
         };
         let (outcome, happened) = intent.authenticate(env, succeeded);
         (outcome.map(|()| intent.json()), happened)
+    }
+
+    /// Newest first, as the provider lists them.
+    pub(super) fn list_intents(&self, created: &Created, slice: Slice<'_>) -> Result<Value, ApiError> {
+        let mut newest = self.made.iter().rev();
+        if let Some(after) = slice.after
+            && !newest.by_ref().any(|id| id == after)
+        {
+            return Err(ApiError::not_found("payment_intent", after));
+        }
+        let mut wanted = newest
+            .filter_map(|id| self.intents.get(id))
+            .filter(|intent| created.holds(intent.created));
+        let page: Vec<Value> = wanted
+            .by_ref()
+            .take(slice.limit)
+            .map(PaymentIntent::json)
+            .collect();
+        let has_more = wanted.next().is_some();
+        Ok(json!({ "object": "list", "url": "/v1/payment_intents", "has_more": has_more, "data": page }))
     }
 
     pub(super) fn with_metadata(&self, name: &str, value: &str) -> Value {
@@ -144,23 +167,22 @@ impl Book {
     }
 
     /// Newest first, as the provider lists them.
-    pub(super) fn list_refunds(
-        &self,
-        intent: Option<&str>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Value, ApiError> {
+    pub(super) fn list_refunds(&self, intent: Option<&str>, slice: Slice<'_>) -> Result<Value, ApiError> {
         let mut wanted = self
             .refunds
             .iter()
             .rev()
             .filter(|refund| intent.is_none_or(|id| refund.intent == id));
-        if let Some(after) = after
+        if let Some(after) = slice.after
             && !wanted.by_ref().any(|refund| refund.id == after)
         {
             return Err(ApiError::not_found("refund", after));
         }
-        let page: Vec<Value> = wanted.by_ref().take(limit).map(SandboxRefund::json).collect();
+        let page: Vec<Value> = wanted
+            .by_ref()
+            .take(slice.limit)
+            .map(SandboxRefund::json)
+            .collect();
         let has_more = wanted.next().is_some();
         Ok(json!({ "object": "list", "url": "/v1/refunds", "has_more": has_more, "data": page }))
     }

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 
 use super::error::ApiError;
 use super::idempotency::KEY_CHARACTERS_MAX;
-use super::params::{self, Pairs, Params};
+use super::params::{self, Created, Pairs, Params, Slice};
 use super::perform::Keyed;
 use super::{PaymentCall, Payments};
 use crate::env::lock;
@@ -22,12 +22,9 @@ type IntentPath = Result<Path<String>, PathRejection>;
 /// An `Err` is as much an answer as an `Ok`.
 type Answered = Result<Answer, ApiError>;
 
-const PAGE_DEFAULT: usize = 10;
-const PAGE_MAX: usize = 100;
-
 pub(crate) fn router(payments: Payments) -> Router {
     Router::new()
-        .route("/v1/payment_intents", post(create_intent))
+        .route("/v1/payment_intents", post(create_intent).get(list_intents))
         .route("/v1/payment_intents/search", get(search_intents))
         .route("/v1/payment_intents/{id}", get(retrieve_intent))
         .route("/v1/payment_intents/{id}/cancel", post(cancel_intent))
@@ -75,6 +72,19 @@ async fn retrieve_intent(
     payments.browser_or_server_call(&headers, &id, params.text("client_secret"))?;
     Ok(payments
         .look_up(PaymentCall::RetrieveIntent, |book| Ok(book.intent(&id)?.json()))
+        .await)
+}
+
+async fn list_intents(State(payments): State<Payments>, headers: HeaderMap, query: QueryPairs) -> Answered {
+    payments.arrive(PaymentCall::ListIntents)?;
+    payments.server_call(&headers)?;
+    let pairs = query_pairs(query)?;
+    let params = Params::read(&pairs, &[&Created::NAMES[..], &Slice::NAMES].concat())?;
+    let (created, slice) = (Created::of(&params)?, Slice::of(&params)?);
+    Ok(payments
+        .look_up(PaymentCall::ListIntents, |book| {
+            book.list_intents(&created, slice)
+        })
         .await)
 }
 
@@ -172,19 +182,10 @@ async fn list_refunds(State(payments): State<Payments>, headers: HeaderMap, quer
     payments.arrive(PaymentCall::ListRefunds)?;
     payments.server_call(&headers)?;
     let pairs = query_pairs(query)?;
-    let params = Params::read(&pairs, &["payment_intent", "limit", "starting_after"])?;
-    let limit = params.integer("limit")?.map_or(Some(PAGE_DEFAULT), |limit| {
-        usize::try_from(limit)
-            .ok()
-            .filter(|limit| (1..=PAGE_MAX).contains(limit))
-    });
-    let limit = limit
-        .ok_or_else(|| ApiError::parameter("limit", "parameter_invalid_integer", "It is from 1 to 100."))?;
-    let (intent, after) = (params.text("payment_intent"), params.text("starting_after"));
+    let params = Params::read(&pairs, &[&["payment_intent"], &Slice::NAMES[..]].concat())?;
+    let (intent, slice) = (params.text("payment_intent"), Slice::of(&params)?);
     Ok(payments
-        .look_up(PaymentCall::ListRefunds, |book| {
-            book.list_refunds(intent, after, limit)
-        })
+        .look_up(PaymentCall::ListRefunds, |book| book.list_refunds(intent, slice))
         .await)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use posx_kernel::{Currency, Money};
+use posx_kernel::{Currency, Money, Timestamp};
 
 use super::error::ApiError;
 use super::refund::RefundRequest;
@@ -12,6 +12,8 @@ const AMOUNT_MAX: i64 = 99_999_999;
 const METADATA_MAX: usize = 50;
 const METADATA_NAME_MAX: usize = 40;
 const METADATA_VALUE_MAX: usize = 500;
+const PAGE_DEFAULT: usize = 10;
+const PAGE_MAX: usize = 100;
 
 pub(super) type Pairs = Vec<(String, String)>;
 pub(super) type Metadata = BTreeMap<String, String>;
@@ -72,6 +74,57 @@ impl Params {
                     .map_err(|_| ApiError::parameter(name, "parameter_invalid_integer", "Invalid integer."))
             })
             .transpose()
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slice<'a> {
+    /// The last object of the part before.
+    pub(super) after: Option<&'a str>,
+    pub(super) limit: usize,
+}
+
+impl<'a> Slice<'a> {
+    pub(super) const NAMES: [&'static str; 2] = ["limit", "starting_after"];
+
+    pub(super) fn of(params: &'a Params) -> Result<Self, ApiError> {
+        let limit = params.integer("limit")?.map_or(Some(PAGE_DEFAULT), |limit| {
+            usize::try_from(limit)
+                .ok()
+                .filter(|limit| (1..=PAGE_MAX).contains(limit))
+        });
+        let limit = limit.ok_or_else(|| {
+            ApiError::parameter("limit", "parameter_invalid_integer", "It is from 1 to 100.")
+        })?;
+        let after = params.text("starting_after");
+        Ok(Self { after, limit })
+    }
+}
+
+/// When the objects of a list were created, in whole seconds since 1970.
+#[derive(Debug)]
+pub(super) struct Created {
+    from: i64,
+    to: i64,
+}
+
+impl Created {
+    pub(super) const NAMES: [&'static str; 4] =
+        ["created[gt]", "created[gte]", "created[lt]", "created[lte]"];
+
+    pub(super) fn of(params: &Params) -> Result<Self, ApiError> {
+        let [above, from, below, to] = Self::NAMES.map(|name| params.integer(name));
+        let lower = [above?.map(|above| above.saturating_add(1)), from?];
+        let upper = [below?.map(|below| below.saturating_sub(1)), to?];
+        Ok(Self {
+            from: lower.into_iter().flatten().max().unwrap_or(i64::MIN),
+            to: upper.into_iter().flatten().min().unwrap_or(i64::MAX),
+        })
+    }
+
+    pub(super) fn holds(&self, at: Timestamp) -> bool {
+        (self.from..=self.to).contains(&at.timestamp())
     }
 }
 

@@ -42,7 +42,7 @@ impl Payments {
             let claim = lock(&self.inner.book).keys.claim(key, request, now);
             match claim {
                 Ok(Claim::Fresh) => {}
-                Ok(Claim::Replay(status, body)) => return Answer::Json(status, body),
+                Ok(Claim::Replay(status, body)) => return Answer::Replayed(status, body),
                 Err(error) => return error.answer(),
             }
         }

@@ -59,6 +59,8 @@ async fn a_token_is_an_access_token_that_the_served_key_set_verifies() {
     assert_eq!(claims["sub"], "carol");
     assert_eq!(claims["scope"], "orders:read orders:write");
     assert_eq!(claims["email_verified"], true);
+    assert_eq!(claims["amr"], serde_json::json!(["pwd", "mfa"]));
+    assert_eq!(claims["auth_time"], claims["iat"]);
     assert_eq!(
         claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
         300

@@ -1,6 +1,8 @@
 //! The payment provider's own HTTP: what a browser does, what a stranger gets, what JSON looks like.
 
+use chrono::TimeDelta;
 use posx_orders::gateway::PaymentGateway as _;
+use posx_sandbox::{Fault, PaymentCall};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -189,4 +191,92 @@ async fn any_nonsense_gets_an_error_object() {
         .await
         .unwrap();
     assert_eq!(huge.status(), 413);
+}
+
+#[tokio::test]
+async fn intents_are_listed_newest_first_by_page_and_by_the_time_of_their_making() {
+    let stage = Stage::set().await;
+    let key = stage.world.secrets().stripe_secret_key.clone();
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        let wish = stage.wish(1_000, "USD");
+        made.push(stage.gateway.create_intent(&wish).await.unwrap().id.0);
+        stage.clock.advance(TimeDelta::minutes(1));
+    }
+    made.reverse();
+    let list = async |query: String| {
+        let path = format!("/v1/payment_intents?{query}");
+        let (status, body) = call(&stage, Method::GET, &path, Some(&key), &[]).await;
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(body["object"], "list");
+        let ids = body["data"].as_array().unwrap().iter();
+        let ids: Vec<_> = ids
+            .map(|intent| intent["id"].as_str().unwrap().to_owned())
+            .collect();
+        (ids, body["has_more"] == true)
+    };
+    assert_eq!(list(String::new()).await, (made.clone(), false));
+    assert_eq!(list("limit=2".into()).await, (made[..2].to_vec(), true));
+    let rest = format!("limit=2&starting_after={}", made[1]);
+    assert_eq!(list(rest).await, (made[2..].to_vec(), false));
+
+    let second = start_of_time().timestamp() + 60;
+    for (filter, ids) in [
+        (format!("created[gte]={second}"), &made[..2]),
+        (format!("created[gt]={second}"), &made[..1]),
+        (format!("created[lte]={second}"), &made[1..]),
+        (format!("created[lt]={second}"), &made[2..]),
+        (
+            format!("created[gte]={second}&created[lte]={second}"),
+            &made[1..2],
+        ),
+        (format!("created[gt]={second}&created[lt]={second}"), &made[..0]),
+    ] {
+        assert_eq!(list(filter.clone()).await, (ids.to_vec(), false), "{filter}");
+    }
+    for (query, status) in [
+        ("limit=101", 400),
+        ("created[gte]=soon", 400),
+        ("customer_name=x", 400),
+        ("starting_after=pi_nobody", 404),
+    ] {
+        let path = format!("/v1/payment_intents?{query}");
+        let (answered, _) = call(&stage, Method::GET, &path, Some(&key), &[]).await;
+        assert_eq!(answered, status, "{query}");
+    }
+    let (status, _) = call(&stage, Method::GET, "/v1/payment_intents", None, &[]).await;
+    assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn s02_an_answer_that_is_given_again_says_so() {
+    let stage = Stage::set().await;
+    let line = stage.world.payments().line();
+    let url = format!("{}/v1/payment_intents", stage.world.stripe_url());
+    let post = async |key: &str| {
+        let request = http()
+            .post(&url)
+            .bearer_auth(&stage.world.secrets().stripe_secret_key)
+            .header("idempotency-key", key)
+            .form(&[("amount", "1000"), ("currency", "usd")]);
+        let answer = request.send().await.unwrap();
+        let replayed = answer
+            .headers()
+            .get("idempotent-replayed")
+            .map(|value| value.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), replayed)
+    };
+    let again = Some("true".to_owned());
+    assert_eq!(post("good").await, (200, None));
+    assert_eq!(post("good").await, (200, again.clone()));
+    line.inject(PaymentCall::CreateIntent, Fault::ServerError, 1);
+    assert_eq!(post("bad").await, (500, None));
+    assert_eq!(post("bad").await, (500, again));
+    // Nothing is stored of what was refused before it began.
+    let refuse = Fault::Refuse {
+        code: "lock_timeout".into(),
+    };
+    line.inject(PaymentCall::CreateIntent, refuse, 1);
+    assert_eq!(post("other").await, (400, None));
+    assert_eq!(post("other").await, (200, None));
 }

@@ -2,9 +2,10 @@
 
 use axum::http::Method;
 use chrono::TimeDelta;
-use posx_orders::gateway::PaymentGateway as _;
+use posx_orders::gateway::{IntentId, PaymentGateway as _};
 use posx_orders::testing::{gateway_contract, refund_limit_contract};
-use posx_stripe::{API_VERSION, StripeError};
+use posx_stripe::{API_VERSION, StripeError, StripeEvent};
+use serde_json::json;
 
 use crate::server::{Reply, Server};
 use crate::support::{KEY, cause, gateway, money, paid, refusal, site, stage};
@@ -62,6 +63,33 @@ async fn s01_s10_every_post_carries_a_key_and_every_request_the_pinned_version()
         );
         assert_eq!(seen.key().is_some(), seen.is_post(), "{seen:?}");
         assert!(seen.key().is_none_or(|key| key.len() <= 255));
+    }
+}
+
+#[tokio::test]
+async fn s06_whatever_is_asked_is_asked_of_version_1_also_after_an_event_of_version_2() {
+    let server = Server::start().await;
+    let gateway = gateway(&server);
+    let stage = stage(&gateway, &server);
+    gateway_contract(&stage).await;
+    let intent = stage.made(2_500, "USD").await;
+    let thin = json!({
+        "id": "evt_test_65R", "object": "v2.core.event", "type": "v1.payment_intent.succeeded",
+        "created": "2026-06-01T12:00:00.000Z", "livemode": false, "context": null,
+        "related_object": {
+            "id": intent.id.0, "type": "payment_intent", "url": format!("/v2/core/events/{}", intent.id.0),
+        },
+    });
+    let event = StripeEvent::parse(thin.to_string().as_bytes()).unwrap();
+    let named = IntentId(event.payment_intent().unwrap().intent_id.to_owned());
+    assert_eq!(gateway.intent(site(), &named).await.unwrap(), Some(intent));
+    assert_eq!(
+        server.last().path,
+        format!("/v1/payment_intents/{}", named.0),
+        "by its id, not by the event's address"
+    );
+    for seen in server.seen() {
+        assert!(seen.path.starts_with("/v1/"), "{seen:?}");
     }
 }
 

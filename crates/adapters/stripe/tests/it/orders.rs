@@ -51,6 +51,7 @@ impl Shop {
             code: SiteCode::new("NA").unwrap(),
             name: "North America".to_owned(),
             host_names: Vec::new(),
+            cors_origins: Vec::new(),
             currency: money(0, "KWD").currency(),
             time_zone: chrono_tz::UTC,
             state: SiteState::Active,
@@ -99,6 +100,7 @@ impl Shop {
             operation: "POST /orders/{id}/checkout",
             key: self.ids.uuid(now).to_string(),
             fingerprint: [1; 32],
+            review: posx_kernel::Review::NotNeeded,
             at: now,
         };
         self.orders
