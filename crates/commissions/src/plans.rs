@@ -77,9 +77,18 @@ impl Commissions {
     }
 
     /// Orders that are placed from now on freeze this version; placed ones keep theirs.
-    pub async fn activate_plan(&self, scope: &SiteScope, id: PlanId) -> Result<Activated, PlanError> {
+    pub async fn activate_plan(
+        &self,
+        scope: &SiteScope,
+        id: PlanId,
+        call: Option<&IdempotentCall>,
+    ) -> Result<Activated, PlanError> {
         let now = self.clock.now();
         let mut tx = self.db.begin(scope).await?;
+        let made = made_before_in_tx::<_, PlanId, PlanError>(tx.as_mut(), call).await?;
+        if made.is_some() {
+            return Ok(Activated::AlreadyApplied);
+        }
         let plan = tx.plans().find(id).await?.ok_or(PlanError::NotFound)?;
         if plan.active {
             return Ok(Activated::AlreadyApplied);
@@ -88,6 +97,7 @@ impl Commissions {
         tx.outbox()
             .append(happened("commission_plan.activated", &plan, now))
             .await?;
+        remember_in_tx(tx.as_mut(), call, &id).await?;
         tx.commit().await?;
         Ok(Activated::Applied)
     }

@@ -111,6 +111,8 @@ ids! {
     /// Leave for platform staff to work in one site.
     GrantId = "grt";
     ApprovalId = "apr";
+    /// A second factor.
+    FactorId = "fac";
 }
 
 fn id_schema(pattern: &str) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {

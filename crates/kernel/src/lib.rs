@@ -17,6 +17,7 @@ pub mod money;
 pub mod page;
 pub mod rate;
 pub mod scope;
+pub mod secret;
 pub mod token;
 pub mod transaction;
 
@@ -26,12 +27,12 @@ pub use currency::Currency;
 pub use error::{Kind, Refusal, Severity, StoreError, StoreFault};
 pub use event::{Event, Outbox, changes};
 pub use idempotency::{
-    Claim, Idempotency, IdempotentCall, IdempotentTx, KeyRefusal, Made, RememberedAnswers, StoredAnswer,
-    made_before_in_tx, remember_in_tx,
+    ApprovalUse, Claim, Idempotency, IdempotentCall, IdempotentTx, KeyRefusal, Made, RememberedAnswers,
+    Review, StoredAnswer, made_before_in_tx, remember_in_tx,
 };
 pub use ids::{
     AllocationId, ApiKeyId, ApprovalId, BatchId, ChainAssetId, CommissionId, DeviceId, EntryId, EventId,
-    GrantId, IdError, IdentityId, Ids, InvitationId, JobKey, LineId, MovementId, OrderId, PartyId,
+    FactorId, GrantId, IdError, IdentityId, Ids, InvitationId, JobKey, LineId, MovementId, OrderId, PartyId,
     PaymentAttemptId, PlaceId, PlanId, Randomness, RefundId, SeededIds, SessionId, SiteId, SystemIds,
     SystemRandomness, TierId, WebhookId,
 };
@@ -39,5 +40,6 @@ pub use money::{Money, MoneyError};
 pub use page::{Cursor, CursorError, Page, PageRequest};
 pub use rate::{Rate, RateError};
 pub use scope::SiteScope;
+pub use secret::{DataKey, DataKeys, KeyWrapper, Sealed, SecretError, SecretKeeper, SecretPlace, WrappedKey};
 pub use token::{TokenAmount, TokenError};
 pub use transaction::{Begin, Transaction, retry_busy};

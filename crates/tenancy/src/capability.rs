@@ -55,12 +55,18 @@ capabilities! {
     /// Stand at a till.
     DevicesOperate = "devices:operate", SignedIn;
     ProviderAccountsManage = "provider_accounts:manage", SecondFactor;
+    /// See what waits for a second person, and from when on one is needed.
+    ApprovalsRead = "approvals:read", SignedIn;
     /// Be the second person.
     ApprovalsDecide = "approvals:decide", SecondFactor;
     /// Who did what, and when platform staff was here.
     AuditRead = "audit:read", SignedIn;
+    /// Show platform staff out before their time is up.
+    PlatformGrantsEnd = "platform_grants:end", SignedIn;
     /// Export and erase what the site holds of a person.
     PersonalDataManage = "personal_data:manage", SecondFactor;
+    /// From when on a second person is needed. The owner's alone: it stands last.
+    ApprovalLimitsManage = "approval_limits:manage", SecondFactor;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -74,6 +80,22 @@ pub enum Role {
     Agent,
     Viewer,
 }
+
+/// How high a role stands. Nobody grants above their own rank; who acts on whom says
+/// [`Membership::may_touch`](crate::Membership::may_touch).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    Other,
+    Manager,
+    Admin,
+    Owner,
+}
+
+/// Everything but what is the owner's alone.
+const ADMIN: &[Capability] = match Capability::ALL.split_last() {
+    Some((Capability::ApprovalLimitsManage, others)) => others,
+    _ => panic!("what is the owner's alone stands last"),
+};
 
 impl Role {
     pub const ALL: &'static [Self] = &[
@@ -102,13 +124,23 @@ impl Role {
         Self::ALL.iter().copied().find(|role| role.as_str() == name)
     }
 
+    pub const fn rank(self) -> Rank {
+        match self {
+            Self::Owner => Rank::Owner,
+            Self::Admin => Rank::Admin,
+            Self::Manager => Rank::Manager,
+            Self::Member | Self::Cashier | Self::Agent | Self::Viewer => Rank::Other,
+        }
+    }
+
     pub const fn capabilities(self) -> &'static [Capability] {
         use Capability::{
             AllocationsRead, Buy, CommissionsRead, DevicesManage, DevicesOperate, JobsRead, LedgerRead,
             MembersRead, OrdersManage, OrdersRead, TiersManage,
         };
         match self {
-            Self::Owner | Self::Admin => Capability::ALL,
+            Self::Owner => Capability::ALL,
+            Self::Admin => ADMIN,
             Self::Manager => &[
                 Buy,
                 TiersManage,

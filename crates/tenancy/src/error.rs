@@ -17,6 +17,15 @@ pub enum SiteError {
     NotAMember,
     #[error("your role in this site does not allow {0}")]
     NotAllowed(&'static str),
+    #[error("this needs a second factor that was proven in the last 10 minutes")]
+    SecondFactorNeeded,
+    #[error("your membership does not reach there: it is narrowed to other places")]
+    PlaceNotYours,
+    /// The caller is a key or a device.
+    #[error("this is for people by their own token")]
+    PersonNeeded,
+    #[error("this is for devices by their own token")]
+    DeviceNeeded,
 }
 
 impl Refusal for SiteError {
@@ -28,6 +37,10 @@ impl Refusal for SiteError {
             Self::Suspended => "site_suspended",
             Self::NotAMember => "not_a_member",
             Self::NotAllowed(_) => "capability_missing",
+            Self::SecondFactorNeeded => "second_factor_needed",
+            Self::PlaceNotYours => "place_not_yours",
+            Self::PersonNeeded => "person_needed",
+            Self::DeviceNeeded => "device_needed",
         }
     }
 
@@ -35,13 +48,21 @@ impl Refusal for SiteError {
         match self {
             Self::Missing | Self::Ambiguous => Kind::Malformed,
             Self::Unknown => Kind::NotFound,
-            Self::Suspended | Self::NotAMember | Self::NotAllowed(_) => Kind::Forbidden,
+            Self::Suspended
+            | Self::NotAMember
+            | Self::NotAllowed(_)
+            | Self::SecondFactorNeeded
+            | Self::PlaceNotYours
+            | Self::PersonNeeded
+            | Self::DeviceNeeded => Kind::Forbidden,
         }
     }
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
+    #[error("the membership is disabled")]
+    Disabled,
     #[error("no free referral code was found")]
     NoFreeCode,
     #[error(transparent)]
@@ -51,6 +72,7 @@ pub enum JoinError {
 impl Refusal for JoinError {
     fn code(&self) -> &'static str {
         match self {
+            Self::Disabled => "member_disabled",
             Self::NoFreeCode => "referral_codes_exhausted",
             Self::Store(error) => error.code(),
         }
@@ -58,25 +80,9 @@ impl Refusal for JoinError {
 
     fn kind(&self) -> Kind {
         match self {
+            Self::Disabled => Kind::Forbidden,
             Self::NoFreeCode => Kind::Unavailable,
             Self::Store(error) => error.kind(),
         }
     }
-}
-
-/// Refusals of the platform plane: the command line shows them.
-#[derive(Debug, thiserror::Error)]
-pub enum PlatformError {
-    #[error("a site code is 2 to 20 of A-Z 0-9 _ -")]
-    Code,
-    #[error("there is a site with this code already")]
-    CodeTaken,
-    #[error("another site has the host name {0}")]
-    HostTaken(String),
-    #[error("a site has a name of 1 to 200 characters")]
-    Name,
-    #[error("there is no site with this code")]
-    Unknown,
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }

@@ -1,13 +1,14 @@
 //! Joining a site, as a buyer does on first sight.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use posx_kernel::{Begin, Clock, Event, IdentityId, Ids, PartyId, Randomness, SiteScope, StoreError};
 use serde::Serialize;
 
-use crate::{JoinError, Member, NewMember, ReferralCode, Role, Site, TenancyTx};
+use crate::{JoinError, Member, MemberState, Membership, NewMember, ReferralCode, Role, Site, TenancyTx};
 
-const CODE_TRIES: u8 = 10;
+pub(crate) const CODE_TRIES: u8 = 10;
 
 /// Use cases of this context inside one site.
 #[derive(Clone)]
@@ -65,7 +66,8 @@ impl Tenancy {
         }
     }
 
-    /// Makes the identity a member of the site with the role of a buyer. Joining again changes nothing.
+    /// Makes the identity a member of the site with the role of a buyer. Joining again changes nothing, but for one who was
+    /// removed: they are a buyer again, with the party and the referral code from before.
     pub async fn join(&self, scope: &SiteScope, join: Join<'_>) -> Result<Joined, JoinError> {
         for _ in 0..CODE_TRIES {
             let mut tx = self.db.begin(scope).await?;
@@ -75,6 +77,9 @@ impl Tenancy {
                     referral: ReferralClaim::NotGiven,
                     new: false,
                 });
+            }
+            if let Some(left) = tx.memberships().lock(&[join.identity]).await?.pop() {
+                return self.rejoin(tx, left).await;
             }
             let (referral, claimed_referrer) =
                 claim_in_tx(tx.as_mut(), join.site, join.referral_code).await?;
@@ -104,6 +109,7 @@ impl Tenancy {
                 identity: new.identity,
                 party: new.party,
                 role: new.role,
+                places: BTreeSet::new(),
                 referral_code: new.referral_code,
             };
             return Ok(Joined {
@@ -113,6 +119,35 @@ impl Tenancy {
             });
         }
         Err(JoinError::NoFreeCode)
+    }
+
+    async fn rejoin(&self, mut tx: Box<dyn TenancyTx>, left: Membership) -> Result<Joined, JoinError> {
+        let back = match left.state {
+            MemberState::Disabled => return Err(JoinError::Disabled),
+            // Let in by someone else between two reads.
+            MemberState::Active => left.clone(),
+            MemberState::Removed => Membership {
+                role: Role::Member,
+                state: MemberState::Active,
+                places: BTreeSet::new(),
+                version: left.version + 1,
+                ..left.clone()
+            },
+        };
+        let new = back != left;
+        if new {
+            let saved = tx.memberships().save(&back).await?;
+            saved.map_err(|_| StoreError::broken("a buyer of the whole site was refused"))?;
+            let event = back.event("member.rejoined", &left, self.clock.now());
+            tx.outbox().append(event).await?;
+        }
+        let member = tx.members().find(back.identity).await?;
+        tx.commit().await?;
+        Ok(Joined {
+            member: member.ok_or_else(|| StoreError::broken("an active member was not found"))?,
+            referral: ReferralClaim::NotGiven,
+            new,
+        })
     }
 
     /// Whom the code stands for that `party` typed with an order. One's own is as good as unknown.

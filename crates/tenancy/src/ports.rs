@@ -1,14 +1,16 @@
 //! What this context asks of storage and of the limiter.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use posx_kernel::{
-    IdentityId, OrderId, Outbox, Page, PageRequest, PartyId, SiteId, SiteScope, StoreError, Timestamp,
-    Transaction,
+    IdentityId, OrderId, Outbox, Page, PageRequest, PartyId, PlaceId, SiteId, SiteScope, StoreError,
+    Timestamp, Transaction,
 };
 use serde::Serialize;
 
-use crate::{PlatformError, ReferralCode, Role, Site, SiteCode, SiteState};
+use crate::{MembershipRepository, Origin, Rank, ReferralCode, Role, Site, SiteCode};
 
 /// What may be asked before the site is known.
 #[async_trait]
@@ -17,10 +19,15 @@ pub trait Directory: Send + Sync {
     /// `host` is a lower-case name without a port.
     async fn site_by_host(&self, host: &str) -> Result<Option<Site>, StoreError>;
     async fn site(&self, id: SiteId) -> Result<Option<Site>, StoreError>;
+    /// Whether any active site lists it: all that can be said to a browser that asks before it may name the site.
+    async fn knows_origin(&self, origin: &Origin) -> Result<bool, StoreError>;
     /// The identity of a verified (issuer, subject); made on first sight.
     async fn identity(&self, issuer: &str, subject: &str) -> Result<IdentityId, StoreError>;
     /// The active membership, for the caller check of each request; may be answered from a cache up to 60 s old.
     async fn member(&self, site: SiteId, identity: IdentityId) -> Result<Option<Member>, StoreError>;
+    /// The membership was changed: the next [`member`](Self::member) of this process reads it anew. Nothing to do where
+    /// nothing is kept.
+    async fn forget_member(&self, _site: SiteId, _identity: IdentityId) {}
 }
 
 /// An identity's active place in one site.
@@ -29,7 +36,20 @@ pub struct Member {
     pub identity: IdentityId,
     pub party: PartyId,
     pub role: Role,
+    /// Where the membership holds; the whole site when empty.
+    pub places: BTreeSet<PlaceId>,
     pub referral_code: ReferralCode,
+}
+
+impl Member {
+    /// An owner has the whole site, whatever else is stored.
+    pub fn is_everywhere(&self) -> bool {
+        self.role.rank() == Rank::Owner || self.places.is_empty()
+    }
+
+    pub fn reaches(&self, place: PlaceId) -> bool {
+        self.is_everywhere() || self.places.contains(&place)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +105,7 @@ pub trait ReferralTree: Send {
 /// A transaction in which members can be changed.
 pub trait TenancyTx: Transaction {
     fn members(&mut self) -> &mut dyn MemberRepository;
+    fn memberships(&mut self) -> &mut dyn MembershipRepository;
     fn outbox(&mut self) -> &mut dyn Outbox;
 }
 
@@ -105,31 +126,4 @@ pub trait ReferralQueries: Send + Sync {
         referrer: PartyId,
         page: PageRequest,
     ) -> Result<Page<ReferralEntry>, StoreError>;
-}
-
-/// The platform plane, on a database role of its own.
-#[async_trait]
-pub trait PlatformDirectory: Send + Sync {
-    /// Refuses a code or host that another site has.
-    async fn create(&self, site: &Site) -> Result<(), PlatformError>;
-    async fn identity(&self, issuer: &str, subject: &str) -> Result<IdentityId, StoreError>;
-    /// Adds a member with any role: how a site gets its first people.
-    async fn appoint(&self, site: SiteId, member: &NewMember) -> Result<(), StoreError>;
-    async fn list(&self) -> Result<Vec<Site>, StoreError>;
-    async fn find(&self, code: &SiteCode) -> Result<Option<Site>, StoreError>;
-    async fn set_state(&self, site: SiteId, state: SiteState) -> Result<(), StoreError>;
-}
-
-/// What the limiter says of one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateVerdict {
-    Allowed { remaining: u32 },
-    Refused { retry_after_s: u32 },
-}
-
-/// Counts calls against a limit of `per_minute` per key, with bursts of the same size. On any fault of a shared counter
-/// the limiter goes on in the process.
-#[async_trait]
-pub trait RateLimiter: Send + Sync + std::fmt::Debug {
-    async fn check(&self, class: &'static str, key: &str, per_minute: u32) -> RateVerdict;
 }

@@ -4,6 +4,8 @@ use chrono_tz::Tz;
 use posx_kernel::{Currency, SiteId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::Origin;
+
 /// `NA`, `ASIA`: 2 to 20 of `A–Z 0–9 _ -`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
@@ -55,6 +57,8 @@ pub struct Site {
     pub code: SiteCode,
     pub name: String,
     pub host_names: Vec<String>,
+    /// Whose pages may call the API for it from a browser.
+    pub cors_origins: Vec<Origin>,
     pub currency: Currency,
     pub time_zone: Tz,
     pub state: SiteState,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use posx_kernel::{Randomness as _, SystemRandomness};
 use posx_pgcluster::{Cluster, Durability, Options};
 use posx_postgres::database_url::{self, UrlError, as_role, in_database};
 use posx_postgres::{MigrateError, Passwords, bootstrap, migrate, schema_fingerprint};
@@ -108,6 +109,23 @@ impl TestDatabase {
             name: name.to_owned(),
         }
     }
+}
+
+/// A migrated database on the run's server that no other test uses: for what works across all sites.
+pub async fn own_database() -> TestDatabase {
+    let mut random = [0; 6];
+    SystemRandomness.fill(&mut random);
+    let name = random.iter().fold("posx_test_own_".to_owned(), |name, byte| {
+        format!("{name}{byte:02x}")
+    });
+    let shared = database();
+    let own = shared.named(&name);
+    let made = async {
+        bootstrap(&shared.superuser_url, &name, &shared.passwords()).await?;
+        migrate(&own.migrator_url, &own.jobs_url).await
+    };
+    made.await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    own
 }
 
 fn migrated(superuser_url: &str, database: &TestDatabase) -> Result<(), MigrateError> {

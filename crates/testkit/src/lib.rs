@@ -4,5 +4,8 @@
 mod database;
 mod site;
 
-pub use database::{TestDatabase, database};
-pub use site::{fresh_site, platform};
+pub use database::{TestDatabase, database, own_database};
+pub use site::{fresh_site, fresh_site_in, platform};
+
+/// Under which every test keeps secrets, for they share a database.
+pub const MASTER_KEY: &str = "test:VR5r3fGcoU+Ju4tdxvJLONY4xH31hf5kBSxgsPVPb6M=";

@@ -6,18 +6,27 @@ use posx_kernel::{Clock, Currency, Randomness, SystemClock, SystemIds, SystemRan
 use posx_postgres::PlatformDatabase;
 use posx_tenancy::{CreateSite, Platform, Site};
 
-use crate::database;
+use crate::{TestDatabase, database};
 
 /// The platform plane of the test database. `clock` stamps what it makes.
 pub async fn platform(clock: Arc<dyn Clock>) -> Platform {
+    platform_of(database(), clock).await
+}
+
+async fn platform_of(database: &TestDatabase, clock: Arc<dyn Clock>) -> Platform {
     let ids = Arc::new(SystemIds);
-    let directory = PlatformDatabase::connect(&database().platform_url, clock.clone(), ids.clone()).await;
+    let directory = PlatformDatabase::connect(&database.platform_url, clock.clone(), ids.clone()).await;
     let directory = directory.expect("the platform role connects");
     Platform::new(Arc::new(directory), clock, ids, Arc::new(SystemRandomness))
 }
 
 /// A site that no other test knows: a code of its own, and the host name `{code}.test` in lower case.
 pub async fn fresh_site(currency: &str) -> Site {
+    fresh_site_in(database(), currency).await
+}
+
+/// As [`fresh_site`], in a database of one's own.
+pub async fn fresh_site_in(database: &TestDatabase, currency: &str) -> Site {
     let mut random = [0; 5];
     SystemRandomness.fill(&mut random);
     let code = random
@@ -30,7 +39,7 @@ pub async fn fresh_site(currency: &str) -> Site {
         time_zone: chrono_tz::UTC,
         code,
     };
-    platform(Arc::new(SystemClock))
+    platform_of(database, Arc::new(SystemClock))
         .await
         .create(wish)
         .await

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use posx_kernel::{
     Begin, ChainAssetId, Clock, Currency, EntryId, Event, IdempotentCall, IdentityId, Ids, Made, Money,
-    MovementId, SiteScope, TierId, Timestamp, TokenAmount, made_before_in_tx, remember_in_tx,
+    MovementId, SiteScope, TierId, Timestamp, TokenAmount, changes, made_before_in_tx, remember_in_tx,
 };
 use posx_ledger::{Account, Entry, EntryKind};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
@@ -118,6 +118,14 @@ impl Tiers {
                 symbol: asset.symbol,
             });
         }
+        tx.outbox()
+            .append(Event {
+                kind: "chain_asset.created",
+                subject: asset.id.as_uuid(),
+                payload: json!({ "chain": asset.chain.as_str(), "symbol": asset.symbol }),
+                at: now,
+            })
+            .await?;
         remember_in_tx(tx.as_mut(), call, &asset.id).await?;
         tx.commit().await?;
         Ok(Made::now(asset.id))
@@ -227,7 +235,8 @@ impl Tiers {
     ) -> Result<Tier, TierError> {
         let now = self.clock.now();
         let mut tx = self.db.begin(scope).await?;
-        let mut tier = tx.tiers().find(id).await?.ok_or(TierError::NotFound)?;
+        let before = tx.tiers().find(id).await?.ok_or(TierError::NotFound)?;
+        let mut tier = before.clone();
         change(&mut tier)?;
         tier.check()?;
         tier.version = seen.checked_add(1).ok_or(TierError::Stale)?;
@@ -235,7 +244,9 @@ impl Tiers {
         if !tx.tiers().save(&tier, seen).await? {
             return Err(TierError::Stale);
         }
-        tx.outbox().append(happened("tier.edited", &tier, now)).await?;
+        let mut edited = happened("tier.edited", &tier, now);
+        edited.payload["changes"] = changes(&terms(&before), &terms(&tier));
+        tx.outbox().append(edited).await?;
         tx.commit().await?;
         Ok(tier)
     }
@@ -326,6 +337,21 @@ fn check_currency(tier: &Tier, currency: Currency) -> Result<(), TierError> {
     } else {
         Err(TierError::Currency(currency.code()))
     }
+}
+
+/// What an edit may change, as the history shows it.
+fn terms(tier: &Tier) -> Value {
+    let promotion = tier.promotion.as_ref();
+    json!({
+        "name": tier.name,
+        "description": tier.description,
+        "list_price": tier.list_price,
+        "promotion": promotion.map(|it| json!({ "price": it.price, "from": it.from, "until": it.until })),
+        "max_per_order": tier.max_per_order,
+        "max_per_buyer": tier.max_per_buyer,
+        "position": tier.position,
+        "active": tier.active,
+    })
 }
 
 fn happened(kind: &'static str, tier: &Tier, at: Timestamp) -> Event {

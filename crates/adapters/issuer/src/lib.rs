@@ -1,8 +1,9 @@
-//! Our own access tokens (RFC 9068), for people who sign in with a wallet. The API checks them as any other issuer's.
+//! Our own access tokens (RFC 9068), for people who sign in with a wallet and for sessions of browsers. The API checks them
+//! as any other issuer's.
 //!
 //! Invariants:
 //! * RS256 with a key of 2048 bits at least; the key set has its public half and nothing else.
-//! * A token lives for 15 minutes and cannot be renewed: who signs again gets another.
+//! * A token lives for 15 minutes, a session's for 10, and cannot be renewed: who signs or refreshes gets another.
 //! * Neither the key nor a token is in any `Debug`.
 
 use std::fmt;
@@ -19,10 +20,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 pub const TOKEN_MINUTES: i64 = 15;
+pub const SESSION_TOKEN_MINUTES: i64 = 10;
 /// Base64 of 256 bytes.
 const MODULUS_CHARS_MIN: usize = 342;
 /// RFC 9068 wants a client: ours is no program of its own.
-const CLIENT: &str = "wallet-sign-in";
+const WALLET_CLIENT: &str = "wallet-sign-in";
+const SESSION_CLIENT: &str = "session";
 
 /// Signs tokens under one name and for one audience.
 pub struct TokenIssuer {
@@ -49,6 +52,18 @@ pub enum IssuerError {
     Sign(#[source] jsonwebtoken::errors::Error),
 }
 
+/// What a session's token says of it.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionGrant<'a> {
+    pub subject: &'a str,
+    pub session: &'a str,
+    pub authenticated_at: Option<Timestamp>,
+    pub methods: &'a [String],
+    pub context: Option<&'a str>,
+    /// No token outlives its session.
+    pub session_until: Timestamp,
+}
+
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
@@ -58,7 +73,14 @@ struct Claims<'a> {
     jti: String,
     iat: i64,
     exp: i64,
-    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    amr: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
 }
 
 impl TokenIssuer {
@@ -102,19 +124,60 @@ impl TokenIssuer {
         &self.jwks
     }
 
+    /// For who signed with a wallet, just now.
     pub fn token(&self, subject: &str, id: Uuid, now: Timestamp) -> Result<AccessToken, IssuerError> {
         let expires_at = now + TimeDelta::minutes(TOKEN_MINUTES);
         let claims = Claims {
+            auth_time: Some(now.timestamp()),
+            ..self.claims(subject, WALLET_CLIENT, id, now, expires_at)
+        };
+        self.sign(&claims, expires_at)
+    }
+
+    pub fn session_token(
+        &self,
+        grant: SessionGrant<'_>,
+        id: Uuid,
+        now: Timestamp,
+    ) -> Result<AccessToken, IssuerError> {
+        let expires_at = grant
+            .session_until
+            .min(now + TimeDelta::minutes(SESSION_TOKEN_MINUTES));
+        let claims = Claims {
+            auth_time: grant.authenticated_at.map(|at| at.timestamp()),
+            sid: Some(grant.session),
+            amr: grant.methods,
+            acr: grant.context,
+            ..self.claims(grant.subject, SESSION_CLIENT, id, now, expires_at)
+        };
+        self.sign(&claims, expires_at)
+    }
+
+    fn claims<'a>(
+        &'a self,
+        sub: &'a str,
+        client_id: &'static str,
+        id: Uuid,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Claims<'a> {
+        Claims {
             iss: &self.issuer,
-            sub: subject,
+            sub,
             aud: &self.audience,
-            client_id: CLIENT,
+            client_id,
             jti: id.simple().to_string(),
             iat: now.timestamp(),
             exp: expires_at.timestamp(),
-            auth_time: now.timestamp(),
-        };
-        let token = jsonwebtoken::encode(&self.header, &claims, &self.key).map_err(IssuerError::Sign)?;
+            auth_time: None,
+            sid: None,
+            amr: &[],
+            acr: None,
+        }
+    }
+
+    fn sign(&self, claims: &Claims<'_>, expires_at: Timestamp) -> Result<AccessToken, IssuerError> {
+        let token = jsonwebtoken::encode(&self.header, claims, &self.key).map_err(IssuerError::Sign)?;
         Ok(AccessToken {
             token: token.into(),
             expires_at,
@@ -215,6 +278,42 @@ mod tests {
             key.verify(Algorithm::Rs256, tampered.as_bytes(), &signature)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_sessions_token_says_how_one_signed_in_and_does_not_outlive_the_session() {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("an instant");
+        let issuer = TokenIssuer::new("https://api.posx.test/", "posx", &pem()).expect("an issuer");
+        let methods = ["pwd".to_owned(), "otp".to_owned()];
+        let mut grant = SessionGrant {
+            subject: "idn_1",
+            session: "ses_1",
+            authenticated_at: Some(now - TimeDelta::hours(1)),
+            methods: &methods,
+            context: Some("loa2"),
+            session_until: now + TimeDelta::days(1),
+        };
+        let claims = |grant| {
+            let token = issuer
+                .session_token(grant, Uuid::from_u128(7), now)
+                .expect("a token");
+            parts(&token).2
+        };
+        let full = claims(grant);
+        assert_eq!(
+            (&full["sub"], &full["sid"], &full["acr"]),
+            (&json!("idn_1"), &json!("ses_1"), &json!("loa2"))
+        );
+        assert_eq!(full["amr"], json!(["pwd", "otp"]));
+        assert_eq!(full["auth_time"].as_i64(), Some(now.timestamp() - 3600));
+        assert_eq!(full["exp"].as_i64(), Some(now.timestamp() + 10 * 60));
+        (grant.authenticated_at, grant.methods, grant.context) = (None, &[], None);
+        grant.session_until = now + TimeDelta::minutes(3);
+        let bare = claims(grant);
+        assert_eq!(bare["exp"].as_i64(), Some(now.timestamp() + 3 * 60));
+        for absent in ["auth_time", "amr", "acr"] {
+            assert_eq!(bare.get(absent), None, "{absent}");
+        }
     }
 
     #[test]

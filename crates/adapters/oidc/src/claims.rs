@@ -28,6 +28,10 @@ pub(crate) struct Claims {
     nbf: Option<NumericDate>,
     pub(crate) iat: Option<NumericDate>,
     pub(crate) auth_time: Option<NumericDate>,
+    /// How the person signed in (RFC 8176), and to what standard. Only an issuer's configuration makes more of it than text;
+    /// what is no text counts as absent.
+    amr: Option<Value>,
+    acr: Option<Value>,
     pub(crate) jti: Option<String>,
     pub(crate) sid: Option<String>,
     scope: Option<String>,
@@ -159,6 +163,19 @@ impl Claims {
     pub(crate) fn scopes(&self) -> BTreeSet<String> {
         let scope = self.scope.as_deref().unwrap_or_default();
         scope.split_ascii_whitespace().map(ToOwned::to_owned).collect()
+    }
+
+    pub(crate) fn methods(&self) -> BTreeSet<String> {
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        match &self.amr {
+            Some(Value::Array(methods)) => methods.iter().filter_map(text).collect(),
+            Some(one) => text(one).into_iter().collect(),
+            None => BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn context(&self) -> Option<&str> {
+        self.acr.as_ref()?.as_str()
     }
 
     fn check_times(&self, now: Timestamp, leeway: TimeDelta) -> Result<Timestamp, Reason> {

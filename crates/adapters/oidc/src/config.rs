@@ -19,6 +19,15 @@ pub struct IssuerConfig {
     pub(crate) client_ids: Option<Vec<String>>,
     pub(crate) takes_missing_kid: bool,
     pub(crate) leeway: TimeDelta,
+    pub(crate) second_factor: SecondFactorClaims,
+}
+
+/// With which claims an issuer vouches for a second factor: one of these methods (`amr`, RFC 8176), or one of these contexts
+/// (`acr`). Empty: with none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SecondFactorClaims {
+    pub methods: Vec<String>,
+    pub contexts: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +73,7 @@ impl IssuerConfig {
             client_ids: None,
             takes_missing_kid: false,
             leeway: TimeDelta::seconds(30),
+            second_factor: SecondFactorClaims::default(),
         }
     }
 
@@ -120,8 +130,22 @@ impl IssuerConfig {
         }
     }
 
+    /// Which claims vouch for a second factor; without this, none does.
+    #[must_use]
+    pub fn second_factor(self, second_factor: SecondFactorClaims) -> Self {
+        Self {
+            second_factor,
+            ..self
+        }
+    }
+
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// The issuer that its identities are kept under.
+    pub fn identity_issuer(&self) -> &str {
+        &self.identity_issuer
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {

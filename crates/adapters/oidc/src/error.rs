@@ -24,7 +24,8 @@ impl AuthError {
 impl From<KeyError> for AuthError {
     fn from(error: KeyError) -> Self {
         match error {
-            KeyError::Unknown => Self::Invalid(Reason::UnknownKey),
+            // A client comes back with its token anyway: it is not told to wait for a key that may never be.
+            KeyError::Unknown | KeyError::Unasked => Self::Invalid(Reason::UnknownKey),
             KeyError::Unavailable => Self::KeysUnavailable(error),
         }
     }
@@ -81,5 +82,6 @@ reasons! {
     WrongTokenUse "wrong_token_use" "the token says that it is for another use than access";
     WrongProfile "wrong_profile" "the token lacks what the issuer's access tokens have, or has what they lack";
     WrongOrganization "wrong_organization" "the token is not for the organisation that the issuer is bound to";
+    OtherSignIn "other_sign_in" "the ID token is of another sign-in than was asked for";
     ServiceCaller "service_caller" "the token is a service's, where only a person is let in";
 }

@@ -26,9 +26,9 @@ mod token;
 mod token_client;
 mod verifier;
 
-pub use config::{ConfigError, IssuerConfig};
+pub use config::{ConfigError, IssuerConfig, SecondFactorClaims};
 pub use error::{AuthError, Reason};
 pub use http::HttpKeys;
 pub use posx_keyset::{Algorithm, FetchKeys, KeySetHealth};
 pub use token_client::{GrantedTokens, TokenClient, TokenError};
-pub use verifier::{ServiceToken, Verified, VerifiedToken, Verifier};
+pub use verifier::{IdTokenWish, IdentifiedSignIn, ServiceToken, Verified, VerifiedToken, Verifier};

@@ -13,7 +13,7 @@ use crate::http;
 pub struct TokenClient {
     http: Client,
     token_url: Url,
-    revocation_url: Url,
+    revocation_url: Option<Url>,
     id: String,
     secret: Option<SecretString>,
 }
@@ -24,6 +24,8 @@ pub struct GrantedTokens {
     pub access_token: SecretString,
     /// After a refresh, `None` says that the issuer does not rotate (Cognito's default): the old one goes on.
     pub refresh_token: Option<SecretString>,
+    /// With a code, where OpenID Connect was asked for (scope `openid`).
+    pub id_token: Option<SecretString>,
 }
 
 type Cause = Box<dyn Error + Send + Sync>;
@@ -59,6 +61,7 @@ struct Grant {
     access_token: SecretString,
     token_type: String,
     refresh_token: Option<SecretString>,
+    id_token: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
@@ -75,7 +78,7 @@ impl TokenClient {
         secret: Option<SecretString>,
     ) -> Result<Self, ConfigError> {
         let [token, revocation] = ["token", "revoke"].map(|end| format!("https://{domain}/oauth/{end}"));
-        Self::new(&token, &revocation, id, secret)
+        Self::new(&token, Some(&revocation), id, secret)
     }
 
     /// `domain` is the host name of the pool's managed login, not the issuer's.
@@ -85,13 +88,14 @@ impl TokenClient {
         secret: Option<SecretString>,
     ) -> Result<Self, ConfigError> {
         let [token, revocation] = ["token", "revoke"].map(|end| format!("https://{domain}/oauth2/{end}"));
-        Self::new(&token, &revocation, id, secret)
+        Self::new(&token, Some(&revocation), id, secret)
     }
 
-    /// For any other issuer. Addresses are https, or http on this machine. Without a secret the client is public.
+    /// For any other issuer. Addresses are https, or http on this machine. Without a secret the client is public; who
+    /// keeps no refresh token needs no address to revoke one at.
     pub fn new(
         token_url: &str,
-        revocation_url: &str,
+        revocation_url: Option<&str>,
         id: impl Into<String>,
         secret: Option<SecretString>,
     ) -> Result<Self, ConfigError> {
@@ -108,11 +112,15 @@ impl TokenClient {
         })?;
         Ok(Self {
             http,
-            revocation_url: address(revocation_url)?,
+            revocation_url: revocation_url.map(address).transpose()?,
             token_url,
             id: id.into(),
             secret,
         })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// `verifier` is PKCE's: the secret whose digest went along when the code was asked for.
@@ -147,7 +155,9 @@ impl TokenClient {
             ("token", refresh_token.expose_secret()),
             ("token_type_hint", "refresh_token"),
         ];
-        self.post(&self.revocation_url, &form).await.map(drop)
+        let url = self.revocation_url.as_ref();
+        let url = url.ok_or(TokenError::Refused("without an address to revoke at"))?;
+        self.post(url, &form).await.map(drop)
     }
 
     async fn grant(&self, form: &[(&str, &str)]) -> Result<GrantedTokens, TokenError> {
@@ -160,6 +170,7 @@ impl TokenClient {
         Ok(GrantedTokens {
             access_token: grant.access_token,
             refresh_token: grant.refresh_token,
+            id_token: grant.id_token,
         })
     }
 

@@ -1,3 +1,5 @@
+mod id_token;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +10,12 @@ use posx_kernel::{Clock, Timestamp};
 use posx_keyset::{FetchKeys, KeySet, KeySetHealth};
 
 use crate::claims::{Claims, Holder, NumericDate};
-use crate::config::{ConfigError, IssuerConfig};
+use crate::config::{ConfigError, IssuerConfig, SecondFactorClaims};
 use crate::error::{AuthError, Reason};
 use crate::http::HttpKeys;
 use crate::token::Token;
+
+pub use id_token::{IdTokenWish, IdentifiedSignIn};
 
 /// A misconfigured client asks often, and so may anybody.
 const HINT_EVERY_S: i64 = 600;
@@ -56,6 +60,12 @@ pub struct VerifiedToken {
     pub expires_at: Timestamp,
     /// When the person last proved who they are, if the issuer says so.
     pub authenticated_at: Option<Timestamp>,
+    /// `amr`: how they did.
+    pub methods: BTreeSet<String>,
+    /// `acr`: to what standard.
+    pub context: Option<String>,
+    /// Whether one of these two vouches for a second factor, as the issuer is configured.
+    pub second_factor: bool,
 }
 
 /// A machine's token that passed, given for its client's own credentials. It has no subject: nothing that is kept for
@@ -123,17 +133,15 @@ impl Verifier {
         let token = Token::parse(token).inspect_err(|reason| self.hint_at_opaque_tokens(*reason))?;
         let issuer = self.issuer(&token.claimed_issuer()?)?;
         issuer.config.profile.check_type(token.typ)?;
-        if !issuer.config.algorithms.contains(&token.algorithm) {
-            return Err(Reason::AlgorithmNotAllowed.into());
-        }
-        let key = match &token.kid {
-            Some(kid) => issuer.keys.key(kid).await?,
-            None if issuer.config.takes_missing_kid => issuer.keys.only_key().await?,
-            None => return Err(Reason::NoKeyId.into()),
-        };
-        key.verify(token.algorithm, token.message, &token.signature)
-            .map_err(|_| Reason::BadSignature)?;
+        issuer.check_signature(&token).await?;
         Ok(issuer.accept(Claims::parse(&token.payload)?, self.clock.now())?)
+    }
+
+    /// With which claims the issuer of these identities vouches for a second factor: what a client may ask it for.
+    pub fn second_factor_claims(&self, identity_issuer: &str) -> Option<&SecondFactorClaims> {
+        let mut issuers = self.issuers.iter().map(|issuer| &issuer.config);
+        let found = issuers.find(|config| config.identity_issuer == identity_issuer)?;
+        Some(&found.second_factor)
     }
 
     /// For readiness: fetches what is missing or old, then tells how the keys of each issuer are. Of an issuer's other
@@ -187,12 +195,35 @@ impl Issuer {
         self.config.issuer == self.config.identity_issuer || self.keys.health().age.is_some()
     }
 
+    async fn check_signature(&self, token: &Token<'_>) -> Result<(), AuthError> {
+        if !self.config.algorithms.contains(&token.algorithm) {
+            return Err(Reason::AlgorithmNotAllowed.into());
+        }
+        let key = match &token.kid {
+            Some(kid) => self.keys.key(kid).await?,
+            None if self.config.takes_missing_kid => self.keys.only_key().await?,
+            None => return Err(Reason::NoKeyId.into()),
+        };
+        key.verify(token.algorithm, token.message, &token.signature)
+            .map_err(|_| Reason::BadSignature)?;
+        Ok(())
+    }
+
+    /// Whether these claims vouch for a second factor, as the issuer is configured.
+    fn vouches(&self, methods: &BTreeSet<String>, context: Option<&str>) -> bool {
+        let vouching = &self.config.second_factor;
+        vouching.methods.iter().any(|method| methods.contains(method))
+            || context.is_some_and(|context| vouching.contexts.iter().any(|one| one == context))
+    }
+
     fn accept(&self, claims: Claims, now: Timestamp) -> Result<Verified, Reason> {
         let (holder, expires_at) = claims.check(&self.config, now)?;
         let client = claims.client()?.map(ToOwned::to_owned);
         let instant = |date: Option<NumericDate>| date.map(|NumericDate(instant)| instant);
         let issuer = self.config.identity_issuer.clone();
         let scopes = claims.scopes();
+        let (methods, context) = (claims.methods(), claims.context().map(ToOwned::to_owned));
+        let second_factor = self.vouches(&methods, context.as_deref());
         let permissions = claims.permissions.into_iter().flatten().collect();
         Ok(match holder {
             Holder::Person { subject } => Verified::Person(VerifiedToken {
@@ -207,6 +238,9 @@ impl Issuer {
                 issued_at: instant(claims.iat),
                 expires_at,
                 authenticated_at: instant(claims.auth_time),
+                methods,
+                context,
+                second_factor,
             }),
             Holder::Service { client } => Verified::Service(ServiceToken {
                 issuer,

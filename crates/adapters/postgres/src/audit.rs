@@ -31,7 +31,7 @@ pub struct AuditReport {
 const REVIEWED_TABLES: &[(&str, &str)] = &[
     (
         "sites",
-        "the list of sites itself: the app role reaches it by app.find_site and app.site only",
+        "the list of sites itself: the app role reaches it by app.find_site, app.site and app.knows_origin only",
     ),
     (
         "site_hosts",
@@ -42,12 +42,28 @@ const REVIEWED_TABLES: &[(&str, &str)] = &[
         "who logs in, before any site is known: made by app.identity_of only",
     ),
     (
+        "sessions",
+        "an identity's, and of no site: reached by app.open_session, app.refresh_session, app.session_sign_in, app.sessions_of and app.end_sessions only",
+    ),
+    (
+        "session_tokens",
+        "hashes of refresh tokens that were used: written and read by app.refresh_session only",
+    ),
+    (
         "external_ids",
         "which site an outside object belongs to: written by app.claim_external_id, read by the inbox only",
     ),
     (
         "webhook_inbox",
         "stored before the site is known: written by app.store_webhook, read by the queue's role only",
+    ),
+    (
+        "platform_staff",
+        "who works for the platform: of no site, and only the plane's role sees it",
+    ),
+    (
+        "platform_audit",
+        "what was done on the platform plane: written and read by its role, and by app.end_grant",
     ),
     (
         "_sqlx_migrations",
@@ -58,9 +74,16 @@ const REVIEWED_TABLES: &[(&str, &str)] = &[
 /// SECURITY DEFINER functions: each does one narrow thing and has a fixed `search_path`.
 const REVIEWED_FUNCTIONS: &[&str] = &[
     "app.find_site",
+    "app.knows_origin",
     "app.site",
     "app.identity_of",
     "app.active_sites",
+    "app.open_session",
+    "app.refresh_session",
+    "app.session_sign_in",
+    "app.sessions_of",
+    "app.end_sessions",
+    "app.purge_sessions",
     "app.claim_external_id",
     "app.store_webhook",
     "app.webhook",
@@ -72,13 +95,30 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
     "app.add_job",
     "app.jobs_of_site",
     "app.replay_job",
+    "app.seal_events",
+    "app.forget_login",
+    "app.erase_party",
+    "app.tell_of_grant",
+    "app.end_grant",
+    "app.appoint_member",
+    "app.change_host_names",
+    "app.site_figures",
+    "app.data_keys_after",
+    "app.rewrap_data_key",
+    "app.retire_data_key",
     "graphile_worker.enqueue_for_site",
     "graphile_worker.jobs_of_site",
     "graphile_worker.replay_job_of_site",
 ];
 
-/// The only tables of a site whose rows the app role deletes: answers of old calls, nonces that nobody can use any more.
-const DELETABLE: &[&str] = &["idempotency_keys", "wallet_challenges"];
+/// The only tables of a site whose rows the app role deletes: answers of old calls, nonces that nobody can use any more,
+/// narrowings of memberships whose history is in the events, proofs of second factors whose time is over.
+const DELETABLE: &[&str] = &[
+    "idempotency_keys",
+    "wallet_challenges",
+    "membership_places",
+    "second_factor_proofs",
+];
 
 const ROLES: &[&str] = &[
     "posx_owner",

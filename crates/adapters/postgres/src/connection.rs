@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posx_kernel::{SiteScope, StoreError, StoreFault};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Postgres, SqlSafeStr};
+use sqlx::{Postgres, SqlSafeStr, SqlStr};
 use tracing::Instrument as _;
 
 use crate::error::StoreResult;
@@ -98,10 +98,31 @@ pub(crate) async fn begin(
     pool: &PgPool,
     text: impl SqlSafeStr + Send + 'static,
 ) -> Result<sqlx::Transaction<'static, Postgres>, StoreError> {
-    let pool = pool.clone();
-    let opening = tokio::spawn(async move { pool.begin_with(text).await }.in_current_span());
+    let (pool, text) = (pool.clone(), text.into_sql_str());
+    let opening = tokio::spawn(open(pool, text).in_current_span());
     match opening.await {
         Ok(opened) => opened.store(),
         Err(lost) => Err(StoreError::new(StoreFault::Unavailable, lost)),
+    }
+}
+
+/// A connection that the server closed while it was idle shows it at BEGIN, which has done nothing yet: the next one is tried. After
+/// a restart of the server nobody's work fails because of the connections that were left.
+async fn open(pool: PgPool, text: SqlStr) -> Result<sqlx::Transaction<'static, Postgres>, sqlx::Error> {
+    for _ in 0..pool.options().get_max_connections() {
+        match pool.begin_with(text.clone()).await {
+            Err(error) if was_closed(&error) => {}
+            outcome => return outcome,
+        }
+    }
+    pool.begin_with(text).await
+}
+
+fn was_closed(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        // admin_shutdown, crash_shutdown
+        sqlx::Error::Database(told) => matches!(told.code().as_deref(), Some("57P01" | "57P02")),
+        _ => false,
     }
 }

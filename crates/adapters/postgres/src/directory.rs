@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posx_kernel::{Clock, IdentityId, Ids, PartyId, SiteId, StoreError};
-use posx_tenancy::{Directory, Member, Module, ReferralCode, Role, Site, SiteCode, SiteState};
+use posx_tenancy::{Directory, Member, Module, Origin, ReferralCode, Role, Site, SiteCode, SiteState};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -66,6 +66,7 @@ pub(crate) fn site_of(row: &PgRow) -> Result<Site, StoreError> {
         code: SiteCode::new(&code).ok_or_else(|| StoreError::broken("a site's code"))?,
         name: row.try_get("name").store()?,
         host_names: row.try_get("host_names").store()?,
+        cors_origins: origins_of(row)?,
         currency: currency(row.try_get("currency").store()?)?,
         time_zone: time_zone
             .parse()
@@ -85,6 +86,12 @@ pub(crate) fn site_of(row: &PgRow) -> Result<Site, StoreError> {
     })
 }
 
+fn origins_of(row: &PgRow) -> Result<Vec<Origin>, StoreError> {
+    let texts: Vec<String> = row.try_get("cors_origins").store()?;
+    let origin = |text: &String| Origin::parse(text).ok_or_else(|| StoreError::broken("a site's origin"));
+    texts.iter().map(origin).collect()
+}
+
 pub(crate) fn member_of(row: &PgRow) -> Result<Member, StoreError> {
     let (role, code, site): (String, String, String) = (
         row.try_get("role").store()?,
@@ -96,6 +103,7 @@ pub(crate) fn member_of(row: &PgRow) -> Result<Member, StoreError> {
         identity: IdentityId::from_uuid(row.try_get("identity_id").store()?),
         party: PartyId::from_uuid(row.try_get("party_id").store()?),
         role: Role::from_name(&role).ok_or_else(|| StoreError::broken("a member's role"))?,
+        places: crate::members::places(row)?,
         referral_code: ReferralCode::parse(&code, &site)
             .map_err(|_| StoreError::broken("a referral code"))?,
     })
@@ -116,6 +124,15 @@ impl Directory for PgDirectory {
     async fn site(&self, id: SiteId) -> Result<Option<Site>, StoreError> {
         self.one(sqlx::query("select * from app.site($1)").bind(id.as_uuid()))
             .await
+    }
+
+    async fn knows_origin(&self, origin: &Origin) -> Result<bool, StoreError> {
+        let row = sqlx::query("select app.knows_origin($1)")
+            .bind(origin.as_str())
+            .fetch_one(&self.database.pool)
+            .await
+            .store()?;
+        row.try_get(0).store()
     }
 
     async fn identity(&self, issuer: &str, subject: &str) -> Result<IdentityId, StoreError> {

@@ -1,7 +1,9 @@
 //! Idempotency keys: the claim never waits, the answer commits with its effect.
 
 use async_trait::async_trait;
-use posx_kernel::{Claim, Idempotency, IdempotentCall, StoreError, StoreFault, StoredAnswer};
+use posx_kernel::{
+    ApprovalId, ApprovalUse, Claim, Idempotency, IdempotentCall, StoreError, StoreFault, StoredAnswer,
+};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -74,5 +76,12 @@ impl Idempotency for SiteTx {
             StoreFault::Retry,
             "the key was taken in the meantime",
         ))
+    }
+    async fn use_approval(
+        &mut self,
+        call: &IdempotentCall,
+        approval: ApprovalId,
+    ) -> Result<ApprovalUse, StoreError> {
+        self.use_approval_of(call, approval).await
     }
 }

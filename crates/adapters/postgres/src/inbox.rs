@@ -1,10 +1,13 @@
 //! The webhook inbox, from both its sides: the API stores, the runner's own role reads.
 
 use chrono::{DateTime, Utc};
-use posx_kernel::{Page, PageRequest, SiteId, SiteScope, StoreError, Timestamp, WebhookId};
+use posx_kernel::{
+    Event, Outbox as _, Page, PageRequest, SiteId, SiteScope, StoreError, Timestamp, WebhookId,
+};
 use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
+use uuid::Uuid;
 
 use crate::connection::{Database, DatabaseOptions, connect};
 use crate::error::StoreResult;
@@ -114,7 +117,12 @@ impl Database {
     }
 
     /// Has the event interpreted again. False: the site has no such event, or nobody acts on its type.
-    pub async fn replay_webhook(&self, scope: &SiteScope, id: WebhookId) -> Result<bool, StoreError> {
+    pub async fn replay_webhook(
+        &self,
+        scope: &SiteScope,
+        id: WebhookId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin_site(scope).await?;
         let row = sqlx::query("select app.replay_webhook($1)")
             .bind(id.as_uuid())
@@ -122,6 +130,10 @@ impl Database {
             .await
             .store()?;
         let found = row.try_get(0).store()?;
+        if found {
+            tx.append(happened("webhook_event.replayed", id.as_uuid(), at))
+                .await?;
+        }
         posx_kernel::Transaction::commit(Box::new(tx)).await?;
         Ok(found)
     }
@@ -145,6 +157,10 @@ impl Database {
             .await
             .store()?;
         let parked = row.try_get(0).store()?;
+        if parked {
+            tx.append(happened("webhook_event.parked", id.as_uuid(), at))
+                .await?;
+        }
         posx_kernel::Transaction::commit(Box::new(tx)).await?;
         Ok(parked)
     }
@@ -268,5 +284,14 @@ impl JobsDatabase {
             .await
             .store()?;
         Ok(())
+    }
+}
+
+fn happened(kind: &'static str, webhook: Uuid, at: Timestamp) -> Event {
+    Event {
+        kind,
+        subject: webhook,
+        payload: serde_json::json!({}),
+        at,
     }
 }

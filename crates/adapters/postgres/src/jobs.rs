@@ -1,8 +1,9 @@
 //! A site's jobs, for its staff.
 
 use chrono::{DateTime, Utc};
-use posx_kernel::{SiteScope, StoreError, Timestamp, Transaction};
+use posx_kernel::{Event, Outbox as _, SiteScope, StoreError, Timestamp, Transaction};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -58,7 +59,7 @@ impl Database {
     }
 
     /// Gives a dead job its tries back. False: the site has no such dead job.
-    pub async fn replay_job(&self, scope: &SiteScope, id: i64) -> Result<bool, StoreError> {
+    pub async fn replay_job(&self, scope: &SiteScope, id: i64, at: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin_site(scope).await?;
         let row = sqlx::query("select app.replay_job($1)")
             .bind(id)
@@ -66,6 +67,17 @@ impl Database {
             .await
             .store()?;
         let found = row.try_get(0).store()?;
+        if found {
+            // A job's number is no uuid: it stands in the payload, and the site is what it happened to.
+            let subject = scope.site().as_uuid();
+            tx.append(Event {
+                kind: "job.replayed",
+                subject,
+                payload: json!({ "job": id }),
+                at,
+            })
+            .await?;
+        }
         Box::new(tx).commit().await?;
         Ok(found)
     }

@@ -8,35 +8,51 @@
 //! * The app role cannot read the queue or the inbox; the runner's own role, [`JobsDatabase`], can.
 
 mod allocations;
+mod api_keys;
+mod approvals;
 mod audit;
+mod audit_trail;
 mod commissions;
 mod connection;
 pub mod database_url;
+mod devices;
 mod directory;
 mod error;
 mod idempotency;
 mod inbox;
+mod invitations;
 mod jobs;
 mod ledger;
+mod members;
 mod migrate;
 mod orders;
 mod outbox;
+mod personal_data;
+mod places;
 mod platform;
 mod posture;
 mod probe;
+mod provider_accounts;
+mod second_factors;
+mod secrets;
+mod sessions;
 mod site_tx;
 mod tenancy;
 mod tiers;
 mod wallet_proofs;
 
 pub use audit::{AuditReport, Finding, audit_connection, audit_isolation};
+pub use audit_trail::{AuditActor, AuditEntry, AuditFilter, SealedEvent, SealedUpTo, TrailCheck};
 pub use connection::{Database, DatabaseOptions, is_database_url};
 pub use directory::PgDirectory;
 pub use inbox::{InboxRow, JobsDatabase, NewWebhook, WebhookEndpoint, WebhookView};
 pub use jobs::JobView;
-pub use migrate::{MigrateError, Passwords, bootstrap, migrate, schema_fingerprint};
+pub use migrate::{MigrateError, Passwords, bootstrap, check_migrator, migrate, schema_fingerprint};
+pub use personal_data::PERSONAL_DATA_SECTIONS;
 pub use platform::PlatformDatabase;
 pub use posture::Posture;
+pub use provider_accounts::{NewProviderAccount, ProviderAccountRow, SealedAccount};
+pub use secrets::{KeyVersion, KeysOfSites, SEALED_COLUMNS, SealedColumn};
 pub use site_tx::SiteTx;
 
 /// The statements of placing an order, for measuring how fast the database alone runs them.

@@ -126,6 +126,16 @@ fn logins(passwords: &Passwords) -> Result<[(&'static str, &str); 4], MigrateErr
     }
 }
 
+/// Whether [`migrate`] would get so far: the role logs in and may become the owner. Changes nothing.
+pub async fn check_migrator(migrator_url: &str) -> Result<(), MigrateError> {
+    let options: PgConnectOptions = migrator_url
+        .parse()
+        .map_err(step("reading the migrator's address"))?;
+    let mut owner = options.connect().await.map_err(step("connecting as migrator"))?;
+    run(&mut owner, "set role posx_owner", "becoming the owner").await?;
+    owner.close().await.map_err(step("closing the connection"))
+}
+
 /// Brings schema and queue up to date. Safe to run again, and while another process does.
 pub async fn migrate(migrator_url: &str, jobs_url: &str) -> Result<(), MigrateError> {
     let options: PgConnectOptions = migrator_url

@@ -35,6 +35,11 @@ const fn at_once(
     }
 }
 
+/// The message that was asked for: one that was asked for again is a job of its own.
+fn sending(event: &Event) -> Value {
+    json!({ "invitation": event.subject, "sending": event.payload["sending"] })
+}
+
 /// Who acts on what. `order.placed` is not here on purpose: placing is the hottest path, and nobody waits for it.
 const REACTIONS: &[Reaction] = &[
     at_once(
@@ -69,6 +74,8 @@ const REACTIONS: &[Reaction] = &[
         |event| json!({ "batch": event.subject }),
         0,
     ),
+    at_once("invitation.created", "send_invitation", sending, 0),
+    at_once("invitation.resent", "send_invitation", sending, 0),
 ];
 
 #[async_trait]

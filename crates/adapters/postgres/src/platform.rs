@@ -1,17 +1,25 @@
-//! The platform plane, on the role `posx_platform` and a pool of its own.
+//! The platform plane, on the role `posx_platform` and a pool of its own. That role reads no row of a site but its own grants.
+
+mod grants;
+mod tx;
+mod views;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use posx_kernel::{Clock, IdentityId, Ids, PartyId, SiteId, StoreError, StoreFault, Transaction};
-use posx_tenancy::{NewMember, PlatformDirectory, PlatformError, Site, SiteCode, SiteState};
+use posx_kernel::{Actor, Clock, IdentityId, Ids, Page, PageRequest, SiteId, StoreError, Transaction as _};
+use posx_tenancy::{
+    ActFilter, ActView, GrantView, PlatformDirectory, PlatformTx, Site, SiteCode, SiteFigures, SiteState,
+    Span, Staff,
+};
 use sqlx::{PgPool, Row};
 
-use crate::connection::{DatabaseOptions, begin, connect};
-use crate::directory::{module_name, site_of};
-use crate::error::{StoreResult, store};
+use self::tx::PgPlatformTx;
+use crate::Posture;
+use crate::connection::{DatabaseOptions, connect};
+use crate::directory::site_of;
+use crate::error::StoreResult;
 use crate::site_tx::SiteTx;
-use crate::tenancy::INSERT_MEMBER;
 
 #[derive(Debug, Clone)]
 pub struct PlatformDatabase {
@@ -32,6 +40,19 @@ impl PlatformDatabase {
             ids,
         })
     }
+
+    /// As the app role's: what row-level security protects, it protects from this role too.
+    pub async fn posture(&self) -> Result<Posture, StoreError> {
+        crate::posture::posture_of(&self.pool).await
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
 }
 
 const fn state_name(state: SiteState) -> &'static str {
@@ -43,44 +64,8 @@ const fn state_name(state: SiteState) -> &'static str {
 
 #[async_trait]
 impl PlatformDirectory for PlatformDatabase {
-    async fn create(&self, site: &Site) -> Result<(), PlatformError> {
-        let mut tx = begin(&self.pool, "BEGIN").await?;
-        let modules: Vec<_> = site.modules.iter().map(|module| module_name(*module)).collect();
-        let done = sqlx::query(
-            "insert into sites (id, code, name, host_names, currency, time_zone, state, modules, order_expiry_minutes, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict on constraint sites_code_key do nothing",
-        )
-        .bind(site.id.as_uuid())
-        .bind(site.code.as_str())
-        .bind(&site.name)
-        .bind(&site.host_names)
-        .bind(site.currency.code())
-        .bind(site.time_zone.name())
-        .bind(state_name(site.state))
-        .bind(modules)
-        .bind(i32::from(site.order_expiry_minutes))
-        .bind(site.created_at)
-        .execute(&mut *tx)
-        .await
-        .store()?;
-        if done.rows_affected() == 0 {
-            return Err(PlatformError::CodeTaken);
-        }
-        for host in &site.host_names {
-            let taken = sqlx::query(
-                "insert into site_hosts (host, site_id) values ($1, $2) on conflict (host) do nothing",
-            )
-            .bind(host)
-            .bind(site.id.as_uuid())
-            .execute(&mut *tx)
-            .await
-            .store()?;
-            if taken.rows_affected() == 0 {
-                return Err(PlatformError::HostTaken(host.clone()));
-            }
-        }
-        tx.commit().await.map_err(store)?;
-        Ok(())
+    async fn begin(&self, actor: &Actor, site: Option<SiteId>) -> Result<Box<dyn PlatformTx>, StoreError> {
+        Ok(Box::new(PgPlatformTx::begin(&self.pool, actor, site).await?))
     }
 
     async fn identity(&self, issuer: &str, subject: &str) -> Result<IdentityId, StoreError> {
@@ -96,42 +81,24 @@ impl PlatformDirectory for PlatformDatabase {
         Ok(IdentityId::from_uuid(row.try_get(0).store()?))
     }
 
-    async fn appoint(&self, site: SiteId, member: &NewMember) -> Result<(), StoreError> {
-        let mut tx = SiteTx::begin(&self.pool, site, "BEGIN").await?;
-        let changed =
-            sqlx::query("update memberships set role = $2, state = 'active' where identity_id = $1")
-                .bind(member.identity.as_uuid())
-                .bind(member.role.as_str())
-                .execute(tx.connection())
-                .await
-                .store()?;
-        if changed.rows_affected() == 0 {
-            let made = sqlx::query(INSERT_MEMBER)
-                .bind(member.party.as_uuid())
-                .bind(member.identity.as_uuid())
-                .bind(member.referral_code.as_str())
-                .bind(member.claimed_referrer.map(PartyId::as_uuid))
-                .bind(member.at)
-                .bind(member.role.as_str())
-                .execute(tx.connection())
-                .await
-                .store()?;
-            if made.rows_affected() == 0 {
-                return Err(StoreError::new(
-                    StoreFault::Retry,
-                    "the random referral code is taken",
-                ));
-            }
-        }
-        Box::new(tx).commit().await
-    }
-
     async fn list(&self) -> Result<Vec<Site>, StoreError> {
         let rows = sqlx::query("select * from sites order by code")
             .fetch_all(&self.pool)
             .await
             .store()?;
         rows.iter().map(site_of).collect()
+    }
+
+    async fn sites(&self, page: PageRequest) -> Result<Page<Site>, StoreError> {
+        let rows =
+            sqlx::query("select * from sites where $1::uuid is null or id < $1 order by id desc limit $2")
+                .bind(page.after_id())
+                .bind(i64::from(page.limit()) + 1)
+                .fetch_all(&self.pool)
+                .await
+                .store()?;
+        let sites = rows.iter().map(site_of).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::from_rows(sites, page, |site| site.id.as_uuid()))
     }
 
     async fn find(&self, code: &SiteCode) -> Result<Option<Site>, StoreError> {
@@ -143,13 +110,58 @@ impl PlatformDirectory for PlatformDatabase {
         row.as_ref().map(site_of).transpose()
     }
 
-    async fn set_state(&self, site: SiteId, state: SiteState) -> Result<(), StoreError> {
-        sqlx::query("update sites set state = $2 where id = $1")
-            .bind(site.as_uuid())
-            .bind(state_name(state))
-            .execute(&self.pool)
+    async fn staff(&self) -> Result<Vec<Staff>, StoreError> {
+        let rows = sqlx::query("select * from platform_staff order by name, identity_id")
+            .fetch_all(&self.pool)
             .await
             .store()?;
-        Ok(())
+        rows.iter().map(views::staff_of).collect()
+    }
+
+    async fn staff_member(&self, identity: IdentityId) -> Result<Option<Staff>, StoreError> {
+        let row = sqlx::query("select * from platform_staff where identity_id = $1")
+            .bind(identity.as_uuid())
+            .fetch_optional(&self.pool)
+            .await
+            .store()?;
+        row.as_ref().map(views::staff_of).transpose()
+    }
+
+    async fn grants(&self, site: SiteId, page: PageRequest) -> Result<Page<GrantView>, StoreError> {
+        let mut tx = SiteTx::begin(&self.pool, site, "BEGIN READ ONLY").await?;
+        let page = grants::page(&mut tx, page).await?;
+        Box::new(tx).commit().await?;
+        Ok(page)
+    }
+
+    async fn audit(&self, filter: &ActFilter, page: PageRequest) -> Result<Page<ActView>, StoreError> {
+        let rows = sqlx::query(
+            "select *, encode(address_hash, 'hex') as address from platform_audit
+             where ($1::uuid is null or site_id_of_subject = $1) and ($2::uuid is null or actor_id = $2)
+               and ($3::uuid is null or id < $3)
+             order by id desc limit $4",
+        )
+        .bind(filter.site.map(SiteId::as_uuid))
+        .bind(filter.actor.map(IdentityId::as_uuid))
+        .bind(page.after_id())
+        .bind(i64::from(page.limit()) + 1)
+        .fetch_all(&self.pool)
+        .await
+        .store()?;
+        let acts = rows.iter().map(views::act_of).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::from_rows(acts, page, |act| act.id))
+    }
+
+    async fn figures(&self, span: Span, page: PageRequest) -> Result<Page<SiteFigures>, StoreError> {
+        let rows = sqlx::query("select * from app.site_figures($1, $2, $3, $4)")
+            .bind(span.since)
+            .bind(span.before)
+            .bind(page.after_id())
+            .bind(i32::from(page.limit()) + 1)
+            .fetch_all(&self.pool)
+            .await
+            .store()?;
+        let sites = views::figures_of(&rows)?;
+        Ok(Page::from_rows(sites, page, |site| site.site_id.as_uuid()))
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the connected role is the one that row-level security is made for (property 41).
 
 use posx_kernel::StoreError;
-use sqlx::Row;
+use sqlx::{PgPool, Row};
 
 use crate::connection::Database;
 use crate::error::StoreResult;
@@ -43,7 +43,17 @@ impl Database {
     /// One round trip. Not superuser, not BYPASSRLS, owner of nothing, member of nothing, and every table of a site forces
     /// its policy. A role that another one became (`SET ROLE`) is looked at with that other one: it can go back.
     pub async fn posture(&self) -> Result<Posture, StoreError> {
-        let rows = sqlx::query(
+        posture_of(&self.pool).await
+    }
+
+    /// How many migrations of this build the database does not have.
+    pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
+        crate::migrate::pending(&self.pool).await
+    }
+}
+
+pub(crate) async fn posture_of(pool: &PgPool) -> Result<Posture, StoreError> {
+    let rows = sqlx::query(
             "select r.rolsuper, r.rolbypassrls, r.rolname,
                exists (select from pg_class c where c.relowner = r.oid)
                  or exists (select from pg_database d where d.datdba = r.oid and d.datname = current_database()) as owns,
@@ -56,23 +66,17 @@ impl Database {
                          and has_schema_privilege(r.oid, n.oid, 'usage')) as sees_queue
              from pg_roles r where r.rolname in (current_user, session_user)",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(pool)
         .await
         .store()?;
-        let mut posture = Posture::default();
-        for row in rows {
-            let name: String = row.try_get("rolname").store()?;
-            for (column, problem) in PROBLEMS {
-                if row.try_get(column).store()? {
-                    posture.problems.push(format!("the role {name} {problem}"));
-                }
+    let mut posture = Posture::default();
+    for row in rows {
+        let name: String = row.try_get("rolname").store()?;
+        for (column, problem) in PROBLEMS {
+            if row.try_get(column).store()? {
+                posture.problems.push(format!("the role {name} {problem}"));
             }
         }
-        Ok(posture)
     }
-
-    /// How many migrations of this build the database does not have.
-    pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
-        crate::migrate::pending(&self.pool).await
-    }
+    Ok(posture)
 }

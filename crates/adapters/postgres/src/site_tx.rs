@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Actor, Begin, Idempotency, IdempotentTx, IdentityId, Outbox, SiteId, SiteScope, StoreError, Transaction, Who,
+    Actor, Begin, Idempotency, IdempotentTx, IdentityId, Outbox, SiteId, SiteScope, StoreError, Transaction,
+    Who,
 };
 use posx_ledger::{LedgerRepository, LedgerTx};
 use posx_orders::{AttemptRepository, OrderRepository, OrdersTx, RefundRepository, WalletRepository};
-use posx_tenancy::{MemberRepository, ReferralRepository, TenancyTx};
+use posx_tenancy::{MemberRepository, MembershipRepository, ReferralRepository, TenancyTx};
 use posx_tiers::{AssetRepository, StockRepository, TierRepository, TiersTx};
 use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::error::StoreResult;
 
 /// `kind,id,second id,request,address`, as `app.actor_part` takes it apart. Ids and hexadecimal digits only: it is printed into a
 /// statement.
-struct ActorSetting<'a>(&'a Actor);
+pub(crate) struct ActorSetting<'a>(pub(crate) &'a Actor);
 
 impl std::fmt::Display for ActorSetting<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -36,7 +37,10 @@ impl std::fmt::Display for ActorSetting<'_> {
         request.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str(",")?;
         let address = self.0.address.as_ref();
-        address.into_iter().flatten().try_for_each(|byte| write!(f, "{byte:02x}"))
+        address
+            .into_iter()
+            .flatten()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -61,7 +65,8 @@ impl SiteTx {
     pub(crate) async fn begin_by(pool: &PgPool, scope: &SiteScope) -> Result<Self, StoreError> {
         let (site, actor) = (scope.site(), ActorSetting(scope.actor()));
         let uuid = site.as_uuid();
-        let text = format!("BEGIN; SET LOCAL app.current_site_id = '{uuid}'; SET LOCAL app.actor = '{actor}'");
+        let text =
+            format!("BEGIN; SET LOCAL app.current_site_id = '{uuid}'; SET LOCAL app.actor = '{actor}'");
         let tx = crate::connection::begin(pool, sqlx::AssertSqlSafe(text)).await?;
         Ok(Self { tx, site })
     }
@@ -90,6 +95,9 @@ impl LedgerTx for SiteTx {
 
 impl TenancyTx for SiteTx {
     fn members(&mut self) -> &mut dyn MemberRepository {
+        self
+    }
+    fn memberships(&mut self) -> &mut dyn MembershipRepository {
         self
     }
     fn outbox(&mut self) -> &mut dyn Outbox {

@@ -15,7 +15,8 @@ use crate::site_tx::SiteTx;
 
 pub(crate) async fn find_member(tx: &mut SiteTx, identity: IdentityId) -> Result<Option<Member>, StoreError> {
     let row = sqlx::query(
-        "select m.identity_id, m.party_id, m.role, p.referral_code, s.code as site_code
+        "select m.identity_id, m.party_id, m.role, p.referral_code, s.code as site_code,
+           array(select x.place_id from membership_places x where x.identity_id = m.identity_id) as places
          from memberships m join parties p on p.site_id = m.site_id and p.id = m.party_id
          cross join lateral app.site(m.site_id) s
          where m.identity_id = $1 and m.state = 'active'",

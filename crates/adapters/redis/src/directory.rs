@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::future::Cache;
 use posx_kernel::{IdentityId, SiteId, StoreError};
-use posx_tenancy::{Directory, Member, Site, SiteCode};
+use posx_tenancy::{Directory, Member, Origin, Site, SiteCode};
 
 /// A suspended or renamed site is seen by requests within this time.
 pub const SITE_AGE_MAX: Duration = Duration::from_secs(30);
@@ -22,6 +22,7 @@ pub struct CachedDirectory {
     inner: Arc<dyn Directory>,
     by_code: Cache<SiteCode, Site>,
     by_host: Cache<String, Site>,
+    origins: Cache<Origin, ()>,
     identities: Cache<(String, String), IdentityId>,
     members: Cache<(SiteId, IdentityId), Member>,
 }
@@ -38,6 +39,7 @@ impl CachedDirectory {
             inner,
             by_code: cache(SITES_MAX, SITE_AGE_MAX),
             by_host: cache(SITES_MAX, SITE_AGE_MAX),
+            origins: cache(SITES_MAX, SITE_AGE_MAX),
             identities: cache(PEOPLE_MAX, IDENTITY_AGE_MAX),
             members: cache(PEOPLE_MAX, MEMBER_AGE_MAX),
         }
@@ -84,6 +86,17 @@ impl Directory for CachedDirectory {
         self.inner.site(id).await
     }
 
+    async fn knows_origin(&self, origin: &Origin) -> Result<bool, StoreError> {
+        if self.origins.contains_key(origin) {
+            return Ok(true);
+        }
+        let known = self.inner.knows_origin(origin).await?;
+        if known {
+            self.origins.insert(origin.clone(), ()).await;
+        }
+        Ok(known)
+    }
+
     async fn identity(&self, issuer: &str, subject: &str) -> Result<IdentityId, StoreError> {
         let key = (issuer.to_owned(), subject.to_owned());
         if let Some(identity) = self.identities.get(&key).await {
@@ -104,5 +117,29 @@ impl Directory for CachedDirectory {
             self.members.insert(key, member.clone()).await;
         }
         Ok(found)
+    }
+
+    async fn forget_member(&self, site: SiteId, identity: IdentityId) {
+        self.members.invalidate(&(site, identity)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// J13 where nobody tells this process: what it knows of a member dies of age, however often it is asked for.
+    #[tokio::test]
+    async fn j13_a_member_that_is_asked_for_all_the_time_is_read_anew_within_its_age() {
+        assert!(MEMBER_AGE_MAX <= Duration::from_mins(1));
+        let age = Duration::from_millis(60);
+        let members: Cache<u8, ()> = cache(PEOPLE_MAX, age);
+        members.insert(1, ()).await;
+        let begun = std::time::Instant::now();
+        while members.get(&1).await.is_some() {
+            assert!(begun.elapsed() < 100 * age, "reading keeps it alive");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert!(begun.elapsed() >= age);
     }
 }

@@ -9,7 +9,9 @@
 mod directory;
 mod limiter;
 mod local;
+mod sessions;
 
 pub use directory::{CachedDirectory, MEMBER_AGE_MAX, SITE_AGE_MAX};
 pub use limiter::{RedisAddressError, RedisLimiter};
 pub use local::LocalLimiter;
+pub use sessions::{CachedSessions, SESSION_AGE_MAX};

@@ -136,6 +136,7 @@ impl Stage<'_> {
             operation: "POST /api/v1/allocation-batches",
             key: "p10".to_owned(),
             fingerprint: [1; 32],
+            review: posx_kernel::Review::NotNeeded,
             at: given.now,
         };
         let mut batches = Vec::new();

@@ -180,6 +180,7 @@ async fn one_plan_is_active(service: &Commissions, db: &dyn Begin<dyn Commission
         operation: "POST /api/v1/commission-plans",
         key: "autumn".to_owned(),
         fingerprint: [1; 32],
+        review: posx_kernel::Review::NotNeeded,
         at: given.paid_at,
     };
     let first = made(vec![level(1, "0.1", 0)], Some(&call))
@@ -203,22 +204,42 @@ async fn one_plan_is_active(service: &Commissions, db: &dyn Begin<dyn Commission
         "{refused:?}"
     );
     let second = made(vec![level(1, "0.05", 7)], None).await.expect("version 2");
-    for id in [first.id, second.id] {
+    the_last_activated_plan_is_the_one(service, db, given, [first.id, second.id]).await;
+}
+
+async fn the_last_activated_plan_is_the_one(
+    service: &Commissions,
+    db: &dyn Begin<dyn CommissionsTx>,
+    given: &Given,
+    [first, second]: [PlanId; 2],
+) {
+    for id in [first, second] {
         assert_eq!(
-            service.activate_plan(&given.scope, id).await.expect("activated"),
+            service
+                .activate_plan(&given.scope, id, None)
+                .await
+                .expect("activated"),
             Activated::Applied
         );
         assert_eq!(
-            service.activate_plan(&given.scope, id).await.expect("again"),
+            service
+                .activate_plan(&given.scope, id, None)
+                .await
+                .expect("again"),
             Activated::AlreadyApplied
         );
     }
-    assert!(service.activate_plan(&given.elsewhere, first.id).await.is_err());
+    assert!(
+        service
+            .activate_plan(&given.elsewhere, first, None)
+            .await
+            .is_err()
+    );
     let mut tx = begin(db, &given.scope).await;
     let plans: &mut dyn PlanRepository = tx.plans();
     let active = plans.active().await.expect("read").expect("an active plan");
-    assert_eq!(active.id, second.id);
-    let first = plans.find(first.id).await.expect("read").expect("the first");
+    assert_eq!(active.id, second);
+    let first = plans.find(first).await.expect("read").expect("the first");
     let found = (
         first.version,
         active.version,

@@ -43,6 +43,7 @@ impl World {
             code: SiteCode::new("NA").expect("a code"),
             name: "North America".to_owned(),
             host_names: Vec::new(),
+            cors_origins: Vec::new(),
             currency,
             time_zone: chrono_tz::UTC,
             state: SiteState::Active,
@@ -112,6 +113,7 @@ impl World {
             operation: "POST /orders",
             key: key.to_owned(),
             fingerprint,
+            review: posx_kernel::Review::NotNeeded,
             at: noon(),
         }
     }

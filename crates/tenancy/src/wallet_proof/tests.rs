@@ -217,6 +217,7 @@ fn world() -> World {
             code: SiteCode::new("NA").expect("a code"),
             name: "North".to_owned(),
             host_names: vec!["na.posx.test".to_owned()],
+            cors_origins: Vec::new(),
             currency: Currency::from_code("USD").expect("a currency"),
             time_zone: chrono_tz::UTC,
             state: SiteState::Active,

@@ -4,14 +4,13 @@ use base64::engine::general_purpose::STANDARD;
 use super::*;
 use crate::testing::{Server, ok, serve, with_status};
 
-const GRANT: &str =
-    r#"{"access_token":"at-1","token_type":"Bearer","refresh_token":"rt-2","expires_in":300}"#;
+const GRANT: &str = r#"{"access_token":"at-1","token_type":"Bearer","refresh_token":"rt-2","id_token":"it-1","expires_in":300}"#;
 
 fn client(server: &Server, secret: Option<&str>) -> TokenClient {
     let address = |path: &str| format!("{}/{path}", server.url);
     TokenClient::new(
         &address("token"),
-        &address("revoke"),
+        Some(&address("revoke")),
         "app/1",
         secret.map(SecretString::from),
     )
@@ -30,6 +29,7 @@ async fn a_code_is_exchanged_with_its_verifier() {
         .await
         .unwrap();
     assert_eq!(tokens.access_token.expose_secret(), "at-1");
+    assert_eq!(tokens.id_token.unwrap().expose_secret(), "it-1");
     assert_eq!(tokens.refresh_token.unwrap().expose_secret(), "rt-2");
     let request = &server.requests()[0];
     assert_eq!(request.path(), "/token");
@@ -75,6 +75,15 @@ async fn revocation_names_the_refresh_token() {
             "token=rt-1&token_type_hint=refresh_token&client_id=app%2F1"
         )
     );
+}
+
+#[tokio::test]
+async fn who_has_no_address_to_revoke_at_is_told_so_and_nobody_is_asked() {
+    let server = serve(|_, _| ok("")).await;
+    let client = TokenClient::new(&format!("{}/token", server.url), None, "app", None).unwrap();
+    let error = client.revoke(&"rt-1".into()).await.unwrap_err();
+    assert_eq!(name(&error), "without an address to revoke at");
+    assert_eq!(server.requests().len(), 0);
 }
 
 fn name(error: &TokenError) -> &'static str {
@@ -160,7 +169,7 @@ async fn nothing_that_is_shown_has_a_token_or_the_secret_in_it() {
     let granted = refresh(&granted).await.unwrap();
     let client = client(&server, Some("s3cret"));
     let shown = format!("{error} {error:?} {lost} {lost:?} {granted:?} {client:?}");
-    for secret in ["rt-1", "rt-2", "at-1", "s3cret"] {
+    for secret in ["rt-1", "rt-2", "at-1", "it-1", "s3cret"] {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
@@ -170,17 +179,17 @@ fn each_provider_has_its_addresses_and_they_are_https() {
     let auth0 = TokenClient::auth0("login.example", "app", None).unwrap();
     assert_eq!(auth0.token_url.as_str(), "https://login.example/oauth/token");
     assert_eq!(
-        auth0.revocation_url.as_str(),
+        auth0.revocation_url.unwrap().as_str(),
         "https://login.example/oauth/revoke"
     );
     let cognito = TokenClient::cognito("shop.auth.eu-west-1.amazoncognito.com", "app", None).unwrap();
     let base = "https://shop.auth.eu-west-1.amazoncognito.com/oauth2";
     assert_eq!(cognito.token_url.as_str(), format!("{base}/token"));
-    assert_eq!(cognito.revocation_url.as_str(), format!("{base}/revoke"));
+    assert_eq!(cognito.revocation_url.unwrap().as_str(), format!("{base}/revoke"));
     for (token, revocation) in [
         ("http://login.example/token", "https://login.example/revoke"),
         ("https://login.example/token", "http://login.example/revoke"),
     ] {
-        assert!(TokenClient::new(token, revocation, "app", None).is_err());
+        assert!(TokenClient::new(token, Some(revocation), "app", None).is_err());
     }
 }

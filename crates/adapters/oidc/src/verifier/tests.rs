@@ -157,7 +157,9 @@ impl World {
 mod auth0;
 mod claims;
 mod cognito;
+mod id_token;
 mod keys;
+mod second_factor;
 
 #[tokio::test]
 async fn a_good_token_tells_who_and_what() {
@@ -179,6 +181,9 @@ async fn a_good_token_tells_who_and_what() {
         issued_at: Some(at(NOW - 10)),
         expires_at: at(NOW + 600),
         authenticated_at: Some(at(NOW - 20)),
+        methods: BTreeSet::new(),
+        context: None,
+        second_factor: false,
     };
     assert_eq!(token, expected);
 }

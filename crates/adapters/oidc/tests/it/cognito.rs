@@ -23,7 +23,7 @@ fn verifier(pool: &Pool, apps: &[&App]) -> Verifier {
 
 fn tokens(pool: &Pool, secret: &str) -> TokenClient {
     let [token, revocation] = ["oauth2/token", "oauth2/revoke"].map(|path| pool.address(path));
-    TokenClient::new(&token, &revocation, &pool.app.id, Some(secret.into())).unwrap()
+    TokenClient::new(&token, Some(&revocation), &pool.app.id, Some(secret.into())).unwrap()
 }
 
 /// Both tokens of a person's sign-in.

@@ -40,7 +40,7 @@ fn tokens(issuer: &str, secret: &str) -> TokenClient {
     let address = |path: &str| format!("{issuer}/{path}");
     TokenClient::new(
         &address("token"),
-        &address("token/revocation"),
+        Some(&address("token/revocation")),
         APP,
         Some(secret.into()),
     )

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use posx_kernel::{Begin as _, PageRequest, WebhookId};
-use posx_postgres::{JobsDatabase, NewWebhook, WebhookEndpoint};
+use posx_postgres::{AuditFilter, JobsDatabase, NewWebhook, WebhookEndpoint};
 use posx_tiers::TiersTx;
 
 use crate::server::shared;
@@ -102,7 +102,7 @@ async fn p33_a_type_that_nobody_acts_on_is_stored_as_ignored_without_a_job() {
     assert!(
         !world
             .database
-            .replay_webhook(&world.scope, new.id)
+            .replay_webhook(&world.scope, new.id, noon())
             .await
             .expect("an answer")
     );
@@ -126,7 +126,7 @@ async fn p01_an_outside_object_belongs_to_the_site_that_claimed_it_first_and_so_
     assert!(
         !elsewhere
             .database
-            .replay_webhook(&elsewhere.scope, new.id)
+            .replay_webhook(&elsewhere.scope, new.id, noon())
             .await
             .expect("an answer")
     );
@@ -137,7 +137,7 @@ async fn p01_an_outside_object_belongs_to_the_site_that_claimed_it_first_and_so_
         .expect("finished");
     assert!(
         here.database
-            .replay_webhook(&here.scope, new.id)
+            .replay_webhook(&here.scope, new.id, noon())
             .await
             .expect("an answer")
     );
@@ -207,7 +207,7 @@ async fn jobs(world: &World, dead: bool) -> Vec<posx_postgres::JobView> {
 async fn replay(world: &World, job: i64) -> bool {
     world
         .database
-        .replay_job(&world.scope, job)
+        .replay_job(&world.scope, job, noon())
         .await
         .expect("an answer")
 }
@@ -247,6 +247,14 @@ async fn p39_a_dead_job_is_listed_for_its_site_only_and_replayed_by_it_only() {
     assert!(!replay(&elsewhere, job).await);
     assert!(replay(&world, job).await);
     assert_eq!(jobs(&world, true).await, []);
+    let trail = world
+        .database
+        .audit_trail(&world.scope, &AuditFilter::default(), None, 1)
+        .await;
+    assert_eq!(
+        trail.expect("a trail")[0].payload,
+        serde_json::json!({ "job": job })
+    );
 }
 
 #[tokio::test]
@@ -325,7 +333,7 @@ async fn a_parked_event_stays_until_its_own_site_replays_it_and_one_that_is_done
     assert!(
         world
             .database
-            .replay_webhook(&world.scope, new.id)
+            .replay_webhook(&world.scope, new.id, noon())
             .await
             .expect("an answer")
     );

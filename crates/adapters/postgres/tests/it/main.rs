@@ -1,15 +1,26 @@
 //! The adapter on real PostgreSQL: what its ports promise, and what the database refuses.
 
+mod api_keys;
+mod approvals;
 mod audit;
+mod audit_trail;
 mod contracts;
+mod devices;
 mod idempotency;
 mod inbox;
 mod isolation;
 mod ledger;
+mod members;
+mod members_racing;
 mod migrate;
 mod orders;
+mod personal_data;
+mod platform;
 mod posture;
+mod second_factors;
+mod secrets;
 mod server;
+mod sessions;
 mod shares;
 mod stock;
 mod story;

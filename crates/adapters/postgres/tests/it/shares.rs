@@ -264,7 +264,10 @@ async fn plans_made_and_activated_at_once_have_versions_of_their_own_and_one_is_
                 .create_plan(&scope, currency, wish, None)
                 .await
                 .expect("a version");
-            service.activate_plan(&scope, plan.id).await.expect("activated");
+            service
+                .activate_plan(&scope, plan.id, None)
+                .await
+                .expect("activated");
         });
     }
     runs.join_all().await;

@@ -4,6 +4,7 @@ use posx_commissions::Accrued;
 use posx_kernel::{Begin as _, Money, PaymentAttemptId, StoredAnswer};
 use posx_orders::gateway::{CreateIntent, PaymentGateway as _};
 use posx_orders::{Attempt, AttemptState, Order, OrdersTx, PaymentApplied, PlaceOrder, Placed};
+use posx_tenancy::{ReviewedOperation, Role};
 use posx_tiers::ChainFamily;
 
 use crate::world::{ADDRESS, World, new_id, noon};
@@ -38,7 +39,15 @@ impl World {
         world.deliver(order.id).await;
         world.pay_twice(&order).await;
         world.remember_an_answer().await;
+        world.keeps_an_account().await;
+        world.staffed_branch().await;
         world.challenge(Some(bob.identity), ADDRESS).await;
+        world.step_up().await;
+        world.api_key(&alice).await.expect("a key");
+        world.manned_till(&alice).await;
+        world.visit().await;
+        let sealed = world.database.seal_events(&world.scope, noon(), false).await;
+        assert!(sealed.expect("sealed") > 0);
         world
     }
 
@@ -89,6 +98,20 @@ impl World {
                 .await
                 .expect("resolved")
         );
+    }
+
+    /// Someone with a second factor, who asks a second person and sets a limit.
+    async fn step_up(&self) {
+        let owner = self.enrolled().await.identity;
+        let (id, checker) = (
+            self.asked(owner, [1; 32]).await.id,
+            self.colleague(Role::Admin).await,
+        );
+        let approvals = self.approvals();
+        let agreed = approvals.approve(&self.scope, id, checker, &[1; 32]).await;
+        agreed.expect("approved");
+        self.limited(ReviewedOperation::SupplyCorrection, Some(100), owner, "limit")
+            .await;
     }
 
     async fn remember_an_answer(&self) {

@@ -135,7 +135,7 @@ async fn an_appointed_identity_is_a_member_here_and_nobody_elsewhere() {
     let subject = unique(20);
     let identity = world
         .platform
-        .appoint(&world.site, "https://issuer.test", &subject, Role::Owner)
+        .appoint(&world.site, "https://issuer.test", &subject, Role::Admin)
         .await
         .expect("appointed");
     let member = world
@@ -144,7 +144,7 @@ async fn an_appointed_identity_is_a_member_here_and_nobody_elsewhere() {
         .await
         .expect("a look")
         .expect("a member");
-    assert_eq!((member.identity, member.role), (identity, Role::Owner));
+    assert_eq!((member.identity, member.role), (identity, Role::Admin));
     assert!(
         elsewhere
             .directory

@@ -194,7 +194,7 @@ impl World {
             .await
             .expect("a plan");
         self.commissions
-            .activate_plan(&self.scope, plan.id)
+            .activate_plan(&self.scope, plan.id, None)
             .await
             .expect("active");
     }
@@ -205,6 +205,7 @@ impl World {
             operation: "POST /orders",
             key: key.to_owned(),
             fingerprint: [body; 32],
+            review: posx_kernel::Review::NotNeeded,
             at: noon(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use posx_kernel::{Currency, IdentityId, PartyId, SeededIds, SiteId, StoreError};
 use posx_redis::CachedDirectory;
-use posx_tenancy::{Directory, Member, ReferralCode, Role, Site, SiteCode, SiteState};
+use posx_tenancy::{Directory, Member, Origin, ReferralCode, Role, Site, SiteCode, SiteState};
 use uuid::Uuid;
 
 /// A directory of one site with a list of members, which counts how often it is asked.
@@ -21,6 +21,7 @@ fn site() -> Site {
         code: SiteCode::new("NA").unwrap(),
         name: "North".into(),
         host_names: vec!["na.example".into()],
+        cors_origins: vec![Origin::parse("https://shop.example").unwrap()],
         currency: Currency::from_code("USD").unwrap(),
         time_zone: chrono_tz::UTC,
         state: SiteState::Active,
@@ -50,6 +51,10 @@ impl Directory for Counting {
         self.count();
         Ok(Some(site()))
     }
+    async fn knows_origin(&self, origin: &Origin) -> Result<bool, StoreError> {
+        self.count();
+        Ok(site().cors_origins.contains(origin))
+    }
     async fn identity(&self, _: &str, subject: &str) -> Result<IdentityId, StoreError> {
         self.count();
         Ok(IdentityId::from_uuid(Uuid::from_u128(subject.len() as u128)))
@@ -78,7 +83,7 @@ async fn what_was_found_is_asked_for_once() {
 }
 
 #[tokio::test]
-async fn who_joins_is_a_member_with_the_next_request() {
+async fn j13_who_joins_is_a_member_and_who_is_put_out_is_none_with_the_next_request() {
     let counting = Arc::new(Counting::default());
     let directory = CachedDirectory::new(counting.clone());
     let identity = IdentityId::from_uuid(Uuid::from_u128(7));
@@ -87,10 +92,18 @@ async fn who_joins_is_a_member_with_the_next_request() {
         identity,
         party: PartyId::from_uuid(Uuid::from_u128(8)),
         role: Role::Member,
+        places: std::collections::BTreeSet::new(),
         referral_code: ReferralCode::random(&site().code, &SeededIds::new(1)),
     };
     counting.members.lock().unwrap().push(member.clone());
-    assert_eq!(directory.member(site().id, identity).await.unwrap(), Some(member));
+    let found = directory.member(site().id, identity).await.unwrap();
+    assert_eq!(found, Some(member.clone()));
+    // …and who is put out is out with the next request, where this process is told.
+    counting.members.lock().unwrap().clear();
+    let kept = directory.member(site().id, identity).await.unwrap();
+    assert_eq!(kept, Some(member), "from the cache");
+    directory.forget_member(site().id, identity).await;
+    assert_eq!(directory.member(site().id, identity).await.unwrap(), None);
 }
 
 #[tokio::test]

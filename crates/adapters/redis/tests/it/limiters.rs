@@ -1,13 +1,17 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use posx_redis::{LocalLimiter, RedisLimiter};
-use posx_tenancy::{RateLimiter, RateVerdict};
+use posx_tenancy::{Bucket, RateLimiter, RateVerdict};
 
 use crate::server::RedisServer;
 
+async fn check(limiter: &dyn RateLimiter, class: &'static str, key: &str, per_minute: u32) -> RateVerdict {
+    limiter.check(&[Bucket::per_minute(class, key, per_minute)]).await
+}
+
 async fn allowed(limiter: &dyn RateLimiter, class: &'static str, key: &str, per_minute: u32) -> bool {
     matches!(
-        limiter.check(class, key, per_minute).await,
+        check(limiter, class, key, per_minute).await,
         RateVerdict::Allowed { .. }
     )
 }
@@ -17,16 +21,16 @@ async fn contract(limiter: &dyn RateLimiter) {
     // A burst as large as the limit, and the remainder counts down.
     for remaining in [2, 1, 0] {
         assert_eq!(
-            limiter.check("read", "ann", 3).await,
-            RateVerdict::Allowed { remaining }
+            check(limiter, "read", "ann", 3).await,
+            RateVerdict::Allowed { bucket: 0, remaining }
         );
     }
-    let RateVerdict::Refused { retry_after_s } = limiter.check("read", "ann", 3).await else {
+    let RateVerdict::Refused { retry_after_s, .. } = check(limiter, "read", "ann", 3).await else {
         panic!("the fourth of three calls is allowed");
     };
     assert!((19..=20).contains(&retry_after_s), "{retry_after_s}");
     // Asking while refused does not push the time away.
-    let RateVerdict::Refused { retry_after_s } = limiter.check("read", "ann", 3).await else {
+    let RateVerdict::Refused { retry_after_s, .. } = check(limiter, "read", "ann", 3).await else {
         panic!("the fifth of three calls is allowed");
     };
     assert!(retry_after_s <= 20, "{retry_after_s}");
@@ -44,6 +48,46 @@ async fn contract(limiter: &dyn RateLimiter) {
     assert!(taken >= 1_200, "{taken}");
     tokio::time::sleep(Duration::from_millis(120)).await;
     assert!(allowed(limiter, "fast", "ann", 1_200).await);
+    together(limiter).await;
+}
+
+/// Several buckets of one call.
+async fn together(limiter: &dyn RateLimiter) {
+    let of = |site: &str, own: u32, shared: u32| {
+        [
+            Bucket::per_minute("own", "ann", own),
+            Bucket::per_minute("shared", site, shared).burst(2),
+        ]
+    };
+    let first = limiter.check(&of("na", 10, 60)).await;
+    assert_eq!(
+        first,
+        RateVerdict::Allowed {
+            bucket: 1,
+            remaining: 1
+        },
+        "the tightest is told"
+    );
+    limiter.check(&of("na", 10, 60)).await;
+    for _ in 0..20 {
+        let refused = limiter.check(&of("na", 10, 60)).await;
+        assert_eq!(
+            refused,
+            RateVerdict::Refused {
+                bucket: 1,
+                retry_after_s: 1
+            }
+        );
+    }
+    // What the second refused was not counted on the first: two are taken, this is the third of ten.
+    let alone = limiter.check(&of("na", 10, 60)[..1]).await;
+    assert_eq!(
+        alone,
+        RateVerdict::Allowed {
+            bucket: 0,
+            remaining: 7
+        }
+    );
 }
 
 #[tokio::test]
@@ -86,14 +130,50 @@ async fn without_redis_limits_are_counted_in_the_process_and_shared_again_when_i
     assert!(allowed(&limiter, "read", "ann", 2).await);
     assert!(!allowed(&limiter, "read", "ann", 2).await, "the local count");
     server.start_again();
+    is_used_again(&limiter).await;
+}
+
+async fn is_used_again(limiter: &RedisLimiter) {
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        allowed(&limiter, "read", "other", 1_000).await;
+        allowed(limiter, "read", "other", 1_000).await;
         if limiter.is_healthy() {
             return;
         }
     }
     panic!("Redis is back and still not used");
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_holds_nobody_up() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let limiter = RedisLimiter::new(&server.url()).unwrap();
+    assert!(allowed(&limiter, "read", "ann", 1_000).await);
+    server.signal("STOP");
+    let began = Instant::now();
+    let many = (0..200).map(|_| async {
+        let began = Instant::now();
+        assert!(allowed(&limiter, "read", "ann", 1_000).await);
+        began.elapsed()
+    });
+    let longest = futures::future::join_all(many).await.into_iter().max();
+    assert!(longest < Some(Duration::from_millis(600)), "{longest:?}");
+    assert!(!limiter.is_healthy());
+    // It is known by now: only the one call that tries again waits.
+    let began_again = Instant::now();
+    for _ in 0..1_000 {
+        allowed(&limiter, "read", "bob", 10_000).await;
+    }
+    assert!(
+        began_again.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        began_again.elapsed()
+    );
+    assert!(began.elapsed() < Duration::from_secs(2));
+    server.signal("CONT");
+    is_used_again(&limiter).await;
 }
 
 #[tokio::test]

@@ -5,3 +5,5 @@
 mod directory;
 mod limiters;
 mod server;
+mod sessions;
+mod sign_in;

@@ -21,6 +21,14 @@ impl RedisServer {
         format!("unix://{}/s", self.directory.path().display())
     }
 
+    /// `STOP` makes it hang, `CONT` go on.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success(), "{name}");
+    }
+
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

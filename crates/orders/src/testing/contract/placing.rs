@@ -14,6 +14,7 @@ impl Suite<'_> {
             operation: "POST /contract",
             key: key.to_owned(),
             fingerprint: [body; 32],
+            review: posx_kernel::Review::NotNeeded,
             at: self.given.now,
         }
     }

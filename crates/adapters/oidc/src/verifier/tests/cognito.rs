@@ -166,6 +166,9 @@ async fn j20_an_access_token_of_an_allowed_app_is_taken() {
         issued_at: at(NOW - 10),
         expires_at: at(NOW + 600).unwrap(),
         authenticated_at: at(NOW - 20),
+        methods: BTreeSet::new(),
+        context: None,
+        second_factor: false,
     };
     assert_eq!(token, expected);
 }
