@@ -21,7 +21,7 @@ pub fn actor(req: &HttpRequest, api: &ApiState, who: Who) -> Actor {
 }
 
 /// Of the client's network as the limits count it. Without the salt, four billion addresses would be tried in a minute.
-fn address_hash(req: &HttpRequest, api: &ApiState) -> Option<[u8; 16]> {
+pub fn address_hash(req: &HttpRequest, api: &ApiState) -> Option<[u8; 16]> {
     let address = limit::client_network(req, api)?;
     let mut hash = Context::new(&SHA256);
     hash.update(&api.address_salt);

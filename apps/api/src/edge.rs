@@ -1,19 +1,26 @@
-//! What happens around every request: its id, its time limit, its log line, its headers, and its problem document.
+//! What happens around every request: its id, its place, its time limit, its log line, its headers, and its problem document.
+
+pub mod connection;
+mod cors;
+mod gate;
+mod headers;
 
 use std::any::Any;
+use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 use futures::FutureExt as _;
 use posx_kernel::Severity;
 use tracing::Instrument as _;
 
+use self::headers::Headers;
 use crate::actor::RequestId;
 use crate::limit::Counted;
 use crate::problem::{ApiError, EdgeError};
@@ -22,19 +29,8 @@ use crate::state::Api;
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 128;
 
-/// Nothing in an answer is to be kept, guessed at, run, framed or loaded.
-const COMMON: [(HeaderName, &str); 4] = [
-    (header::CACHE_CONTROL, "no-store"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; frame-ancestors 'none'",
-    ),
-];
-/// The page brings its own scripts and styles, and talks to this server only.
-const CSP_DOCS: &str =
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+/// Without the state, which only tests leave out.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// The outermost middleware.
 pub async fn around<B: MessageBody + 'static>(
@@ -42,6 +38,7 @@ pub async fn around<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let began = Instant::now();
+    let _busy = connection::busy(&request);
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = known_method(request.method());
@@ -61,20 +58,28 @@ async fn answer<B: MessageBody + 'static>(
     next: Next<B>,
     id: &str,
 ) -> Result<ServiceResponse<BoxBody>, ApiError> {
-    let seconds = request
-        .app_data::<Api>()
-        .map_or(30, |api| api.settings.request_timeout_s);
-    let handled = AssertUnwindSafe(next.call(request)).catch_unwind();
-    let result = match tokio::time::timeout(Duration::from_secs(u64::from(seconds)), handled).await {
+    let api = request.app_data::<Api>().cloned();
+    let mut headers = headers::of(request.request(), api.as_deref().map(Deref::deref));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.push((REQUEST_ID, id));
+    }
+    let within = api.as_ref().map_or(ANSWER_WITHIN, |api| {
+        Duration::from_secs(u64::from(api.settings.request_timeout_s))
+    });
+    let handled = AssertUnwindSafe(handle(request, next, api.as_ref(), &mut headers)).catch_unwind();
+    let result = match tokio::time::timeout(within, handled).await {
         Ok(Ok(result)) => result.map_err(|error| EdgeError::Render(error.to_string().into())),
         Ok(Err(panic)) => Err(EdgeError::Panic(panic_text(panic.as_ref()).into())),
         Err(_) => Err(EdgeError::TimedOut),
     };
-    let answer = result.map_err(|error| {
-        let refusal = ApiError::from(error);
-        log(&refusal);
-        refusal.sent_alone(id, &COMMON)
-    })?;
+    let mut answer = match result {
+        Ok(answer) => answer,
+        Err(error) => {
+            let refusal = ApiError::from(error);
+            log(&refusal);
+            return Err(refusal.sent_alone(id, headers));
+        }
+    };
     let refusal = answer
         .response()
         .error()
@@ -83,12 +88,43 @@ async fn answer<B: MessageBody + 'static>(
         log(refusal);
         refusal.answer(Some(id))
     });
-    let mut answer = match problem {
-        Some(problem) => answer.into_response(problem),
-        None => answer.map_into_boxed_body(),
-    };
-    set_headers(&mut answer, id);
+    if let Some(problem) = problem {
+        answer = answer.into_response(problem);
+    }
+    set_headers(&mut answer, headers);
     Ok(answer)
+}
+
+/// The gate, then the route. `headers` get what only the site can say of the answer, which stays when the route panics.
+async fn handle<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+    api: Option<&Api>,
+    headers: &mut Headers,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(api) = api else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let _place = match gate::place(request.request(), api) {
+        Ok(place) => place,
+        Err(busy) => return Ok(request.error_response(ApiError::from(busy))),
+    };
+    match admit(request.request(), api, headers).await {
+        Ok(None) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        Ok(Some(preflight)) => Ok(request.into_response(preflight)),
+        Err(refusal) => Ok(request.error_response(refusal)),
+    }
+}
+
+async fn admit(
+    req: &HttpRequest,
+    api: &Api,
+    headers: &mut Headers,
+) -> Result<Option<HttpResponse>, ApiError> {
+    gate::head_is_small(req)?;
+    gate::host_is_ours(req, api).await?;
+    headers.extend(cors::headers(req, api).await);
+    cors::preflight(req, api).await
 }
 
 /// The one place where a refusal is logged, with everything that led to it.
@@ -102,33 +138,15 @@ fn log(refusal: &ApiError) {
     metrics::counter!("posx_http_refusals_total", "code" => code).increment(1);
 }
 
-fn set_headers(answer: &mut ServiceResponse<BoxBody>, id: &str) {
-    let is_page = answer.request().path().starts_with("/docs/");
+fn set_headers(answer: &mut ServiceResponse<BoxBody>, headers: Headers) {
     let counted = answer
         .request()
         .extensions()
         .get::<Counted>()
         .map(Counted::headers);
-    let headers = answer.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    for (name, value) in COMMON {
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-    }
-    if is_page {
-        headers.insert(
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(CSP_DOCS),
-        );
-    }
-    for (name, value) in counted.into_iter().flatten() {
-        if !headers.contains_key(&name) {
-            headers.insert(name, value);
-        }
-    }
+    let to = answer.headers_mut();
+    headers::add(to, headers);
+    headers::add(to, counted.unwrap_or_default());
 }
 
 fn note(status: StatusCode, method: &'static str, route: &str, took: Duration) {
@@ -185,6 +203,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header;
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, init_service};
     use actix_web::{App, web};

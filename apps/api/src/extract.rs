@@ -11,9 +11,13 @@ mod guarded;
 mod idempotent;
 mod if_match;
 mod json;
+mod machine;
 mod path;
+mod platform;
 mod query;
+mod session;
 mod site;
+mod step_up;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,12 +26,16 @@ pub use allowed::{Allowed, AllowedMember, Policy, SiteCaller, can};
 pub use body::{Provider, RawBody};
 pub use caller::Caller;
 pub use guarded::Guarded;
-pub use idempotent::{Idempotent, IdempotentPath, REPLAYED, created};
+pub use idempotent::{Idempotent, IdempotentPath, Labelled, REPLAYED, ReviewedPath, created};
 pub use if_match::{IfMatch, etag};
 pub use json::{Json, instant};
+pub use machine::{CurrentDevice, DeviceStaff, MemberAtDevice};
 pub use path::{Id, JobNumber, PathId};
+pub use platform::{AllowedStaff, PlatformCaller, StaffId, StaffPolicy, staff_can};
 pub use query::Query;
+pub use session::{SessionHolder, SessionPage, SessionSignIn};
 pub use site::{PublicSite, SignedIn, SiteContext, Visitor, WalletSignIn};
+pub use step_up::Myself;
 
 /// What an extractor returns. actix runs a connection on one thread, so it need not be `Send`.
 pub type Extracting<T, E = crate::problem::ApiError> = Pin<Box<dyn Future<Output = Result<T, E>>>>;

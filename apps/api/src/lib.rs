@@ -13,6 +13,7 @@ mod actor;
 mod edge;
 mod extract;
 mod limit;
+mod named_site;
 mod openapi;
 mod problem;
 mod routes;

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest};
-use posx_kernel::IdentityId;
-use posx_tenancy::RateVerdict;
+use posx_kernel::SiteId;
+use posx_runtime::RateLimits;
+use posx_tenancy::{Bucket, RateVerdict};
 
 use crate::problem::{ApiError, EdgeError};
 use crate::state::ApiState;
@@ -13,87 +14,130 @@ use crate::state::ApiState;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// One client may use a tenth of its site's minute at once, and so may all of them together.
+const SITE_BURST_SHARE: u32 = 10;
+
+/// A limit as it is told: so many calls in so many seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    class: &'static str,
+    calls: u32,
+    window_s: u64,
+}
+
+impl Quota {
+    fn of(bucket: &Bucket) -> Self {
+        Self {
+            class: bucket.class,
+            calls: bucket.burst,
+            window_s: bucket.window_s(),
+        }
+    }
+}
+
 /// What the limiter said of this request; kept in its extensions until the answer goes out.
 #[derive(Debug, Clone, Copy)]
 pub struct Counted {
-    class: &'static str,
-    per_minute: u32,
+    quota: Quota,
     remaining: u32,
 }
 
 impl Counted {
     pub fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
-        headers(self.class, self.per_minute, self.remaining, None)
+        headers(self.quota, self.remaining, None)
     }
 }
 
-/// Requests without a good token, by address.
-pub async fn count_address(req: &HttpRequest, api: &ApiState) -> Result<(), ApiError> {
-    let limit = api.settings.rate_limits.public_per_minute;
-    count(req, api, "public", &address_key(req, api), limit).await
+/// Requests without a good token, by address, and by site where it is known.
+pub async fn count_address(req: &HttpRequest, api: &ApiState, site: Option<SiteId>) -> Result<(), ApiError> {
+    let limits = &api.settings.rate_limits;
+    let own = Bucket::per_minute("public", address_key(req, api), limits.public_per_minute);
+    count(req, api, own, site).await
 }
 
-/// People sign in now and then; who tries all the time is no person.
-const SIGN_IN_PER_MINUTE: u32 = 20;
-
-/// Signing in, by address.
-pub async fn count_sign_in(req: &HttpRequest, api: &ApiState) -> Result<(), ApiError> {
-    let limit = SIGN_IN_PER_MINUTE.min(api.settings.rate_limits.public_per_minute);
-    count(req, api, "sign-in", &address_key(req, api), limit).await
+/// Signing in, by address and site. Who guesses is held up by [`SignInGuard`](posx_tenancy::SignInGuard) besides.
+pub async fn count_sign_in(req: &HttpRequest, api: &ApiState, site: Option<SiteId>) -> Result<(), ApiError> {
+    let limits = &api.settings.rate_limits;
+    let own = Bucket::per_minute("auth", address_key(req, api), limits.auth_per_minute);
+    count(req, api, own, site).await
 }
 
 /// Deliveries of providers, by address.
 pub async fn count_delivery(req: &HttpRequest, api: &ApiState) -> Result<(), ApiError> {
-    let limit = api.settings.rate_limits.webhooks_per_minute;
-    count(req, api, "webhook", &address_key(req, api), limit).await
+    let limits = &api.settings.rate_limits;
+    let own = Bucket::per_minute("webhook", address_key(req, api), limits.webhooks_per_minute);
+    count(req, api, own, None).await
 }
 
-/// Requests of a known caller: what changes something has a class of its own.
-pub async fn count_caller(req: &HttpRequest, api: &ApiState, identity: IdentityId) -> Result<(), ApiError> {
-    let limits = api.settings.rate_limits;
-    let (class, limit) = if req.method().is_safe() {
+/// Requests of a known caller. `key` names them across sites: an identity, an API key, a device.
+pub async fn count_caller(
+    req: &HttpRequest,
+    api: &ApiState,
+    key: &str,
+    site: Option<SiteId>,
+) -> Result<(), ApiError> {
+    let (class, per_minute) = class_of(req, &api.settings.rate_limits);
+    count(req, api, Bucket::per_minute(class, key, per_minute), site).await
+}
+
+/// A name that nobody used lately, by address: the answer says nothing of it.
+pub async fn count_look_up(req: &HttpRequest, api: &ApiState) -> Result<(), ApiError> {
+    let limits = &api.settings.rate_limits;
+    let own = Bucket::per_minute("lookup", address_key(req, api), limits.public_per_minute);
+    ask(api, &[own]).await.map(drop)
+}
+
+/// What a known caller's request counts in: what changes something apart from what reads.
+fn class_of(req: &HttpRequest, limits: &RateLimits) -> (&'static str, u32) {
+    let path = req.path();
+    if path.starts_with("/platform/") {
+        ("admin", limits.admin_per_minute)
+    } else if path.starts_with("/api/v1/assistant/") {
+        ("assistant", limits.assistant_per_minute)
+    } else if req.method().is_safe() {
         ("api", limits.caller_per_minute)
     } else {
         ("writes", limits.writes_per_minute)
-    };
-    count(req, api, class, &identity.to_string(), limit).await
+    }
 }
 
-async fn count(
-    req: &HttpRequest,
-    api: &ApiState,
-    class: &'static str,
-    key: &str,
-    per_minute: u32,
-) -> Result<(), ApiError> {
-    match api.limiter.check(class, key, per_minute).await {
-        RateVerdict::Allowed { remaining } => {
-            req.extensions_mut().insert(Counted {
-                class,
-                per_minute,
-                remaining,
-            });
-            Ok(())
-        }
-        RateVerdict::Refused { retry_after_s } => {
-            metrics::counter!("posx_http_rate_limited_total", "class" => class).increment(1);
-            Err(EdgeError::RateLimited {
-                class,
-                per_minute,
-                retry_after_s,
-            }
-            .into())
+/// On all buckets in one call, or on none: who is refused by their own limit takes nothing from the site's.
+async fn count(req: &HttpRequest, api: &ApiState, own: Bucket, site: Option<SiteId>) -> Result<(), ApiError> {
+    let shared = site.map(|site| {
+        let per_minute = api.settings.rate_limits.site_per_minute;
+        Bucket::per_minute("site", site.to_string(), per_minute).burst(per_minute.div_ceil(SITE_BURST_SHARE))
+    });
+    let buckets: Vec<Bucket> = [own].into_iter().chain(shared).collect();
+    let counted = ask(api, &buckets).await?;
+    req.extensions_mut().insert(counted);
+    Ok(())
+}
+
+async fn ask(api: &ApiState, buckets: &[Bucket]) -> Result<Counted, ApiError> {
+    match api.limiter.check(buckets).await {
+        RateVerdict::Allowed { bucket, remaining } => Ok(Counted {
+            quota: Quota::of(&buckets[bucket]),
+            remaining,
+        }),
+        RateVerdict::Refused {
+            bucket,
+            retry_after_s,
+        } => {
+            let quota = Quota::of(&buckets[bucket]);
+            metrics::counter!("posx_http_rate_limited_total", "class" => quota.class).increment(1);
+            Err(EdgeError::RateLimited { quota, retry_after_s }.into())
         }
     }
 }
 
-pub fn headers(
-    class: &str,
-    per_minute: u32,
-    remaining: u32,
-    retry_after_s: Option<u32>,
-) -> Vec<(HeaderName, HeaderValue)> {
-    let policy = format!("\"{class}\";q={per_minute};w=60");
+/// The tightest limit alone: what a client should go by.
+pub fn headers(quota: Quota, remaining: u32, retry_after_s: Option<u32>) -> Vec<(HeaderName, HeaderValue)> {
+    let Quota {
+        class,
+        calls,
+        window_s,
+    } = quota;
+    let policy = format!("\"{class}\";q={calls};w={window_s}");
     let state = match retry_after_s {
         Some(seconds) => format!("\"{class}\";r={remaining};t={seconds}"),
         None => format!("\"{class}\";r={remaining}"),
@@ -108,7 +152,8 @@ pub fn headers(
     headers
 }
 
-fn address_key(req: &HttpRequest, api: &ApiState) -> String {
+/// As [`SignInGuard`](posx_tenancy::SignInGuard) and the buckets know it.
+pub fn address_key(req: &HttpRequest, api: &ApiState) -> String {
     client_network(req, api).unwrap_or_else(|| "unknown".to_owned())
 }
 
@@ -152,6 +197,7 @@ fn client_address(req: &HttpRequest, trusted: u8) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::Method;
     use actix_web::test::TestRequest;
 
     use super::*;
@@ -164,6 +210,33 @@ mod tests {
                 req.append_header(("x-forwarded-for", *value))
             })
             .to_http_request()
+    }
+
+    #[test]
+    fn reads_changes_the_assistant_and_the_platform_are_classes_apart() {
+        let limits = RateLimits::default();
+        let of = |method: Method, path: &str| {
+            let request = TestRequest::default().method(method).uri(path).to_http_request();
+            class_of(&request, &limits)
+        };
+        assert_eq!(
+            of(Method::GET, "/api/v1/orders"),
+            ("api", limits.caller_per_minute)
+        );
+        assert_eq!(
+            of(Method::POST, "/api/v1/orders"),
+            ("writes", limits.writes_per_minute)
+        );
+        let assistant = ("assistant", limits.assistant_per_minute);
+        assert_eq!(of(Method::POST, "/api/v1/assistant/conversations"), assistant);
+        assert_eq!(
+            of(Method::GET, "/api/v1/assistants"),
+            ("api", limits.caller_per_minute)
+        );
+        assert_eq!(
+            of(Method::GET, "/platform/v1/sites"),
+            ("admin", limits.admin_per_minute)
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use posx_kernel::SystemClock;
+use posx_runtime::settings::reference;
 use posx_runtime::{Services, Settings, serve_metrics, stop_signal, telemetry};
 
 /// Serves POSX's HTTP API.
@@ -31,6 +32,10 @@ enum Document {
     Openapi,
     /// docs/errors.md
     Errors,
+    /// docs/configuration.md
+    Configuration,
+    /// .env.example
+    EnvExample,
 }
 
 #[tokio::main]
@@ -56,6 +61,8 @@ async fn start(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         let text = match document {
             Document::Openapi => posx_api::openapi(),
             Document::Errors => posx_api::errors_markdown(),
+            Document::Configuration => reference::markdown(),
+            Document::EnvExample => reference::env_example(),
         };
         return Ok(std::io::stdout().write_all(text.as_bytes())?);
     }
@@ -63,6 +70,7 @@ async fn start(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let metrics = telemetry::init(&settings.log)?;
     let stop = stop_signal()?;
     let services = Services::connect(&settings, Arc::new(SystemClock)).await?;
+    let services = services.with_platform(&settings).await?;
     let listener = TcpListener::bind(settings.server.bind)?;
     let scraped = tokio::net::TcpListener::bind(settings.server.metrics_bind).await?;
     let exposed = tokio::spawn(serve_metrics(scraped, metrics));

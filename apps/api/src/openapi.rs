@@ -15,7 +15,7 @@ use utoipa_actix_web::AppExt as _;
 use crate::problem::{CONTENT_TYPE, FieldError, ProblemBody};
 use crate::routes;
 
-/// Who may call an operation: `public`, `signed-in`, or the capabilities of which one is enough.
+/// Who may call an operation: `public`, `signed-in`, `device`, or the capabilities of which one is enough.
 const ACCESS: &str = "x-capability";
 const TOKEN: &str = "token";
 
@@ -72,6 +72,7 @@ pub fn methods_by_path(document: &OpenApi) -> MethodsByPath {
             ("GET", item.get.is_some()),
             ("POST", item.post.is_some()),
             ("PUT", item.put.is_some()),
+            ("DELETE", item.delete.is_some()),
         ];
         let known: Vec<_> = all
             .into_iter()
@@ -91,10 +92,13 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     let by_capability = Capability::ALL
         .iter()
         .any(|capability| access.contains(capability.as_str()));
-    let signed_in = by_capability || access == "signed-in";
+    let signed_in = by_capability
+        || access.starts_with("platform:")
+        || ["signed-in", "device"].contains(&access.as_str());
     let takes_body = operation.request_body.is_some();
     let has_id = path.contains('{');
     let in_site = path.starts_with("/api/");
+    let on_platform = path.starts_with("/platform/");
     if signed_in {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, [])]);
         refuse(operation, "401", "No token, or one that does not hold.");
@@ -115,12 +119,7 @@ fn complete_operation(path: &str, operation: &mut Operation) {
                 "There is no such site."
             },
         );
-        refuse(operation, "429", "Too many requests: wait as Retry-After says.");
-        refuse(
-            operation,
-            "503",
-            "Not possible now, nothing half done: try again.",
-        );
+        refuse_as_any(operation);
         let forbidden = if signed_in {
             "Not a member, or not allowed."
         } else {
@@ -128,7 +127,18 @@ fn complete_operation(path: &str, operation: &mut Operation) {
         };
         refuse(operation, "403", forbidden);
     }
-    if takes_body && in_site {
+    if on_platform {
+        refuse(operation, "400", "Something of the request is malformed.");
+        refuse(
+            operation,
+            "403",
+            "Not on the staff, not allowed, or without a second factor of the last ten minutes.",
+        );
+        refuse(operation, "404", "Not here, or the platform plane is not served.");
+        refuse_as_any(operation);
+    }
+    if takes_body && (in_site || on_platform) {
+        refuse(operation, "408", "The body did not arrive in time.");
         refuse(operation, "413", "The body is too large.");
         refuse(operation, "415", "The body is not JSON.");
         refuse(operation, "422", "A field is wrong: `errors` says which.");
@@ -139,6 +149,18 @@ fn complete_operation(path: &str, operation: &mut Operation) {
             complete_response(status, response);
         }
     }
+}
+
+/// What may befall every request.
+fn refuse_as_any(operation: &mut Operation) {
+    refuse(operation, "429", "Too many requests: wait as Retry-After says.");
+    refuse(operation, "421", "The host is not served here.");
+    refuse(operation, "431", "The headers are too large, or too many.");
+    refuse(
+        operation,
+        "503",
+        "Not possible now, nothing half done: try again.",
+    );
 }
 
 /// The first sentence of a handler's comment is its summary.
@@ -215,5 +237,5 @@ const DESCRIPTION: &str = "Offer, order, money, share, delivery: one site's worl
     The site comes from the host name or `X-Site-Code`. Money is `{\"amount\": \"12.500\", \"currency\": \"KWD\"}`, never a \
     number. Lists take `limit` (1 to 100) and `after`, and answer `items` and `next`. What creates or moves money takes an \
     `Idempotency-Key`; what edits takes `If-Match`. Every refusal is a problem document with a stable `code`. Each \
-    operation's `x-capability` says who may call it: `public`, `signed-in`, or the capabilities of which one is \
-    enough.";
+    operation's `x-capability` says who may call it: `public`, `signed-in`, `device`, or the capabilities of which one is \
+    enough. What is under `/platform/` is for the platform's staff, with tokens of its own.";

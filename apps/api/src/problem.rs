@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod edge;
+mod hint;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 pub use catalogue::{ErrorRow, error_catalogue, errors_markdown};
 pub use edge::EdgeError;
+pub use hint::{ApprovalHint, SecondFactorHint, SecondFactorWay};
 
 pub const CONTENT_TYPE: &str = "application/problem+json";
 /// For what may heal by itself within moments.
@@ -40,6 +42,12 @@ pub struct ProblemBody {
     /// Which fields of the input are at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// With `second_factor_needed`: how to prove one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactorHint>,
+    /// With `approval_needed`: what a second person can approve now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalHint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -60,6 +68,8 @@ struct Parts {
     detail: Option<String>,
     fields: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    second_factor: Option<SecondFactorHint>,
+    approval: Option<ApprovalHint>,
     /// For an error that is answered without the middleware.
     request_id: Option<String>,
     severity: Severity,
@@ -81,11 +91,8 @@ impl ApiError {
 
     /// With what the middleware would add to the answer.
     #[must_use]
-    pub fn sent_alone(mut self, request_id: &str, headers: &[(HeaderName, &'static str)]) -> Self {
-        let text = headers
-            .iter()
-            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
-        self.0.headers.extend(text);
+    pub fn sent_alone(mut self, request_id: &str, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.0.headers.extend(headers);
         if let Ok(id) = HeaderValue::from_str(request_id) {
             self.0.headers.push((crate::edge::REQUEST_ID, id));
         }
@@ -114,6 +121,24 @@ impl ApiError {
         self
     }
 
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    #[must_use]
+    pub fn with_second_factor(mut self, hint: SecondFactorHint) -> Self {
+        self.0.second_factor = Some(hint);
+        self
+    }
+
+    #[must_use]
+    pub fn with_approval(mut self, hint: ApprovalHint) -> Self {
+        self.0.approval = Some(hint);
+        self
+    }
+
     /// The answer. `request_id` lets a person find the log lines of it.
     pub fn answer(&self, request_id: Option<&str>) -> HttpResponse {
         debug_assert!(
@@ -137,6 +162,8 @@ impl ApiError {
             code: self.0.code,
             instance: request_id.map(|id| format!("urn:request:{id}")),
             errors: self.0.fields.clone(),
+            second_factor: self.0.second_factor.clone(),
+            approval: self.0.approval.clone(),
         };
         answer
             .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))
@@ -174,6 +201,8 @@ impl<R: Refusal> From<R> for ApiError {
             detail: speaks.then_some(message),
             fields: fields.into_iter().collect(),
             headers: Vec::new(),
+            second_factor: None,
+            approval: None,
             request_id: None,
             severity: refusal.severity(),
             cause: Box::new(refusal),
@@ -195,6 +224,8 @@ impl From<EdgeError> for ApiError {
             detail: error.detail(),
             fields: error.fields(),
             headers: error.headers(),
+            second_factor: None,
+            approval: None,
             request_id: None,
             severity,
             cause: Box::new(error),

@@ -1,14 +1,27 @@
 //! Every route. The file of a route has the stem of its context.
 
 mod allocations;
+mod api_keys;
+mod approvals;
+mod audit_trail;
 mod commissions;
+mod devices;
 pub mod docs;
 mod health;
+mod invitations;
 mod jobs;
 mod ledger;
 mod me;
+mod members;
 mod orders;
+mod personal_data;
+mod places;
 mod plans;
+mod platform;
+mod platform_grants;
+mod provider_accounts;
+mod second_factor;
+mod sessions;
 mod sign_in;
 mod sites;
 mod tiers;
@@ -24,15 +37,28 @@ pub fn all(config: &mut ServiceConfig<'_>) {
     orders::routes(config);
     tiers::routes(config);
     me::routes(config);
+    second_factor::routes(config);
     sign_in::routes(config);
+    sessions::routes(config);
     sites::routes(config);
+    members::routes(config);
+    invitations::routes(config);
+    places::routes(config);
+    api_keys::routes(config);
+    devices::routes(config);
     commissions::routes(config);
     plans::routes(config);
     allocations::routes(config);
+    approvals::routes(config);
     ledger::routes(config);
+    audit_trail::routes(config);
+    platform_grants::routes(config);
+    personal_data::routes(config);
+    provider_accounts::routes(config);
     jobs::routes(config);
     webhook_events::routes(config);
     webhooks::routes(config);
+    platform::routes(config);
     health::routes(config);
 }
 

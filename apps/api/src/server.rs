@@ -19,8 +19,6 @@ use crate::{edge, openapi, routes};
 
 /// The work is waiting for the database: more threads than this only wait more.
 const WORKERS_MAX: usize = 4;
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -42,10 +40,13 @@ pub async fn serve<F: Future<Output = ()>>(
     let state = web::Data::new(ApiState::new(services, settings.clone()));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = settings.workers.unwrap_or_else(|| cores.min(WORKERS_MAX)).max(1);
+    let keep_alive = Duration::from_secs(u64::from(settings.keep_alive_s));
+    let headers_within = Duration::from_secs(u64::from(settings.headers_timeout_s));
     let server = HttpServer::new(move || app(state.clone()))
         .workers(workers)
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-        .client_request_timeout(HEADERS_WITHIN)
+        .keep_alive(KeepAlive::Timeout(keep_alive))
+        .client_request_timeout(headers_within)
+        .on_connect(move |io, data| edge::connection::watch(io, data, keep_alive + headers_within))
         .shutdown_timeout(u64::from(settings.shutdown_grace_s))
         .disable_signals()
         .listen(listener)

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use posx_kernel::Currency;
+use posx_kernel::{Currency, GrantId, IdentityId, Timestamp};
+use posx_postgres::SealedUpTo;
 use posx_runtime::{Settings, SettingsError};
-use posx_tenancy::Role;
+use posx_tenancy::{Origin, Role, StaffRole};
 
 const EXIT_STATUS: &str = "Exit status:\n  0    what was asked for is so\n  1    it failed, or a check found something\n  \
     2    the command line was not understood\n  130  stopped before it was done";
@@ -36,6 +37,10 @@ pub enum Command {
     Site(SiteArguments),
     /// The people of a site.
     Member(MemberArguments),
+    /// The platform's staff, and their visits to sites.
+    Platform(PlatformArguments),
+    /// The master keys of the settings, and the sites' own keys.
+    Keys(KeysArguments),
     /// Ask the sandbox's issuer for an access token. Sandbox only.
     Token(TokenArguments),
 }
@@ -122,6 +127,23 @@ pub struct MigrateArguments {
 pub enum AuditCommand {
     /// Walk the catalogue: row security, policies, keys, indexes, roles, views, functions. Status 1 on any finding.
     Isolation(Reading),
+    /// Check that nobody changed what a site's audit trail says. Status 1 if somebody did.
+    Trail(TrailArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct TrailArguments {
+    #[command(flatten)]
+    pub reading: Reading,
+    /// The site's code, to check its trail in the database.
+    #[arg(required_unless_present = "export", conflicts_with = "export")]
+    pub site: Option<String>,
+    /// Check this export of `GET /api/v1/audit-trail/export` instead; needs no database.
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
+    /// A place that is known to be good, as POSITION:DIGEST; an earlier check printed it.
+    #[arg(long, value_name = "PLACE", value_parser = known_place)]
+    pub known: Option<SealedUpTo>,
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +164,25 @@ pub enum SiteCommand {
     Suspend(SiteCodeArgument),
     /// Take a suspended site up again.
     Reactivate(SiteCodeArgument),
+    /// Say whose pages may call the API for it from a browser. What is given takes the place of the list.
+    Set(SetArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct SetArguments {
+    /// The site's code, as `NA`.
+    pub code: String,
+    /// An origin as a browser sends it, as `https://shop.example`; may be repeated.
+    #[arg(
+        long = "cors-origin",
+        value_name = "ORIGIN",
+        value_parser = origin,
+        required_unless_present = "no_cors_origins"
+    )]
+    pub cors_origins: Vec<Origin>,
+    /// No page at all.
+    #[arg(long, conflicts_with = "cors_origins")]
+    pub no_cors_origins: bool,
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +239,109 @@ pub struct AppointArguments {
 }
 
 #[derive(Debug, Args)]
+pub struct PlatformArguments {
+    #[command(flatten)]
+    pub reading: Reading,
+    #[command(subcommand)]
+    pub command: PlatformCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PlatformCommand {
+    /// Put someone on the staff, change their name and role, or take them back.
+    Appoint(StaffArguments),
+    /// Everyone who is or was on the staff.
+    List,
+    /// Out at once, on the plane and in the site that they visit.
+    Disable(StaffIdArgument),
+    /// Visits of the staff to sites; a site's owner sees each.
+    #[command(subcommand)]
+    Grant(GrantCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct StaffArguments {
+    /// Their tokens' `iss`; else as in the settings (platform.issuer).
+    #[arg(long)]
+    pub issuer: Option<String>,
+    /// Their tokens' `sub`.
+    #[arg(long)]
+    pub subject: String,
+    /// Shown to the owners of sites that they enter.
+    #[arg(long)]
+    pub name: String,
+    /// support, operator or admin.
+    #[arg(long, value_parser = staff_role)]
+    pub role: StaffRole,
+}
+
+#[derive(Debug, Args)]
+pub struct StaffIdArgument {
+    /// As `posx platform list` prints it.
+    pub id: IdentityId,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GrantCommand {
+    /// Let a staff member look around in one site.
+    Open(GrantArguments),
+    /// End a staff member's visit before its time.
+    End(GrantEndArguments),
+    /// The latest visits to a site.
+    List(SiteCodeArgument),
+}
+
+#[derive(Debug, Args)]
+pub struct GrantArguments {
+    /// As `posx platform list` prints it.
+    #[arg(long)]
+    pub staff: IdentityId,
+    /// The site's code.
+    #[arg(long)]
+    pub site: String,
+    /// 10 to 500 characters, for the site's owner to read.
+    #[arg(long)]
+    pub reason: String,
+    /// 15 to 480.
+    #[arg(long)]
+    pub minutes: u16,
+}
+
+#[derive(Debug, Args)]
+pub struct GrantEndArguments {
+    /// As `posx platform list` prints it.
+    #[arg(long)]
+    pub staff: IdentityId,
+    pub grant: GrantId,
+}
+
+#[derive(Debug, Args)]
+pub struct KeysArguments {
+    #[command(flatten)]
+    pub reading: Reading,
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// How many data keys each master key wraps, and which may be removed from the settings. Status 1 if one is not there.
+    List,
+    /// Wrap every site's data keys with the first master key of the settings. Servers go on; safe to run again.
+    Rotate(RotateArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct RotateArguments {
+    /// Instead give every site a new data key and seal its secrets with it; what is unused for an hour is forgotten.
+    #[arg(long)]
+    pub data_keys: bool,
+    /// Only sites whose data key is older, as `2026-06-01T12:00:00Z`: to go on where it was stopped. Now when absent.
+    #[arg(long, value_name = "TIME", requires = "data_keys")]
+    pub made_before: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
 pub struct TokenArguments {
     #[command(flatten)]
     pub reading: Reading,
@@ -215,13 +359,31 @@ pub struct TokenArguments {
     pub lifetime: u32,
 }
 
+fn known_place(text: &str) -> Result<SealedUpTo, String> {
+    SealedUpTo::parse(text).ok_or_else(|| "not POSITION:DIGEST, as 12:9f86d0…".to_owned())
+}
+
 fn currency(text: &str) -> Result<Currency, String> {
     Currency::from_code(text).ok_or_else(|| "not a currency code that POSX knows, as USD or KWD".to_owned())
+}
+
+fn origin(text: &str) -> Result<Origin, String> {
+    Origin::parse(text).ok_or_else(|| {
+        "not an origin as a browser sends it: https://, host in lower case, port unless it is 443; no path, no wildcard"
+            .to_owned()
+    })
 }
 
 fn time_zone(text: &str) -> Result<Tz, String> {
     text.parse()
         .map_err(|_| "not an IANA time zone, as Asia/Kuwait".to_owned())
+}
+
+fn staff_role(text: &str) -> Result<StaffRole, String> {
+    StaffRole::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = StaffRole::ALL.iter().map(|role| role.as_str()).collect();
+        format!("one of {}", names.join(", "))
+    })
 }
 
 fn role(text: &str) -> Result<Role, String> {

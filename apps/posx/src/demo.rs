@@ -42,7 +42,7 @@ enum Ended {
 }
 
 pub async fn run(arguments: &DemoArguments, started: Instant) -> Result<Outcome, CommandError> {
-    Ok(play(arguments, started).await.map_err(Box::new)?)
+    Ok(Box::pin(play(arguments, started)).await.map_err(Box::new)?)
 }
 
 async fn play(arguments: &DemoArguments, started: Instant) -> Result<Outcome, DemoError> {
@@ -54,7 +54,7 @@ async fn play(arguments: &DemoArguments, started: Instant) -> Result<Outcome, De
     let mut stop = std::pin::pin!(stop_signal().map_err(DemoError::Signals)?);
     ui::heading("Starting");
     let mut stage = tokio::select! {
-        stage = Stage::start(arguments, &log, metrics) => stage?,
+        stage = Box::pin(Stage::start(arguments, &log, metrics)) => stage?,
         () = &mut stop => return Ok(Outcome::Interrupted),
     };
     ui::good(&format!(
@@ -88,6 +88,6 @@ async fn play(arguments: &DemoArguments, started: Instant) -> Result<Outcome, De
         Ended::Signal => Ok(Outcome::Interrupted),
     };
     ui::line("\nStopping.");
-    stage.stop().await?;
+    Box::pin(stage.stop()).await?;
     outcome
 }

@@ -43,6 +43,14 @@ pub enum CommandError {
     Settings(#[from] SettingsError),
     #[error("{0} is not set: this command needs it (see docs/configuration.md)")]
     SettingMissing(&'static str),
+    #[error("the file {path} cannot be read")]
+    File {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{0} has no TLS: in production no page may call from there")]
+    InsecureOrigin(String),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error("signals cannot be listened to")]

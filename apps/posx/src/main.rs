@@ -11,11 +11,14 @@ mod cli;
 mod demo;
 mod doctor;
 mod failure;
+mod keys;
 mod migrate;
+mod platform;
 mod serve;
 mod servers;
 mod site;
 mod token;
+mod trail;
 mod ui;
 
 use std::process::ExitCode;
@@ -45,8 +48,11 @@ async fn run(cli: Cli, started: Instant) -> Result<Outcome, CommandError> {
         Command::Migrate(arguments) => migrate::run(&arguments).await,
         Command::Doctor(arguments) => doctor::run(&arguments).await,
         Command::Audit(AuditCommand::Isolation(arguments)) => audit::isolation(&arguments).await,
+        Command::Audit(AuditCommand::Trail(arguments)) => trail::run(arguments).await,
         Command::Site(arguments) => site::run(arguments).await,
         Command::Member(arguments) => site::member(arguments).await,
+        Command::Platform(arguments) => platform::run(arguments).await,
+        Command::Keys(arguments) => keys::run(arguments).await,
         Command::Token(arguments) => token::run(&arguments).await,
     }
 }

@@ -16,6 +16,7 @@ pub async fn run(config: &Config) -> Result<Outcome, CommandError> {
     let stopping = stop_signal().map_err(CommandError::Signals)?;
     let clock = Arc::new(SystemClock);
     let api = Services::connect(&settings, clock.clone()).await?;
+    let api = api.with_platform(&settings).await?;
     let worker = Services::connect(&settings, clock).await?;
     let listen = |address| move |source| CommandError::Listen { address, source };
     let listener = TcpListener::bind(settings.server.bind).map_err(listen(settings.server.bind))?;

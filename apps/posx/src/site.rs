@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use posx_kernel::{SystemClock, SystemIds, SystemRandomness};
 use posx_postgres::PlatformDatabase;
-use posx_tenancy::{CreateSite, Platform, PlatformError, Site, SiteState};
+use posx_runtime::Environment;
+use posx_tenancy::{CreateSite, Origin, Platform, PlatformError, Site, SiteState};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
@@ -24,6 +25,7 @@ struct SiteRow<'a> {
     time_zone: &'a str,
     state: &'static str,
     host_names: &'a [String],
+    cors_origins: &'a [Origin],
 }
 
 impl<'a> SiteRow<'a> {
@@ -38,6 +40,7 @@ impl<'a> SiteRow<'a> {
                 SiteState::Suspended => "suspended",
             },
             host_names: &site.host_names,
+            cors_origins: &site.cors_origins,
         }
     }
 }
@@ -54,8 +57,33 @@ pub async fn run(arguments: SiteArguments) -> Result<Outcome, CommandError> {
         SiteCommand::Reactivate(site) => {
             one(&platform.set_state(&site.code, SiteState::Active).await?, json);
         }
+        SiteCommand::Set(wish) => {
+            check_origins(&wish.cors_origins, &arguments.reading.config)?;
+            let site = platform.set_cors_origins(&wish.code, wish.cors_origins).await?;
+            one(&site, json);
+            if !json {
+                let listed: Vec<_> = site.cors_origins.iter().map(Origin::as_str).collect();
+                ui::good(&format!(
+                    "pages may call from: {}",
+                    if listed.is_empty() {
+                        "nowhere".to_owned()
+                    } else {
+                        listed.join(" ")
+                    }
+                ));
+            }
+        }
     }
     Ok(Outcome::Done)
+}
+
+/// A page without TLS is a developer's.
+fn check_origins(origins: &[Origin], config: &Config) -> Result<(), CommandError> {
+    let production = config.load()?.environment == Environment::Production;
+    match origins.iter().find(|origin| production && !origin.is_https()) {
+        Some(origin) => Err(CommandError::InsecureOrigin(origin.to_string())),
+        None => Ok(()),
+    }
 }
 
 pub async fn member(arguments: MemberArguments) -> Result<Outcome, CommandError> {
@@ -79,7 +107,7 @@ pub async fn member(arguments: MemberArguments) -> Result<Outcome, CommandError>
     Ok(Outcome::Done)
 }
 
-async fn platform(config: &Config) -> Result<Platform, CommandError> {
+pub async fn platform(config: &Config) -> Result<Platform, CommandError> {
     let settings = config.load()?.database;
     let url = required("database.platform_url", settings.platform_url.as_ref())?;
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));

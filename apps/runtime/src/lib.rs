@@ -7,22 +7,33 @@
 //! * Production takes no sandbox provider and no address that is not https.
 //! * [`Services`] is the only place where an adapter meets a context.
 
+mod key_rotation;
+mod mail;
 mod metrics_server;
+mod platform;
+mod provider_accounts;
 mod providers;
+mod secrets;
 mod services;
+mod sessions;
 pub mod settings;
 mod stop;
 pub mod telemetry;
 mod wallets;
 
+pub use key_rotation::{KeyRotation, Resealed, Unusable};
 pub use metrics_server::serve_metrics;
+pub use platform::PlatformPlane;
+pub use provider_accounts::{ProviderAccountError, ProviderAccounts};
 pub use providers::Providers;
 pub use services::{Services, StartError, StripeWebhooks};
+pub use sessions::{CodeProvider, SessionGate};
 pub use settings::{
     Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings,
-    Environment, GasFloorSettings, IssuerSettings, LogFormat, LogSettings, NodeSettings, PaymentProvider,
-    PaymentSettings, RateLimits, RedisSettings, ServerSettings, Settings, SettingsError, SignInSettings,
-    StripeAccountSettings, WalletSettings, WorkerSettings,
+    Environment, GasFloorSettings, IssuerSettings, LogFormat, LogSettings, MailSettings, NodeSettings,
+    PaymentProvider, PaymentSettings, PlatformSettings, RateLimits, RedisSettings, SecretsSettings,
+    ServerSettings, SessionProviderSettings, SessionSettings, Settings, SettingsError, SignInSettings,
+    StepUpIssuerSettings, StepUpSettings, StripeAccountSettings, WalletSettings, WorkerSettings,
 };
 pub use stop::stop_signal;
 pub use telemetry::{MetricsHandle, TelemetryError};

@@ -7,7 +7,7 @@ use posx_fireblocks::{CustodyConfig, FireblocksCustody, Interlock, Workspace};
 use posx_kernel::{Clock, Randomness, SiteId};
 use posx_orders::gateway::PaymentGateway;
 use posx_sandbox::{SandboxCustody, SandboxGateway};
-use posx_stripe::{ClientConfig, Connection, Mode, StripeAccounts, StripeGateway, StripeKey};
+use posx_stripe::{ClientConfig, Connection, Mode, OwnKeys, StripeAccounts, StripeGateway, StripeKey};
 use posx_tenancy::{Directory, SiteCode};
 use secrecy::ExposeSecret as _;
 
@@ -29,6 +29,8 @@ pub(crate) struct World<'a> {
     pub directory: &'a dyn Directory,
     pub clock: Arc<dyn Clock>,
     pub randomness: Arc<dyn Randomness>,
+    /// Which the settings' accounts come after.
+    pub own_keys: Arc<dyn OwnKeys>,
 }
 
 pub(crate) async fn of_settings(settings: &Settings, world: &World<'_>) -> Result<Providers, StartError> {
@@ -60,6 +62,7 @@ async fn payments(settings: &Settings, world: &World<'_>) -> Result<Payments, St
             let mode = Mode::of_livemode(settings.environment == Environment::Production);
             let keys = site_keys(&payments.accounts, world.directory).await?;
             let accounts = StripeAccounts::new(&connection, mode, keys).map_err(unusable("payment"))?;
+            let accounts = accounts.with_own(world.own_keys.clone());
             let gateway = StripeGateway::new(accounts.clone(), world.clock.clone());
             Ok((Arc::new(gateway), Some(accounts)))
         }

@@ -6,21 +6,36 @@ use std::sync::Arc;
 use posx_allocations::custody::Custody;
 use posx_allocations::{AllocationQueries, Allocations, GasFloor};
 use posx_commissions::{CommissionQueries, Commissions};
+use posx_envelope::MasterKeyError;
 use posx_ethereum::NodeAddressError;
-use posx_kernel::{Clock, Ids, Randomness, StoreError, SystemIds, SystemRandomness};
+use posx_kernel::{
+    Clock, Ids, Randomness, SecretError, SecretKeeper, StoreError, SystemIds, SystemRandomness,
+};
 use posx_ledger::LedgerQueries;
 use posx_orders::gateway::PaymentGateway;
 use posx_orders::{OrderQueries, Orders};
 use posx_postgres::{Database, DatabaseOptions, JobsDatabase, PgDirectory};
 use posx_redis::{CachedDirectory, LocalLimiter, RedisLimiter};
 use posx_stripe::{SigningSecret, Tolerance};
-use posx_tenancy::{Directory, RateLimiter, ReferralQueries, SiteCode, Tenancy, WalletProofs};
+use posx_tenancy::{
+    ApiKeyQueries, ApiKeys, ApprovalQueries, Approvals, DeviceQueries, Devices, Directory, InvitationQueries,
+    Invitations, MemberQueries, Members, PersonalData, PlaceQueries, Places, RateLimiter, ReferralQueries,
+    SecondFactors, Sessions, SignInGuard, Site, SiteCode, Tenancy, WalletProofs,
+};
 use posx_tiers::{TierQueries, Tiers};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::mail;
+use crate::platform::PlatformPlane;
+use crate::provider_accounts::ProviderAccounts;
 use crate::providers::{self, Providers};
+use crate::secrets::Kept;
+use crate::sessions::{self, SessionGate};
 use crate::wallets;
-use crate::{CustodySettings, DatabaseSettings, Environment, GasFloorSettings, PaymentSettings, Settings};
+use crate::{
+    CustodySettings, DatabaseSettings, Environment, GasFloorSettings, PaymentSettings, Settings,
+    StepUpSettings,
+};
 
 /// Everything that a request or a job may use. Cheap to clone.
 #[derive(Clone)]
@@ -31,22 +46,41 @@ pub struct Services {
     pub randomness: Arc<dyn Randomness>,
     /// On the role `posx_app`.
     pub database: Database,
+    /// For what is kept sealed.
+    pub secrets: Arc<dyn SecretKeeper>,
+    pub provider_accounts: ProviderAccounts,
     /// On the role `posx_jobs`.
     pub jobs_database: JobsDatabase,
     pub directory: Arc<dyn Directory>,
     pub limiter: Arc<dyn RateLimiter>,
+    pub sign_in_guard: SignInGuard,
     /// For readiness; absent when none is configured.
     pub redis: Option<Arc<RedisLimiter>>,
     pub tenancy: Tenancy,
+    pub members: Members,
+    pub invitations: Invitations,
+    pub places: Places,
+    pub personal_data: PersonalData,
     pub wallet_proofs: WalletProofs,
+    pub api_keys: ApiKeys,
+    pub devices: Devices,
     pub tiers: Tiers,
     pub orders: Orders,
     pub commissions: Commissions,
     pub allocations: Allocations,
+    pub approvals: Approvals,
+    pub approval_queries: Arc<dyn ApprovalQueries>,
+    pub second_factors: SecondFactors,
+    pub step_up: StepUpSettings,
     pub tier_queries: Arc<dyn TierQueries>,
     pub order_queries: Arc<dyn OrderQueries>,
     pub ledger_queries: Arc<dyn LedgerQueries>,
     pub referral_queries: Arc<dyn ReferralQueries>,
+    pub member_queries: Arc<dyn MemberQueries>,
+    pub invitation_queries: Arc<dyn InvitationQueries>,
+    pub place_queries: Arc<dyn PlaceQueries>,
+    pub api_key_queries: Arc<dyn ApiKeyQueries>,
+    pub device_queries: Arc<dyn DeviceQueries>,
     pub commission_queries: Arc<dyn CommissionQueries>,
     pub allocation_queries: Arc<dyn AllocationQueries>,
     pub payments: Arc<dyn PaymentGateway>,
@@ -56,6 +90,11 @@ pub struct Services {
     pub verifier: Arc<posx_oidc::Verifier>,
     /// Whose tokens people get who sign in with a wallet; absent when that is off.
     pub wallet_issuer: Option<Arc<posx_issuer::TokenIssuer>>,
+    pub sessions: Sessions,
+    /// Absent where browsers have none.
+    pub session_gate: Option<Arc<SessionGate>>,
+    /// In a server that was given it by [`with_platform`](Self::with_platform).
+    pub platform: Option<Arc<PlatformPlane>>,
     pub stripe_webhooks: Arc<StripeWebhooks>,
     pub fireblocks_webhooks: Arc<posx_fireblocks::WebhookVerifier>,
 }
@@ -100,6 +139,10 @@ pub enum StartError {
     WalletIssuer(#[source] posx_issuer::IssuerError),
     #[error("a node in wallets.nodes is not usable")]
     Node(#[source] NodeAddressError),
+    #[error("mail is not usable")]
+    Mail(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("secrets.master_keys is not usable")]
+    MasterKeys(#[source] MasterKeyError),
     #[error("Redis is not usable")]
     Redis(#[source] posx_redis::RedisAddressError),
     #[error("{setting} names the site {code}, and there is none")]
@@ -117,14 +160,16 @@ impl Services {
     /// providers nor Redis are called: a start depends on the database only.
     pub async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let pools = open(&settings.database).await?;
+        let kept = Kept::new(settings, &pools.0, &clock)?;
         let directory = PgDirectory::new(pools.0.clone(), clock.clone(), Arc::new(SystemIds));
         let world = providers::World {
             directory: &directory,
             clock: clock.clone(),
             randomness: Arc::new(SystemRandomness),
+            own_keys: Arc::new(kept.accounts.clone()),
         };
         let providers = providers::of_settings(settings, &world).await?;
-        Self::wire(settings, clock, pools, providers)
+        Self::wire(settings, clock, pools, kept, providers)
     }
 
     /// As [`connect`](Self::connect), with providers of the caller's: tests inject theirs.
@@ -134,13 +179,19 @@ impl Services {
         providers: Providers,
     ) -> Result<Self, StartError> {
         let pools = open(&settings.database).await?;
-        Self::wire(settings, clock, pools, providers)
+        let kept = Kept::new(settings, &pools.0, &clock)?;
+        Self::wire(settings, clock, pools, kept, providers)
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a flat list: which adapter stands behind which port"
+    )]
     fn wire(
         settings: &Settings,
         clock: Arc<dyn Clock>,
         (database, jobs_database): (Database, JobsDatabase),
+        kept: Kept,
         providers: Providers,
     ) -> Result<Self, StartError> {
         let (verifier, wallet_issuer) = wallets::verifier(settings, clock.clone())?;
@@ -162,6 +213,7 @@ impl Services {
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let directory = PgDirectory::new(database.clone(), clock.clone(), ids.clone());
+        let directory: Arc<dyn Directory> = Arc::new(CachedDirectory::new(Arc::new(directory)));
         let db = Arc::new(database.clone());
         let Providers {
             payments,
@@ -170,11 +222,37 @@ impl Services {
         } = providers;
         Ok(Self {
             environment: settings.environment,
-            directory: Arc::new(CachedDirectory::new(Arc::new(directory))),
+            directory: directory.clone(),
+            sign_in_guard: SignInGuard::new(limiter.clone()),
             limiter,
             redis,
+            members: Members::new(db.clone(), directory.clone(), clock.clone()),
+            invitations: Invitations::new(
+                db.clone(),
+                directory,
+                mail::invitations(settings.mail.as_ref(), clock.clone(), ids.clone())?,
+                clock.clone(),
+                ids.clone(),
+                randomness.clone(),
+            ),
+            personal_data: PersonalData::new(db.clone(), clock.clone(), ids.clone(), randomness.clone()),
+            places: Places::new(db.clone(), clock.clone(), ids.clone()),
             tenancy: Tenancy::new(db.clone(), clock.clone(), ids.clone(), randomness.clone()),
             wallet_proofs: wallets::proofs(&settings.wallets, db.clone(), clock.clone(), randomness.clone())?,
+            api_keys: ApiKeys::new(
+                db.clone(),
+                db.clone(),
+                clock.clone(),
+                ids.clone(),
+                randomness.clone(),
+            ),
+            devices: Devices::new(
+                db.clone(),
+                db.clone(),
+                clock.clone(),
+                ids.clone(),
+                randomness.clone(),
+            ),
             tiers: Tiers::new(db.clone(), clock.clone(), ids.clone()),
             orders: Orders::new(
                 db.clone(),
@@ -188,15 +266,41 @@ impl Services {
             commissions: Commissions::new(db.clone(), clock.clone(), ids.clone()),
             allocations: Allocations::new(db.clone(), custody.clone(), clock.clone(), ids.clone())
                 .with_gas_floors(gas_floors(&settings.custody)),
+            approvals: Approvals::new(db.clone(), clock.clone(), ids.clone()),
+            approval_queries: db.clone(),
+            second_factors: SecondFactors::new(
+                db.clone(),
+                kept.secrets.clone(),
+                clock.clone(),
+                ids.clone(),
+                randomness.clone(),
+            ),
+            step_up: settings.step_up.clone(),
             tier_queries: db.clone(),
             order_queries: db.clone(),
             ledger_queries: db.clone(),
             referral_queries: db.clone(),
+            member_queries: db.clone(),
+            invitation_queries: db.clone(),
+            place_queries: db.clone(),
+            api_key_queries: db.clone(),
+            device_queries: db.clone(),
             commission_queries: db.clone(),
             allocation_queries: db,
             verifier: Arc::new(verifier),
+            session_gate: sessions::gate(settings.sessions.as_ref(), wallet_issuer.as_ref())?,
+            sessions: sessions::sessions(
+                settings.sessions.as_ref(),
+                &database,
+                clock.clone(),
+                ids.clone(),
+                randomness.clone(),
+            ),
             wallet_issuer,
+            platform: None,
             stripe_webhooks: Arc::new(stripe_webhooks),
+            secrets: kept.secrets,
+            provider_accounts: kept.accounts,
             fireblocks_webhooks: Arc::new(fireblocks_webhooks),
             clock,
             ids,
@@ -209,8 +313,31 @@ impl Services {
         })
     }
 
+    /// With the platform plane, where it is configured: for the API. A worker has no business there.
+    pub async fn with_platform(self, settings: &Settings) -> Result<Self, StartError> {
+        let platform = PlatformPlane::connect(settings, self.clock.clone()).await?;
+        Ok(Self { platform, ..self })
+    }
+
+    /// The secrets of the site's own endpoint for Stripe's events; none: its events come to the shared one. The account that
+    /// the site gave wins over the one of the settings.
+    pub async fn stripe_endpoint_of(&self, site: &Site) -> Result<Vec<SigningSecret>, SecretError> {
+        if let Some(own) = self.provider_accounts.stripe_of(site.id).await? {
+            return Ok(own.webhook_secrets.clone());
+        }
+        Ok(self
+            .stripe_webhooks
+            .sites
+            .get(&site.code)
+            .cloned()
+            .unwrap_or_default())
+    }
+
     /// Waits until every connection is back, and closes the pools.
     pub async fn close(&self) {
+        if let Some(platform) = &self.platform {
+            platform.close().await;
+        }
         self.database.close().await;
         self.jobs_database.pool().close().await;
     }

@@ -1,11 +1,20 @@
 //! The configuration: a TOML file, over it the environment, `docs/configuration.md` lists every key.
 
 mod check;
+mod database;
+mod mail;
+mod platform;
 mod raw;
+pub mod reference;
+mod secrets;
+mod server;
+mod sessions;
 mod source;
+mod step_up;
 #[cfg(test)]
 mod tests;
 mod wallets;
+mod weakness;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -13,13 +22,23 @@ use std::path::Path;
 use posx_fireblocks::Region;
 use posx_kernel::TokenAmount;
 use posx_oidc::{ConfigError, IssuerConfig};
+use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use reference::Secret;
+
+pub use database::DatabaseSettings;
+pub use mail::MailSettings;
+pub use platform::PlatformSettings;
+pub use secrets::SecretsSettings;
+pub use server::{RateLimits, ServerSettings};
+pub use sessions::{SessionProviderSettings, SessionSettings};
+pub use step_up::{StepUpIssuerSettings, StepUpSettings};
 pub use wallets::{NodeSettings, SignInSettings, WalletSettings};
 
 /// Where this process runs. It decides what is refused, never what a use case does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Environment {
     Production,
@@ -40,111 +59,66 @@ pub struct Settings {
     pub payments: PaymentSettings,
     pub custody: CustodySettings,
     pub wallets: WalletSettings,
+    pub secrets: SecretsSettings,
+    /// Without it, no browser opens a session.
+    pub sessions: Option<SessionSettings>,
     /// Without it, limits are counted in each process.
     pub redis: Option<RedisSettings>,
+    /// Without it, nobody is invited.
+    pub mail: Option<MailSettings>,
+    /// Without it, the API has no platform plane.
+    pub platform: Option<PlatformSettings>,
+    pub step_up: StepUpSettings,
     pub log: LogSettings,
     pub worker: WorkerSettings,
 }
 
-/// One URL for each database role; see `migrations/roles.sql`.
-#[derive(Debug, Clone)]
-pub struct DatabaseSettings {
-    /// As `posx_app`.
-    pub app_url: SecretString,
-    /// As `posx_jobs`.
-    pub jobs_url: SecretString,
-    /// As `posx_platform`: for `posx site …`.
-    pub platform_url: Option<SecretString>,
-    /// As `posx_migrator`: for `posx migrate`.
-    pub migrator_url: Option<SecretString>,
-    /// Connections of the app role in one process.
-    pub pool_size: u32,
-    /// Connections of the jobs role in one process.
-    pub jobs_pool_size: u32,
-}
-
-#[derive(Debug, Clone)]
-pub struct ServerSettings {
-    pub bind: SocketAddr,
-    /// Private: `/metrics` is served here and nowhere else.
-    pub metrics_bind: SocketAddr,
-    pub body_limit_bytes: usize,
-    /// Threads; as many as there are cores when absent.
-    pub workers: Option<usize>,
-    /// How many proxies of ours stand before the server: so many entries of `X-Forwarded-For` are believed.
-    pub trusted_proxies: u8,
-    pub request_timeout_s: u16,
-    /// How long open requests may go on after a stop was asked for.
-    pub shutdown_grace_s: u16,
-    pub rate_limits: RateLimits,
-}
-
-/// Calls per minute and key, with bursts of the same size.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RateLimits {
-    /// Requests without a token, per client address.
-    pub public_per_minute: u32,
-    /// Requests with a token, per identity.
-    pub caller_per_minute: u32,
-    /// Requests that create or move money, per identity.
-    pub writes_per_minute: u32,
-    /// Deliveries, per client address.
-    pub webhooks_per_minute: u32,
-}
-
-impl Default for RateLimits {
-    fn default() -> Self {
-        Self {
-            public_per_minute: 300,
-            caller_per_minute: 1_200,
-            writes_per_minute: 240,
-            webhooks_per_minute: 6_000,
-        }
-    }
-}
-
 /// Whose access tokens are taken. Compared exactly, a trailing slash included.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSettings {
+    /// Its name in tokens, compared exactly, a trailing slash included.
     pub issuer: String,
+    /// What our API is called in its tokens.
     pub audience: String,
-    /// By discovery from the issuer when absent.
+    /// The address of its key set.
+    #[schemars(extend("x-default" = "by discovery"))]
     pub jwks_url: Option<String>,
 }
 
 /// A tenant of Auth0.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Auth0Settings {
-    /// Its host name, or that of its custom domain; no `https://`, no slash.
+    /// The tenant's host name, or its custom domain's: no `https://`, no slash.
     pub domain: String,
     /// The identifier of our API there.
     pub audience: String,
-    /// Only tokens that were given to these applications; any when empty.
+    /// Only tokens that were given to these applications.
     #[serde(default)]
+    #[schemars(extend("x-default" = "any"))]
     pub client_ids: Vec<String>,
-    /// Only tokens of this organisation.
+    /// Only tokens of this organisation (`org_…`).
+    #[schemars(extend("x-default" = "any"))]
     pub organization: Option<String>,
-    /// Whether the API is set to the RFC 9068 token profile there.
+    /// Whether the API has the RFC 9068 token profile there.
     #[serde(default)]
     pub rfc9068: bool,
 }
 
 /// A user pool of Amazon Cognito.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CognitoSettings {
     /// As in `eu-west-1_Ab12Cd34E`.
     pub pool_id: String,
-    /// The app clients whose tokens are taken; at least one.
+    /// The app clients whose tokens are taken, at least one.
     pub client_ids: Vec<String>,
     /// What a token that is bound to a resource must name; the others name none.
     pub audience: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentProvider {
     Sandbox,
@@ -165,18 +139,21 @@ pub struct PaymentSettings {
     pub accounts: Vec<StripeAccountSettings>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StripeAccountSettings {
     /// The site's code.
     pub site: String,
+    /// `sk_…` or `rk_…`, live in production and test elsewhere.
+    #[schemars(with = "Secret", extend("x-refused" = "a key of test mode"))]
     pub secret_key: SecretString,
-    /// Of the site's own endpoint; without any, its events come to the shared one.
+    /// Of the site's own endpoint `/webhooks/stripe/CODE`; without any, its events come to the shared one.
     #[serde(default)]
+    #[schemars(with = "Vec<Secret>")]
     pub webhook_secrets: Vec<SecretString>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CustodyProvider {
     Sandbox,
@@ -184,7 +161,7 @@ pub enum CustodyProvider {
 }
 
 /// Whether the custodian's workspace moves real tokens. Together with [`CustodySettings::real_transfers`], never alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CustodyMode {
     #[default]
@@ -210,15 +187,17 @@ pub struct CustodySettings {
 }
 
 /// What a vault must hold for a chain's fees before it sends a token.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GasFloorSettings {
     /// The custodian's name of the token.
     pub token: String,
-    /// …and of what pays the fees.
+    /// The custodian's name of what pays the fees there.
     pub gas: String,
+    /// How many digits of that are behind the point.
     pub gas_decimals: u8,
-    /// In base units, as text.
+    /// How much of that is enough, in base units, as text.
+    #[schemars(with = "String")]
     pub minimum: TokenAmount,
 }
 
@@ -227,7 +206,7 @@ pub struct RedisSettings {
     pub url: SecretString,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     Json,
@@ -242,31 +221,34 @@ pub struct LogSettings {
 }
 
 /// See `docs/configuration.md` for how the recovery settings add up.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerSettings {
     /// Jobs at once that follow an event: webhooks, shares, allocations.
     pub events_concurrency: usize,
-    /// Jobs at once that call a provider.
+    /// Jobs at once that call a provider: transfers, refunds, open checkouts.
     pub providers_concurrency: usize,
     /// Ticks and sweeps at once.
     pub sweeps_concurrency: usize,
-    /// Jobs fetched ahead into memory, per kind.
+    /// Jobs fetched ahead into memory, in each of the three kinds.
     pub local_queue_size: usize,
     /// How soon a job is found whose time has come, and any job when a notification was lost.
     pub poll_interval_ms: u64,
-    /// How long running jobs may go on after a stop was asked for; then they are given back.
+    /// How long running jobs may go on after a stop; then they are given back and run elsewhere after 1 s.
     pub shutdown_grace_s: u16,
     /// How often a worker says that it is alive.
     pub heartbeat_s: u16,
-    /// How often workers look for dead ones.
+    /// How often each worker looks for dead ones.
     pub sweep_s: u16,
-    /// A worker that was silent for so long is dead: its jobs run elsewhere.
+    /// Silence after which a worker counts as dead and its jobs run elsewhere; at least two heartbeats.
     pub dead_after_s: u16,
-    /// Whether this process adds the scheduled ticks. Any number may.
+    /// Whether this process adds the scheduled ticks; any number may, a tick is added once.
     pub schedule: bool,
-    /// Private: a worker process serves `/metrics` here.
+    /// Where a worker process serves `/metrics`; keep it private.
+    #[schemars(extend("x-refused" = "an address that is not private, unless `worker.metrics_public` says so"))]
     pub metrics_bind: SocketAddr,
+    /// That others may read `worker.metrics_bind`, or that the network keeps them from it.
+    pub metrics_public: bool,
 }
 
 impl Default for WorkerSettings {
@@ -283,6 +265,7 @@ impl Default for WorkerSettings {
             dead_after_s: 30,
             schedule: true,
             metrics_bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 9091)),
+            metrics_public: false,
         }
     }
 }
@@ -308,7 +291,9 @@ pub enum SettingsError {
 impl Settings {
     /// Every issuer whose tokens are taken, as the verifier takes them.
     pub fn token_issuers(&self) -> Result<Vec<IssuerConfig>, ConfigError> {
-        token_issuers(&self.issuers, &self.auth0, &self.cognito)
+        let issuers = token_issuers(&self.issuers, &self.auth0, &self.cognito)?;
+        let apply = |config| self.step_up.applied_to(config);
+        Ok(issuers.into_iter().map(apply).collect())
     }
 
     /// `env` is the process environment as `main` reads it; a variable is `POSX__SECTION__KEY`.

@@ -38,7 +38,7 @@ pub(crate) fn verifier(
     let ours = ours.map(|sign_in| sign_in.token_issuer().map(Arc::new));
     let ours = ours.transpose().map_err(StartError::WalletIssuer)?;
     let configured = settings.token_issuers().map_err(StartError::Issuers)?;
-    let sources = sources(configured, ours.as_ref()).map_err(StartError::Issuers)?;
+    let sources = sources(settings, configured, ours.as_ref()).map_err(StartError::Issuers)?;
     let verifier = Verifier::with_key_sources(sources, clock).map_err(StartError::Issuers)?;
     Ok((verifier, ours))
 }
@@ -47,6 +47,7 @@ type KeySources = Vec<(IssuerConfig, Arc<dyn FetchKeys>)>;
 
 /// Our own keys need no HTTP.
 fn sources(
+    settings: &Settings,
     configured: Vec<IssuerConfig>,
     ours: Option<&Arc<TokenIssuer>>,
 ) -> Result<KeySources, ConfigError> {
@@ -56,7 +57,9 @@ fn sources(
         sources.push((config, Arc::new(keys)));
     }
     if let Some(ours) = ours {
-        let config = IssuerConfig::new(ours.issuer(), ours.audience());
+        let config = settings
+            .step_up
+            .applied_to(IssuerConfig::new(ours.issuer(), ours.audience()));
         sources.push((config, ours.clone()));
     }
     Ok(sources)

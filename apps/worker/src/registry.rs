@@ -38,6 +38,7 @@ pub(crate) const TASKS: &[Registered] = &[
     entry::<jobs::ApplyWebhook>(),
     entry::<jobs::SubmitBatch>(),
     entry::<jobs::SendRefund>(),
+    entry::<jobs::SendInvitation>(),
     entry::<jobs::ResolveCheckout>(),
     entry::<jobs::ExpireOrders>(),
     entry::<jobs::MatureCommissions>(),
@@ -45,11 +46,14 @@ pub(crate) const TASKS: &[Registered] = &[
     entry::<jobs::ReconcilePayments>(),
     entry::<jobs::RecoverEvents>(),
     entry::<jobs::Purge>(),
+    entry::<jobs::SealEvents>(),
+    entry::<jobs::CheckTrail>(),
     entry::<jobs::TickExpire>(),
     entry::<jobs::TickReconcile>(),
     entry::<jobs::TickMature>(),
     entry::<jobs::TickRecover>(),
     entry::<jobs::TickPurge>(),
+    entry::<jobs::TickSeal>(),
 ];
 
 pub(crate) fn find(name: &str) -> Option<&'static Registered> {

@@ -4,7 +4,8 @@ use posx_kernel::{SiteId, StoreError};
 use posx_runtime::Services;
 
 use crate::jobs::{
-    ExpireOrders, MatureCommissions, Purge, ReconcileAllocations, ReconcilePayments, RecoverEvents,
+    CheckTrail, ExpireOrders, MatureCommissions, Purge, ReconcileAllocations, ReconcilePayments,
+    RecoverEvents, SealEvents,
 };
 use crate::task::Task;
 
@@ -24,17 +25,20 @@ pub enum Tick {
     Mature,
     /// Hourly: events that a provider could not deliver.
     Recover,
-    /// Daily: rows that nobody needs any more.
+    /// Daily: rows that nobody needs any more, and whether the audit trail holds.
     Purge,
+    /// Each minute: the audit trail grows.
+    Seal,
 }
 
 impl Tick {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Expire,
         Self::Reconcile,
         Self::Mature,
         Self::Recover,
         Self::Purge,
+        Self::Seal,
     ];
 
     const fn tasks(self) -> &'static [&'static str] {
@@ -43,7 +47,8 @@ impl Tick {
             Self::Reconcile => &[ReconcilePayments::NAME, ReconcileAllocations::NAME],
             Self::Mature => &[MatureCommissions::NAME],
             Self::Recover => &[RecoverEvents::NAME],
-            Self::Purge => &[Purge::NAME],
+            Self::Purge => &[Purge::NAME, CheckTrail::NAME],
+            Self::Seal => &[SealEvents::NAME],
         }
     }
 }
@@ -51,6 +56,7 @@ impl Tick {
 /// By UTC. What was missed while no worker ran is caught up on by the rare ones; the frequent ones come soon enough.
 pub(crate) const CRONTAB: &str = "\
 * * * * * tick_expire
+* * * * * tick_seal
 */5 * * * * tick_reconcile
 7 * * * * tick_mature ?fill=1h
 37 * * * * tick_recover ?fill=1h

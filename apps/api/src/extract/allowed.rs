@@ -5,11 +5,13 @@ use std::ops::Deref;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use posx_kernel::{IdentityId, PartyId, SiteScope, Who};
-use posx_tenancy::{Capability, Member, Site, SiteError};
+use posx_kernel::{GrantId, IdentityId, PartyId, PlaceId, SiteScope, Who};
+use posx_tenancy::{
+    ApiKey, Capability, Device, GRANT_CAPABILITIES, Member, Proof, Site, SiteError, may_at_device,
+};
 
-use super::caller::api_of;
-use super::{Caller, Extracting, SiteContext};
+use super::caller::{SignIn, api_of};
+use super::{Caller, Extracting, SiteContext, machine, platform, step_up};
 use crate::problem::ApiError;
 use crate::state::ApiState;
 
@@ -18,22 +20,65 @@ use crate::state::ApiState;
 pub struct SiteCaller {
     context: SiteContext,
     access: Access,
+    /// Of a person.
+    sign_in: Option<SignIn>,
+    /// Whether they were asked for a second factor, and have proven it.
+    proven: bool,
 }
 
 #[derive(Debug, Clone)]
-enum Access {
+pub(super) enum Access {
     Member(Member),
+    /// It has no person behind it.
+    Key(ApiKey),
+    Device {
+        device: Device,
+        /// Who stands there and still may; a kiosk without.
+        cashier: Option<Member>,
+    },
+    /// Of the platform, under a grant that the site sees.
+    Staff {
+        identity: IdentityId,
+        grant: GrantId,
+    },
 }
 
 impl SiteCaller {
     pub(super) async fn of(req: &HttpRequest, api: &ApiState) -> Result<Self, ApiError> {
-        let caller = Caller::of(req, api).await?;
-        let context = SiteContext::of(req, api).await?;
+        if let Some(kind) = machine::claimed_kind(req) {
+            let (context, access) = machine::at_site(req, api, kind).await?;
+            return Ok(Self {
+                context: context.acted_by(req, access.who()),
+                access,
+                sign_in: None,
+                proven: false,
+            });
+        }
+        let (caller, context) = match Caller::at_site(req, api).await {
+            Ok(called) => called,
+            Err(refused) => return Self::staff(req, api, refused).await,
+        };
         let member = api.directory.member(context.site.id, caller.identity).await?;
         let access = Access::Member(member.ok_or(SiteError::NotAMember)?);
         Ok(Self {
             context: context.acted_by(req, access.who()),
             access,
+            sign_in: Some(caller.sign_in),
+            proven: false,
+        })
+    }
+
+    /// Platform staff, if the token that was refused here is one of the plane's.
+    async fn staff(req: &HttpRequest, api: &ApiState, refused: ApiError) -> Result<Self, ApiError> {
+        if refused.code() != "unauthenticated" {
+            return Err(refused);
+        }
+        let (context, access) = platform::at_site(req, api).await?.ok_or(refused)?;
+        Ok(Self {
+            context: context.acted_by(req, access.who()),
+            access,
+            sign_in: None,
+            proven: false,
         })
     }
 
@@ -56,14 +101,84 @@ impl SiteCaller {
     pub fn may(&self, capability: Capability) -> bool {
         match &self.access {
             Access::Member(member) => member.role.may(capability),
+            Access::Key(key) => key.may(capability),
+            Access::Staff { .. } => GRANT_CAPABILITIES.contains(&capability),
+            Access::Device { device, cashier } => cashier
+                .as_ref()
+                .is_some_and(|cashier| may_at_device(cashier, device.place, capability)),
         }
     }
 
+    /// One that needs a second factor is granted where the route's policy asked for it.
     pub fn require(&self, capability: Capability) -> Result<(), ApiError> {
-        if self.may(capability) {
+        if !self.may(capability) {
+            return Err(SiteError::NotAllowed(capability.as_str()).into());
+        }
+        if capability.proof() == Proof::SecondFactor && !self.proven {
+            return Err(SiteError::SecondFactorNeeded.into());
+        }
+        Ok(())
+    }
+
+    /// One of these is enough; one that needs no second factor comes first.
+    async fn pass(&mut self, api: &ApiState, any_of: &[Capability]) -> Result<(), ApiError> {
+        let held: Vec<_> = any_of.iter().filter(|one| self.may(**one)).collect();
+        if held.is_empty() {
+            let missing = any_of.first().map_or("anything", |one| one.as_str());
+            return Err(SiteError::NotAllowed(missing).into());
+        }
+        if held.iter().all(|one| one.proof() == Proof::SecondFactor) {
+            step_up::ask(self, api).await?;
+            self.proven = true;
+        }
+        Ok(())
+    }
+
+    /// The member and their sign-in.
+    pub(super) fn person(&self) -> Result<(&Member, &SignIn), ApiError> {
+        let sign_in = self.sign_in.as_ref().ok_or(SiteError::PersonNeeded)?;
+        Ok((self.access.member()?, sign_in))
+    }
+
+    /// As [`Self::may`], at a place: a membership may be narrowed to some.
+    pub fn may_at(&self, capability: Capability, place: PlaceId) -> bool {
+        self.may(capability) && self.access.reaches(place)
+    }
+
+    /// Where the caller's rights hold; the whole site when empty.
+    pub fn places(&self) -> Vec<PlaceId> {
+        match &self.access {
+            Access::Member(member) if member.is_everywhere() => Vec::new(),
+            Access::Member(member) => member.places.iter().copied().collect(),
+            Access::Key(_) | Access::Staff { .. } => Vec::new(),
+            Access::Device { device, .. } => vec![device.place],
+        }
+    }
+
+    /// The device that calls, if it is one.
+    pub(super) const fn device(&self) -> Option<&Device> {
+        match &self.access {
+            Access::Device { device, .. } => Some(device),
+            Access::Member(_) | Access::Key(_) | Access::Staff { .. } => None,
+        }
+    }
+
+    pub fn require_at(&self, capability: Capability, place: PlaceId) -> Result<(), ApiError> {
+        self.require(capability)?;
+        if self.may_at(capability, place) {
             Ok(())
         } else {
-            Err(SiteError::NotAllowed(capability.as_str()).into())
+            Err(SiteError::PlaceNotYours.into())
+        }
+    }
+
+    /// For what concerns the whole site: not for who is narrowed to places.
+    pub fn require_everywhere(&self, capability: Capability) -> Result<(), ApiError> {
+        self.require(capability)?;
+        if self.access.is_everywhere() {
+            Ok(())
+        } else {
+            Err(SiteError::PlaceNotYours.into())
         }
     }
 
@@ -86,15 +201,45 @@ impl SiteCaller {
 }
 
 impl Access {
-    const fn who(&self) -> Who {
+    pub(super) const fn who(&self) -> Who {
         match self {
             Self::Member(member) => Who::Person(member.identity),
+            Self::Key(key) => Who::Key(key.id),
+            Self::Staff { identity, grant } => Who::Staff {
+                identity: *identity,
+                grant: *grant,
+            },
+            Self::Device { device, cashier } => Who::Device {
+                device: device.id,
+                cashier: match cashier {
+                    Some(member) => Some(member.identity),
+                    None => None,
+                },
+            },
+        }
+    }
+
+    fn reaches(&self, place: PlaceId) -> bool {
+        match self {
+            Self::Member(member) => member.reaches(place),
+            Self::Key(_) | Self::Staff { .. } => true,
+            Self::Device { device, .. } => device.place == place,
+        }
+    }
+
+    fn is_everywhere(&self) -> bool {
+        match self {
+            Self::Member(member) => member.is_everywhere(),
+            Self::Key(_) | Self::Staff { .. } => true,
+            Self::Device { .. } => false,
         }
     }
 
     fn member(&self) -> Result<&Member, SiteError> {
         match self {
             Self::Member(member) => Ok(member),
+            Self::Key(_) | Self::Device { .. } => Err(SiteError::PersonNeeded),
+            Self::Staff { .. } => Err(SiteError::NotAMember),
         }
     }
 }
@@ -145,6 +290,20 @@ pub mod can {
         ReadAllocations = AllocationsRead;
         SendAllocations = AllocationsSend;
         ReadLedger = LedgerRead;
+        ReadApprovals = ApprovalsRead;
+        DecideApprovals = ApprovalsDecide;
+        ManageApprovalLimits = ApprovalLimitsManage;
+        SeeMembers = MembersRead;
+        ManageMembers = MembersManage;
+        SeePlaces = PlacesManage | MembersRead | DevicesManage;
+        ManagePlaces = PlacesManage;
+        ReadAudit = AuditRead;
+        EndPlatformGrants = PlatformGrantsEnd;
+        ManagePersonalData = PersonalDataManage;
+        ManageKeys = ApiKeysManage;
+        ManageDevices = DevicesManage;
+        OperateDevices = DevicesOperate;
+        ManageProviderAccounts = ProviderAccountsManage;
         ReadJobs = JobsRead;
         ReplayJobs = JobsReplay;
     }
@@ -172,17 +331,13 @@ impl<P: Policy> FromRequest for Allowed<P> {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let req = req.clone();
         Box::pin(async move {
-            let caller = SiteCaller::of(&req, api_of(&req)).await?;
-            if P::ANY_OF.iter().any(|capability| caller.may(*capability)) {
-                return Ok(Self {
-                    caller,
-                    policy: PhantomData,
-                });
-            }
-            let missing = P::ANY_OF
-                .first()
-                .map_or("anything", |capability| capability.as_str());
-            Err(SiteError::NotAllowed(missing).into())
+            let api = api_of(&req);
+            let mut caller = SiteCaller::of(&req, api).await?;
+            caller.pass(api, P::ANY_OF).await?;
+            Ok(Self {
+                caller,
+                policy: PhantomData,
+            })
         })
     }
 }

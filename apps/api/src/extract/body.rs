@@ -1,4 +1,6 @@
-//! The bytes of a body, bounded.
+//! The bytes of a body, bounded in size and time.
+
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -20,6 +22,14 @@ pub async fn read(req: &HttpRequest, mut payload: Payload, bytes_max: usize) -> 
     if encoding.is_some_and(|encoding| encoding != "identity") {
         return Err(EdgeError::ContentType.into());
     }
+    let within = Duration::from_secs(u64::from(api_of(req).settings.body_timeout_s));
+    tokio::time::timeout(within, collect(&mut payload, bytes_max))
+        .await
+        .map_err(|_| EdgeError::BodyTooSlow)?
+        .map_err(Into::into)
+}
+
+async fn collect(payload: &mut Payload, bytes_max: usize) -> Result<Vec<u8>, EdgeError> {
     let mut body = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(chunk) = payload.next().await {
@@ -32,7 +42,7 @@ pub async fn read(req: &HttpRequest, mut payload: Payload, bytes_max: usize) -> 
         }
     }
     if seen > bytes_max {
-        return Err(EdgeError::TooLarge { bytes_max }.into());
+        return Err(EdgeError::TooLarge { bytes_max });
     }
     Ok(body.into())
 }

@@ -7,8 +7,14 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use posx_allocations::RetryError;
 use posx_commissions::PlanError;
-use posx_kernel::{AllocationId, BatchId, CommissionId, OrderId, PlanId, TierId, WebhookId};
+use posx_kernel::{
+    AllocationId, ApiKeyId, ApprovalId, BatchId, CommissionId, DeviceId, IdentityId, InvitationId, OrderId,
+    PartyId, PlaceId, PlanId, SessionId, TierId, WebhookId,
+};
 use posx_orders::OrderError;
+use posx_tenancy::{
+    ApiKeyError, ApprovalError, DeviceError, InvitationError, MemberError, PersonalDataError, PlaceError,
+};
 use posx_tiers::{ChainFamily, TierError};
 
 use crate::problem::{ApiError, EdgeError};
@@ -53,6 +59,14 @@ path_ids! {
     AllocationId => RetryError::NotFound;
     CommissionId => EdgeError::NotFound { code: "commission_not_found", what: "commission" };
     BatchId => EdgeError::NotFound { code: "allocation_batch_not_found", what: "allocation batch" };
+    IdentityId => MemberError::NotFound;
+    PartyId => PersonalDataError::NotFound;
+    PlaceId => PlaceError::NotFound;
+    InvitationId => InvitationError::NotFound;
+    ApiKeyId => ApiKeyError::NotFound;
+    DeviceId => DeviceError::NotFound;
+    ApprovalId => ApprovalError::NotFound;
+    SessionId => EdgeError::SESSION_NOT_FOUND;
     WebhookId => EdgeError::NotFound { code: "webhook_event_not_found", what: "webhook event that can be replayed" };
 }
 

@@ -1,24 +1,20 @@
 //! Whose world the request is in.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use posx_issuer::TokenIssuer;
-use posx_kernel::{SiteScope, StoreError, Who};
-use posx_tenancy::{Capability, Site, SiteCode, SiteError, SiteState};
+use posx_kernel::{SiteId, SiteScope, Who};
+use posx_tenancy::{Capability, Site, SiteError, SiteState};
 
 use super::caller::api_of;
 use super::{Caller, Extracting, SiteCaller};
 use crate::actor::actor;
 use crate::limit;
+use crate::named_site;
 use crate::problem::{ApiError, EdgeError};
 use crate::state::ApiState;
-
-/// Names the site where the host name does not.
-pub const SITE_HEADER: &str = "x-site-code";
 
 /// The site that host name and header agree on, active. Reads of what the site shows to everyone need no more; anything
 /// else is behind a membership.
@@ -31,13 +27,7 @@ pub struct SiteContext {
 impl SiteContext {
     /// The one maker of a request's scope.
     pub(super) async fn of(req: &HttpRequest, api: &ApiState) -> Result<Self, ApiError> {
-        let by_header = site_by_header(req, api).await?;
-        let by_host = site_by_host(req, api).await?;
-        let site = match (by_header, by_host) {
-            (Some(header), Some(host)) if header.id != host.id => return Err(SiteError::Ambiguous.into()),
-            (Some(site), _) | (None, Some(site)) => site,
-            (None, None) => return Err(SiteError::Missing.into()),
-        };
+        let site = named_site::of(req, api).await?.ok_or(SiteError::Missing)?;
         tracing::Span::current().record("site", site.code.as_str());
         if site.state != SiteState::Active {
             return Err(SiteError::Suspended.into());
@@ -66,6 +56,11 @@ impl FromRequest for SiteContext {
     }
 }
 
+/// For the limits: also who is refused is counted.
+pub(super) fn site_of(context: &Result<SiteContext, ApiError>) -> Option<SiteId> {
+    context.as_ref().ok().map(|context| context.site.id)
+}
+
 /// A route for everyone; calls count by address.
 #[derive(Debug)]
 pub struct PublicSite(pub SiteContext);
@@ -78,8 +73,9 @@ impl FromRequest for PublicSite {
         let req = req.clone();
         Box::pin(async move {
             let api = api_of(&req);
-            limit::count_address(&req, api).await?;
-            Ok(Self(SiteContext::of(&req, api).await?))
+            let context = SiteContext::of(&req, api).await;
+            limit::count_address(&req, api, site_of(&context)).await?;
+            Ok(Self(context?))
         })
     }
 }
@@ -99,8 +95,9 @@ impl FromRequest for WalletSignIn {
         let req = req.clone();
         Box::pin(async move {
             let api = api_of(&req);
-            limit::count_sign_in(&req, api).await?;
-            let context = SiteContext::of(&req, api).await?;
+            let context = SiteContext::of(&req, api).await;
+            limit::count_sign_in(&req, api, site_of(&context)).await?;
+            let context = context?;
             let issuer = api.wallet_issuer.clone().ok_or(EdgeError::WALLET_SIGN_IN_OFF)?;
             Ok(Self { context, issuer })
         })
@@ -122,8 +119,7 @@ impl FromRequest for SignedIn {
         let req = req.clone();
         Box::pin(async move {
             let api = api_of(&req);
-            let caller = Caller::of(&req, api).await?;
-            let context = SiteContext::of(&req, api).await?;
+            let (caller, context) = Caller::at_site(&req, api).await?;
             Ok(Self {
                 context: context.acted_by(&req, Who::Person(caller.identity)),
                 caller,
@@ -155,9 +151,9 @@ impl FromRequest for Visitor {
         Box::pin(async move {
             let api = api_of(&req);
             if !Caller::is_claimed(&req) {
-                limit::count_address(&req, api).await?;
+                let PublicSite(context) = PublicSite::extract(&req).await?;
                 return Ok(Self {
-                    context: SiteContext::of(&req, api).await?,
+                    context,
                     caller: None,
                 });
             }
@@ -167,87 +163,5 @@ impl FromRequest for Visitor {
                 caller: Some(caller),
             })
         })
-    }
-}
-
-async fn site_by_header(req: &HttpRequest, api: &ApiState) -> Result<Option<Site>, ApiError> {
-    let mut named = req.headers().get_all(SITE_HEADER);
-    let Some(first) = named.next() else {
-        return Ok(None);
-    };
-    if named.any(|other| other != first) {
-        return Err(SiteError::Ambiguous.into());
-    }
-    let code = first
-        .to_str()
-        .ok()
-        .and_then(SiteCode::new)
-        .ok_or(SiteError::Unknown)?;
-    let site = api.directory.site_by_code(&code).await?;
-    Ok(Some(site.ok_or(SiteError::Unknown)?))
-}
-
-/// A host name that no site has names none: the API may stand under a name of its own.
-async fn site_by_host(req: &HttpRequest, api: &ApiState) -> Result<Option<Site>, StoreError> {
-    let Some(host) = host_name(req) else {
-        return Ok(None);
-    };
-    if api.unknown_hosts.contains_key(&host) {
-        return Ok(None);
-    }
-    let site = api.directory.site_by_host(&host).await?;
-    if site.is_none() {
-        api.unknown_hosts.insert(host, ()).await;
-    }
-    Ok(site)
-}
-
-/// In lower case, without port and final dot. An address of a machine is no name of a site.
-fn host_name(req: &HttpRequest) -> Option<String> {
-    let host = match req.uri().host() {
-        Some(host) => host,
-        None => req.headers().get(header::HOST)?.to_str().ok()?,
-    };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let is_name = (1..=253).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || b == b'_')
-        && name != "localhost"
-        && name.parse::<IpAddr>().is_err();
-    is_name.then_some(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    #[test]
-    fn a_host_name_is_read_without_port_case_and_final_dot() {
-        let of = |host: &str| {
-            host_name(
-                &TestRequest::default()
-                    .insert_header(("host", host))
-                    .to_http_request(),
-            )
-        };
-        assert_eq!(of("Na.Posx.Example:8443"), Some("na.posx.example".to_owned()));
-        assert_eq!(of("na.posx.example."), Some("na.posx.example".to_owned()));
-        for machine in [
-            "127.0.0.1:8080",
-            "localhost:1",
-            "[::1]:8080",
-            "",
-            "a b",
-            "10.0.0.1",
-        ] {
-            assert_eq!(of(machine), None, "{machine}");
-        }
     }
 }

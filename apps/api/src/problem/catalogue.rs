@@ -1,6 +1,14 @@
 //! Every code that this API can answer with: what `docs/errors.md` is made from. A test reads the domains' sources, so a
 //! code that is missing here fails the build.
 
+mod edge;
+mod machines;
+mod members;
+mod personal_data;
+mod platform;
+mod provider_accounts;
+mod sessions;
+mod step_up;
 mod wallets;
 
 use actix_web::http::StatusCode;
@@ -57,7 +65,17 @@ pub(super) fn title(code: &str, status: StatusCode) -> Option<&'static str> {
 type Row = (&'static str, &'static [u16], &'static str);
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    TABLE.iter().chain(wallets::TABLE)
+    TABLE
+        .iter()
+        .chain(wallets::TABLE)
+        .chain(step_up::TABLE)
+        .chain(machines::TABLE)
+        .chain(members::TABLE)
+        .chain(personal_data::TABLE)
+        .chain(provider_accounts::TABLE)
+        .chain(edge::TABLE)
+        .chain(sessions::TABLE)
+        .chain(platform::TABLE)
 }
 
 const TABLE: &[Row] = &[

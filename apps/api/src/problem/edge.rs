@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 
 use super::FieldError;
+use crate::limit::Quota;
 
 type Cause = Box<dyn StdError + Send + Sync>;
 
@@ -52,17 +53,32 @@ pub enum EdgeError {
     #[error("If-Match is one ETag such as \"3\"")]
     IfMatchInvalid,
     #[error("too many requests")]
-    RateLimited {
-        class: &'static str,
-        per_minute: u32,
-        retry_after_s: u32,
-    },
+    RateLimited { quota: Quota, retry_after_s: u32 },
+    #[error("too many failed sign-ins: wait")]
+    SignInDelayed { retry_after_s: u32 },
+    #[error("name one host")]
+    HostInvalid,
+    #[error("this host is not served here")]
+    HostUnknown,
+    #[error("pages of this origin may not call the API")]
+    OriginNotAllowed,
+    #[error("the headers have more than {bytes_max} bytes, or are more than {count_max}")]
+    HeadersTooLarge { bytes_max: usize, count_max: usize },
+    #[error("the body came too slowly")]
+    BodyTooSlow,
+    #[error("too many requests are being worked on")]
+    Busy,
     #[error("the request took longer than allowed")]
     TimedOut,
     #[error("the delivery's signature does not hold")]
     BadSignature(#[source] Cause),
     #[error("the delivery is signed and is no event")]
     BadEvent(#[source] Cause),
+    /// Over, or never was.
+    #[error("there is no session any more")]
+    SessionOver,
+    #[error("another tab has a newer refresh token: ask again")]
+    SessionSuperseded,
     #[error("a handler panicked")]
     Panic(#[source] Cause),
     #[error("the answer could not be written")]
@@ -73,6 +89,15 @@ impl EdgeError {
     pub const WALLET_SIGN_IN_OFF: Self = Self::NotFound {
         code: "wallet_sign_in_off",
         what: "sign-in with a wallet here",
+    };
+
+    pub const SESSIONS_OFF: Self = Self::NotFound {
+        code: "sessions_off",
+        what: "session of browsers here",
+    };
+    pub const SESSION_NOT_FOUND: Self = Self::NotFound {
+        code: "session_not_found",
+        what: "session of yours",
     };
 
     pub const fn code(&self) -> &'static str {
@@ -95,18 +120,28 @@ impl EdgeError {
             Self::IfMatchMissing => "if_match_missing",
             Self::IfMatchInvalid => "if_match_invalid",
             Self::RateLimited { .. } => "rate_limited",
+            Self::SignInDelayed { .. } => "sign_in_delayed",
+            Self::HostInvalid => "host_invalid",
+            Self::HostUnknown => "host_unknown",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::HeadersTooLarge { .. } => "headers_too_large",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::Busy => "server_busy",
             Self::TimedOut => "request_timed_out",
             Self::BadSignature(_) => "webhook_signature_invalid",
             Self::BadEvent(_) => "webhook_event_invalid",
+            Self::SessionOver => "session_over",
+            Self::SessionSuperseded => "session_superseded",
             Self::Panic(_) | Self::Render(_) => "internal",
         }
     }
 
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-            Self::ServiceCaller => StatusCode::FORBIDDEN,
-            Self::KeysUnavailable(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unauthenticated { .. } | Self::SessionOver => StatusCode::UNAUTHORIZED,
+            Self::SessionSuperseded => StatusCode::CONFLICT,
+            Self::ServiceCaller | Self::OriginNotAllowed => StatusCode::FORBIDDEN,
+            Self::KeysUnavailable(_) | Self::TimedOut | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoRoute | Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::FieldInvalid { .. } | Self::FieldUnknown { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -118,10 +153,14 @@ impl EdgeError {
             | Self::IdempotencyKeyMissing
             | Self::IdempotencyKeyInvalid
             | Self::IfMatchInvalid
+            | Self::HostInvalid
             | Self::BadSignature(_)
             | Self::BadEvent(_) => StatusCode::BAD_REQUEST,
             Self::IfMatchMissing => StatusCode::PRECONDITION_REQUIRED,
-            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited { .. } | Self::SignInDelayed { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::HostUnknown => StatusCode::MISDIRECTED_REQUEST,
+            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Panic(_) | Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -163,15 +202,17 @@ impl EdgeError {
                 };
                 vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))]
             }
+            Self::SessionOver => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
             Self::MethodNotAllowed { allow } => HeaderValue::from_str(allow)
                 .map(|allow| (header::ALLOW, allow))
                 .into_iter()
                 .collect(),
-            Self::RateLimited {
-                class,
-                per_minute,
-                retry_after_s,
-            } => crate::limit::headers(class, *per_minute, 0, Some(*retry_after_s)),
+            Self::RateLimited { quota, retry_after_s } => {
+                crate::limit::headers(*quota, 0, Some(*retry_after_s))
+            }
+            Self::SignInDelayed { retry_after_s } => {
+                vec![(header::RETRY_AFTER, HeaderValue::from(*retry_after_s))]
+            }
             _ => Vec::new(),
         }
     }

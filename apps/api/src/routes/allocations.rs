@@ -4,10 +4,11 @@ use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
 use posx_allocations::{AllocationFilter, AllocationView, BatchView, RetryError, StateName};
 use posx_kernel::{AllocationId, BatchId, Cursor, OrderId, Page, PartyId};
-use posx_tenancy::Capability;
+use posx_tenancy::{Capability, ReviewedOperation};
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::approvals::{Asked, Maker};
 use super::page;
 use crate::extract::{
     Allowed, AllowedMember, Guarded, Id, Idempotent, PathId as _, Policy as _, Query, SiteCaller, can,
@@ -138,9 +139,11 @@ async fn get_batch(
 
 /// Queues pending allocations for sending: all of them, or none. An allocation goes into one batch.
 #[utoipa::path(tag = "allocations", operation_id = "create_allocation_batch", request_body = BatchBody,
-    params(("Idempotency-Key" = String, Header)),
+    params(("Idempotency-Key" = String, Header),
+        ("Approval" = Option<String>, Header, description = "Of a second person, above the site's limit.")),
     extensions(("x-capability" = json!(can::SendAllocations::names()))),
-    responses((status = 201, body = BatchView), (status = 409, description = "One of them is not pending.")))]
+    responses((status = 201, body = BatchView),
+        (status = 409, description = "One of them is not pending, or a second person must agree.")))]
 #[post("/api/v1/allocation-batches")]
 async fn create_batch(
     api: Api,
@@ -148,9 +151,15 @@ async fn create_batch(
 ) -> Result<HttpResponse, ApiError> {
     let call = request.call(staff.who(), "POST /api/v1/allocation-batches", api.clock.now());
     let wished = &request.body.allocations;
-    let made = api
-        .allocations
-        .create_batch(staff.scope(), staff.identity(), wished, Some(&call))
+    let asked = Asked {
+        operation: ReviewedOperation::AllocationBatch,
+        quantity: i64::try_from(wished.len()).unwrap_or(i64::MAX),
+    };
+    let made = Maker::of(&staff, request.labelled())
+        .reviewed(&api, asked, call, async |call| {
+            let (scope, by) = (staff.scope(), staff.identity());
+            api.allocations.create_batch(scope, by, wished, Some(call)).await
+        })
         .await?;
     let view = api.allocation_queries.batch(staff.scope(), made.id).await?;
     Ok(created(&made).json(view.ok_or_else(BatchId::not_found)?))

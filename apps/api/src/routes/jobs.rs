@@ -61,7 +61,11 @@ async fn replay(
     api: Api,
     Guarded(staff, Id(JobNumber(id))): Guarded<Allowed<can::ReplayJobs>, Id<JobNumber>>,
 ) -> Result<HttpResponse, ApiError> {
-    if api.database.replay_job(staff.scope(), id).await? {
+    if api
+        .database
+        .replay_job(staff.scope(), id, api.clock.now())
+        .await?
+    {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(JobNumber::not_found())

@@ -2,9 +2,11 @@
 
 pub mod wallets;
 
+use std::collections::BTreeSet;
+
 use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
-use posx_kernel::{Cursor, IdentityId, Page, PartyId};
+use posx_kernel::{Cursor, IdentityId, Page, PartyId, PlaceId};
 use posx_tenancy::{Join, Member, ReferralClaim, ReferralCode, ReferralEntry, Role};
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -36,15 +38,18 @@ pub struct MeView {
 pub struct MembershipView {
     pub party_id: PartyId,
     pub role: Role,
+    /// Where the membership holds; the whole site when empty.
+    pub places: BTreeSet<PlaceId>,
     pub capabilities: Vec<&'static str>,
     pub referral_code: ReferralCode,
 }
 
 impl MembershipView {
-    fn of(member: &Member) -> Self {
+    pub fn of(member: &Member) -> Self {
         Self {
             party_id: member.party,
             role: member.role,
+            places: member.places.clone(),
             capabilities: member
                 .role
                 .capabilities()
@@ -96,7 +101,7 @@ async fn get_me(api: Api, me: SignedIn) -> Result<Answer<MeView>, ApiError> {
     }))
 }
 
-/// Joins the site as a buyer. Joining again changes nothing.
+/// Joins the site as a buyer. Joining again changes nothing; who was disabled stays out.
 #[utoipa::path(tag = "me", operation_id = "join_site", request_body = JoinBody,
     extensions(("x-capability" = json!("signed-in"))),
     responses((status = 201, body = MeView, description = "Joined."), (status = 200, body = MeView, description = "A member before.")))]

@@ -3,12 +3,16 @@
 use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
 use posx_commissions::{NewPlan, PlanError, PlanLevel, PlanView};
-use posx_kernel::{Page, PlanId, SiteScope};
+use posx_kernel::{Page, PlanId, Review, SiteScope};
+use posx_tenancy::ReviewedOperation;
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::approvals::{Asked, Maker};
 use super::whole;
-use crate::extract::{Allowed, Guarded, Id, Idempotent, Policy as _, can, created};
+use crate::extract::{
+    Allowed, AllowedMember, Guarded, Id, Idempotent, Policy as _, ReviewedPath, can, created,
+};
 use crate::problem::ApiError;
 use crate::state::Api;
 
@@ -37,37 +41,62 @@ async fn list(api: Api, staff: Allowed<can::SeePlans>) -> Result<Answer<Page<Pla
 
 /// Makes a plan, or the next version of one, not active yet.
 #[utoipa::path(tag = "commission-plans", operation_id = "create_commission_plan", request_body = PlanBody,
-    params(("Idempotency-Key" = String, Header)),
+    params(("Idempotency-Key" = String, Header),
+        ("Approval" = Option<String>, Header, description = "Of a second person, where the site wants one.")),
     extensions(("x-capability" = json!(can::ManagePlans::names()))),
-    responses((status = 201, body = PlanView), (status = 409, description = "Someone else is versioning it.")))]
+    responses((status = 201, body = PlanView),
+        (status = 409, description = "Someone else is versioning it, or a second person must agree.")))]
 #[post("/api/v1/commission-plans")]
 async fn create(
     api: Api,
-    Guarded(staff, request): Guarded<Allowed<can::ManagePlans>, Idempotent<PlanBody>>,
+    Guarded(staff, request): Guarded<AllowedMember<can::ManagePlans>, Idempotent<PlanBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let call = request.call(staff.who(), "POST /api/v1/commission-plans", api.clock.now());
-    let body = request.body;
+    let body = &request.body;
     let wish = NewPlan {
-        name: body.name,
-        levels: body.levels,
+        name: body.name.clone(),
+        levels: body.levels.clone(),
         hold_days: body.hold_days,
     };
-    let made = api
-        .commissions
-        .create_plan(staff.scope(), staff.site().currency, wish, Some(&call))
+    let asked = Asked {
+        operation: ReviewedOperation::PlanCreation,
+        quantity: 1,
+    };
+    let made = Maker::of(&staff, request.labelled())
+        .reviewed(&api, asked, call, async |call| {
+            let (scope, currency) = (staff.scope(), staff.site().currency);
+            api.commissions
+                .create_plan(scope, currency, wish, Some(call))
+                .await
+        })
         .await?;
     Ok(created(&made).json(view(&api, staff.scope(), made.id).await?))
 }
 
 /// Orders that are placed from now on freeze this version; placed ones keep theirs.
-#[utoipa::path(tag = "commission-plans", operation_id = "activate_commission_plan", params(("id" = PlanId, Path)),
-    extensions(("x-capability" = json!(can::ManagePlans::names()))), responses((status = 200, body = PlanView)))]
+#[utoipa::path(tag = "commission-plans", operation_id = "activate_commission_plan", 
+    params(("id" = PlanId, Path),
+        ("Approval" = Option<String>, Header, description = "Of a second person, where the site wants one.")),
+    extensions(("x-capability" = json!(can::ManagePlans::names()))),
+    responses((status = 200, body = PlanView), (status = 409, description = "A second person must agree.")))]
 #[post("/api/v1/commission-plans/{id}/activate")]
 async fn activate(
     api: Api,
-    Guarded(staff, Id(id)): Guarded<Allowed<can::ManagePlans>, Id<PlanId>>,
+    Guarded(staff, (Id(id), request)): Guarded<AllowedMember<can::ManagePlans>, (Id<PlanId>, ReviewedPath)>,
 ) -> Result<Answer<PlanView>, ApiError> {
-    api.commissions.activate_plan(staff.scope(), id).await?;
+    let operation = "POST /api/v1/commission-plans/{id}/activate";
+    let call = request.labelled().call(staff.who(), operation, api.clock.now());
+    let asked = Asked {
+        operation: ReviewedOperation::PlanActivation,
+        quantity: 1,
+    };
+    Maker::of(&staff, request.labelled())
+        .reviewed(&api, asked, call, async |call| {
+            // Activating twice is activating once: only an approval is remembered.
+            let call = Some(call).filter(|call| call.review != Review::NotNeeded);
+            api.commissions.activate_plan(staff.scope(), id, call).await
+        })
+        .await?;
     Ok(Answer(view(&api, staff.scope(), id).await?))
 }
 

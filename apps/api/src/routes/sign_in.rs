@@ -2,16 +2,17 @@
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::Json as Answer;
-use actix_web::{HttpResponse, get, post};
+use actix_web::{HttpRequest, HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use posx_issuer::TOKEN_MINUTES;
-use posx_tenancy::ChallengeWish;
+use posx_tenancy::{ChallengeWish, ProvenWallet, SignInMessage, WalletProofError};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::me::wallets::{ChallengeBody, ChallengeView};
-use crate::extract::{Guarded, Json, WalletSignIn};
+use crate::extract::{Guarded, Json, SiteContext, WalletSignIn};
+use crate::limit;
 use crate::problem::{ApiError, EdgeError};
 use crate::state::Api;
 
@@ -21,7 +22,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SignInBody {
+pub(super) struct SignInBody {
     /// The message of a challenge, as it was signed.
     message: String,
     /// What `personal_sign` gave: `0x` and hexadecimal digits.
@@ -67,19 +68,10 @@ async fn ask(
 #[post("/api/v1/sign-in/wallet")]
 async fn sign_in(
     api: Api,
+    req: HttpRequest,
     Guarded(visit, Json(body)): Guarded<WalletSignIn, Json<SignInBody>>,
 ) -> Result<Answer<TokenView>, ApiError> {
-    let context = &visit.context;
-    let proven = api
-        .wallet_proofs
-        .prove(
-            &context.scope,
-            &context.site,
-            None,
-            &body.message,
-            &body.signature,
-        )
-        .await?;
+    let proven = prove(&api, &req, &visit.context, &body).await?;
     let now = api.clock.now();
     let token = visit
         .issuer
@@ -91,6 +83,36 @@ async fn sign_in(
         expires_in: TOKEN_MINUTES * 60,
         expires_at: token.expires_at,
     }))
+}
+
+/// A signature that does not hold counts against the account that the message names, and against the address it came from.
+pub(super) async fn prove(
+    api: &Api,
+    req: &HttpRequest,
+    context: &SiteContext,
+    body: &SignInBody,
+) -> Result<ProvenWallet, ApiError> {
+    let account = SignInMessage::parse(&body.message)
+        .map_err(WalletProofError::from)?
+        .address
+        .to_string();
+    let (guard, address) = (&api.sign_in_guard, limit::address_key(req, api));
+    guard
+        .check(&account, &address)
+        .await
+        .map_err(|retry_after_s| EdgeError::SignInDelayed { retry_after_s })?;
+    let (scope, site) = (&context.scope, &context.site);
+    let proven = api
+        .wallet_proofs
+        .prove(scope, site, None, &body.message, &body.signature)
+        .await;
+    match &proven {
+        Ok(_) => guard.succeeded(&account).await,
+        Err(WalletProofError::Signature) => guard.failed(&account, &address).await,
+        // Says nothing of who asks.
+        Err(_) => {}
+    }
+    Ok(proven?)
 }
 
 /// The public keys of tokens for wallets (RFC 7517).

@@ -6,11 +6,12 @@ mod body;
 use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post, put};
 use posx_kernel::{Page, SiteScope, TierId};
-use posx_tenancy::Capability;
+use posx_tenancy::{Capability, ReviewedOperation};
 use posx_tiers::{CorrectSupply, TierError, TierView};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::body::{CorrectionBody, NewTierBody, TierBody};
+use super::approvals::{Asked, Maker};
 use super::whole;
 use crate::extract::{
     Allowed, AllowedMember, Guarded, Id, Idempotent, IfMatch, Json, Policy as _, Visitor, can, created, etag,
@@ -135,9 +136,10 @@ async fn deactivate(
 
 /// Adds to or takes from the supply, with a reason. What is reserved or sold is never taken.
 #[utoipa::path(tag = "tiers", operation_id = "correct_tier_supply", request_body = CorrectionBody,
-    params(("id" = TierId, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = TierId, Path), ("Idempotency-Key" = String, Header),
+        ("Approval" = Option<String>, Header, description = "Of a second person, above the site's limit.")),
     extensions(("x-capability" = json!(can::CorrectSupply::names()))),
-    responses((status = 201, body = TierView), (status = 409, description = "Fewer are free.")))]
+    responses((status = 201, body = TierView), (status = 409, description = "Fewer are free, or a second person must agree.")))]
 #[post("/api/v1/tiers/{id}/supply-corrections")]
 async fn correct_supply(
     api: Api,
@@ -148,15 +150,20 @@ async fn correct_supply(
 ) -> Result<HttpResponse, ApiError> {
     let operation = "POST /api/v1/tiers/{id}/supply-corrections";
     let call = request.call(staff.who(), operation, api.clock.now());
-    let body = request.body;
     let wish = CorrectSupply {
         tier: id,
-        quantity: body.quantity,
-        reason: body.reason,
+        quantity: request.body.quantity,
+        reason: request.body.reason.clone(),
     };
-    let made = api
-        .tiers
-        .correct_supply(staff.scope(), staff.identity(), wish, Some(&call))
+    let asked = Asked {
+        operation: ReviewedOperation::SupplyCorrection,
+        quantity: i64::try_from(wish.quantity.unsigned_abs()).unwrap_or(i64::MAX),
+    };
+    let made = Maker::of(&staff, request.labelled())
+        .reviewed(&api, asked, call, async |call| {
+            let (scope, by) = (staff.scope(), staff.identity());
+            api.tiers.correct_supply(scope, by, wish, Some(call)).await
+        })
         .await?;
     let view = view(&api, staff.scope(), id, true).await?;
     Ok(created(&made).insert_header(etag(view.version)).json(view))

@@ -73,7 +73,11 @@ async fn replay(
     api: Api,
     Guarded(staff, Id(id)): Guarded<Allowed<can::ReplayJobs>, Id<WebhookId>>,
 ) -> Result<HttpResponse, ApiError> {
-    if api.database.replay_webhook(staff.scope(), id).await? {
+    if api
+        .database
+        .replay_webhook(staff.scope(), id, api.clock.now())
+        .await?
+    {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(WebhookId::not_found())

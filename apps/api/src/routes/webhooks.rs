@@ -77,8 +77,13 @@ async fn stripe_of_site(
     Guarded(_provider, RawBody(body)): Guarded<Provider, RawBody>,
 ) -> Result<HttpResponse, ApiError> {
     let site = SiteCode::new(req.match_info().query("site")).ok_or(EdgeError::NoRoute)?;
-    let secrets = api.stripe_webhooks.sites.get(&site).ok_or(EdgeError::NoRoute)?;
-    from_stripe(&api, &req, &body, secrets, site.as_str()).await
+    let site = api
+        .directory
+        .site_by_code(&site)
+        .await?
+        .ok_or(EdgeError::NoRoute)?;
+    let secrets = api.stripe_endpoint_of(&site).await?;
+    from_stripe(&api, &req, &body, &secrets, site.code.as_str()).await
 }
 
 async fn from_stripe(

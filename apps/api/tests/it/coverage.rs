@@ -5,7 +5,7 @@ use posx_tenancy::{Role, SiteState};
 use serde_json::Value;
 
 use crate::objects::{Objects, body_for, furnish};
-use crate::world::{Call, Person, Scene, api};
+use crate::world::{Call, ORIGIN, Person, Scene, api};
 
 /// An operation as the document has it.
 #[derive(Debug, Clone)]
@@ -20,11 +20,21 @@ pub struct Operation {
 
 impl Operation {
     pub fn is_in_a_site(&self) -> bool {
-        self.path.starts_with("/api/")
+        self.path.starts_with("/api/") && !self.is_a_persons_own()
     }
 
+    /// Whoever names a site with it names it in vain.
+    fn is_a_persons_own(&self) -> bool {
+        self.path.starts_with("/api/v1/sessions")
+    }
+
+    /// In a site. What the platform plane asks for is walked in `platform.rs`.
     pub fn needs_capability(&self) -> bool {
-        self.access.contains(':')
+        self.access.contains(':') && !self.is_on_the_platform()
+    }
+
+    pub fn is_on_the_platform(&self) -> bool {
+        self.path.starts_with("/platform/")
     }
 
     /// A request that only lacks who it is from and where.
@@ -39,7 +49,10 @@ impl Operation {
 
     /// As [`Self::call`], without a body.
     pub fn bare(&self, objects: &Objects) -> Call {
-        let path = self.path.replace("{family}", "EVM");
+        let path = self
+            .path
+            .replace("{family}", "EVM")
+            .replace("{operation}", "create_commission_plan");
         let path = if path.contains("{id}") {
             path.replace("{id}", objects.id_for(&path))
         } else {
@@ -48,6 +61,9 @@ impl Operation {
         let mut call = Call::new(&self.method, &path);
         if self.headers.iter().any(|name| name == "If-Match") {
             call = call.header("if-match", "\"1\"");
+        }
+        if self.headers.iter().any(|name| name == "Origin") {
+            call = call.header("origin", ORIGIN);
         }
         if self.headers.iter().any(|name| name == "Idempotency-Key") {
             call = call.key("coverage");
@@ -87,8 +103,8 @@ fn every_operation_says_its_name_and_who_may_call_it() {
             names.insert(operation.id.clone()),
             "{operation:?} has a name of its own"
         );
-        let known =
-            operation.needs_capability() || ["public", "signed-in"].contains(&operation.access.as_str());
+        let known = operation.access.contains(':')
+            || ["public", "signed-in", "device"].contains(&operation.access.as_str());
         assert!(known, "{operation:?} says who may call it");
     }
 }
@@ -122,7 +138,7 @@ fn every_operation_says_what_it_answers() {
             owed.iter().all(|status| answers.contains_key(*status)),
             "{operation:?} says how it refuses"
         );
-        if operation.needs_capability() || operation.access == "signed-in" {
+        if operation.access.contains(':') || ["signed-in", "device"].contains(&operation.access.as_str()) {
             assert_eq!(
                 documented["security"],
                 serde_json::json!([{ "token": [] }]),
@@ -133,7 +149,12 @@ fn every_operation_says_what_it_answers() {
 }
 
 /// What is the same for everyone, and signing in.
-const LOOKS_AT_NO_TOKEN: [&str; 3] = ["current_site", "create_sign_in_challenge", "sign_in_with_wallet"];
+const LOOKS_AT_NO_TOKEN: [&str; 4] = [
+    "current_site",
+    "create_sign_in_challenge",
+    "sign_in_with_wallet",
+    "pair_device",
+];
 
 #[actix_web::test]
 async fn without_a_token_that_holds_nothing_but_the_public_routes_answers() {
@@ -185,7 +206,13 @@ async fn without_the_right_nothing_is_done() {
     {
         let call = |person: &Person| operation.bare(&objects).at(&scene.site).by(person);
         call(&stranger).send(&app).await.refused(403, "not_a_member");
-        call(&cashier).send(&app).await.refused(403, "capability_missing");
+        // Standing at a till is all that a cashier may, and what a buyer may not.
+        let lacking = if operation.access == "devices:operate" {
+            &objects.buyer
+        } else {
+            &cashier
+        };
+        call(lacking).send(&app).await.refused(403, "capability_missing");
     }
 }
 
@@ -198,7 +225,7 @@ async fn p01_another_sites_object_is_not_found() {
     let owner = scene.member(&scene.site, Role::Owner).await;
     for operation in operations()
         .iter()
-        .filter(|operation| operation.path.contains("{id}"))
+        .filter(|operation| operation.path.contains("{id}") && !operation.is_on_the_platform())
     {
         let answer = operation
             .call(&theirs)
@@ -245,7 +272,16 @@ async fn p01_another_sites_object_is_not_found() {
                 .send(&app)
                 .await
                 .expect(200);
-            assert_eq!(answer.json["items"], serde_json::json!([]), "{operation:?}");
+            if operation.id == "export_audit_trail" {
+                assert!(answer.bytes.is_empty(), "{operation:?}");
+                continue;
+            }
+            let mut items = answer.json["items"].as_array().cloned().expect("items");
+            if operation.id == "list_members" {
+                // The caller's own membership.
+                items.retain(|item| item["role"] != "owner");
+            }
+            assert!(items.is_empty(), "{operation:?}: {items:?}");
         }
     }
 }

@@ -125,7 +125,10 @@ async fn any_json_on_any_route_is_answered_and_never_with_a_fault() {
     let objects = furnish(&scene, &app, &scene.other).await;
     let mut runner = TestRunner::deterministic();
     let mut accepted = 0;
-    for operation in operations().iter().filter(|operation| operation.takes_body) {
+    for operation in operations()
+        .iter()
+        .filter(|one| one.takes_body && !one.is_on_the_platform())
+    {
         for body in bodies(&operation.id, &objects, &mut runner) {
             let call = operation
                 .bare(&objects)

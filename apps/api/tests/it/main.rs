@@ -1,16 +1,29 @@
 //! The API on a real database. What every route owes is asked of the OpenAPI document, so that a new route without it fails.
 
+mod api_keys;
+mod approvals;
+mod audit_trail;
 mod bad_input;
+mod cors;
 mod coverage;
 mod crash;
+mod devices;
 mod edges;
 mod fuzz;
+mod limits;
 mod malformed;
+mod members;
 mod objects;
 mod operations;
 mod orders;
+mod platform;
+mod privacy;
+mod provider_accounts;
 mod roles;
+mod schemathesis;
 mod server;
+mod sessions;
+mod step_up;
 mod wallets;
 mod webhooks;
 mod world;

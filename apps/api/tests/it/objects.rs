@@ -6,9 +6,10 @@ use actix_web::dev::{Service, ServiceResponse};
 use aws_lc_rs::hmac;
 use posx_kernel::{Clock as _, SiteScope};
 use posx_orders::gateway::IntentId;
-use posx_tenancy::{Role, Site};
+use posx_tenancy::{Role, SessionClient, SignInFacts, Site};
 use serde_json::{Value, json};
 
+use crate::devices::{Machines, machines};
 use crate::world::{Call, Person, Scene};
 
 pub const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
@@ -27,8 +28,17 @@ pub struct Objects {
     pub commission: String,
     pub allocation: String,
     pub batch: String,
+    pub approval: String,
     pub webhook: String,
     pub job: String,
+    pub member: String,
+    /// Of one who joined and did nothing else.
+    pub party: String,
+    pub place: String,
+    pub invitation: String,
+    pub grant: String,
+    pub session: String,
+    pub machines: Machines,
 }
 
 impl Objects {
@@ -46,7 +56,16 @@ impl Objects {
             "commission-plans" => &self.plan,
             "allocations" => &self.allocation,
             "allocation-batches" => &self.batch,
+            "approvals" => &self.approval,
             "jobs" => &self.job,
+            "members" => &self.member,
+            "places" => &self.place,
+            "invitations" => &self.invitation,
+            "parties" => &self.party,
+            "platform-grants" => &self.grant,
+            "sessions" => &self.session,
+            "api-keys" => &self.machines.key,
+            "devices" => &self.machines.device,
             "webhook-events" => &self.webhook,
             other => panic!("what is an id of {other}? Make one in objects.rs"),
         }
@@ -78,8 +97,32 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
             "hold_days": 7,
         }),
         "create_allocation_batch" => json!({ "allocations": [objects.allocation] }),
+        "erase_personal_data" => json!({ "reason": "asked for it" }),
+        "change_member" => json!({ "role": "viewer" }),
+        "create_place" => json!({ "code": "NEW", "name": "New street", "time_zone": "Asia/Kuwait" }),
+        "edit_place" => json!({ "name": "New street 2" }),
+        "create_invitation" => {
+            json!({ "email": "new@example.com", "role": "cashier", "places": [objects.place] })
+        }
+        "accept_invitation" => json!({ "token": "0".repeat(64) }),
+        "approve_approval" => json!({ "hash": "0".repeat(64) }),
+        "reject_approval" => json!({ "reason": "not this way" }),
+        "change_approval_limit" => json!({ "quantity_max": 10 }),
+        "confirm_second_factor" | "verify_second_factor" => json!({ "code": "000000" }),
+        "give_stripe_account" => {
+            json!({ "secret_key": "sk_test_0123456789abcdef", "webhook_secrets": ["whsec_0123456789abcdef"] })
+        }
         "join_site" => json!({ "referral_code": "NOBODY-ABCDEF" }),
         "create_sign_in_challenge" => json!({ "address": WALLET, "chain_id": 1, "domain": "localhost:5173" }),
+        "create_session" => {
+            json!({ "wallet": { "message": "not one that was signed", "signature": "0x00" } })
+        }
+        "refresh_session" => json!({}),
+        "create_api_key" => json!({ "name": "Books", "scopes": ["orders:read"] }),
+        "rotate_api_key" => json!({ "overlap_days": 1 }),
+        "start_device_pairing" => json!({ "name": "Till 2", "place": objects.machines.place }),
+        "pair_device" => json!({ "code": "0000-0000" }),
+        "device_heartbeat" => json!({ "app_version": "1.0", "device_time": "2026-06-01T12:00:00Z" }),
         "sign_in_with_wallet" => json!({ "message": "not one that was signed", "signature": "0x00" }),
         "create_wallet_challenge" => {
             json!({ "address": WALLET, "chain_id": 137, "domain": "localhost:5173" })
@@ -128,16 +171,7 @@ where
     assert_eq!(joined.json["referral"], "accepted");
 
     let (order, intent) = buy(scene, app, site, &buyer, &tier).await;
-    let event = format!("evt_{}", order.trim_start_matches("ord_"));
-    let delivery = stripe_event(&event, "payment_intent.succeeded", &intent);
-    let signature = stripe_signature(scene, &delivery, scene.clock.now().timestamp());
-    let stored = Call::post("/webhooks/stripe").header("stripe-signature", &signature);
-    stored
-        .raw("application/json", delivery)
-        .send(app)
-        .await
-        .expect(200);
-
+    deliver(scene, app, &order, &intent).await;
     let list = async |path: &str| Call::get(path).by(&owner).at(site).send(app).await.expect(200);
     let of_order = async |what: &str| {
         list(&format!("/api/v1/{what}?all=true&order={order}"))
@@ -145,18 +179,27 @@ where
             .text("/items/0/id")
     };
     let (commission, allocation) = (of_order("commissions").await, of_order("allocations").await);
-    let batch = Call::post("/api/v1/allocation-batches")
-        .by(&owner)
+    let batch = Call::post("/api/v1/allocation-batches").json(&json!({ "allocations": [allocation] }));
+    let batch = batch.by(&owner).at(site).key("batch").send(app).await;
+    let batch = batch.expect(201).text("/id");
+    let approval = crate::approvals::asked(scene, site, &owner).await;
+    let webhook = list("/api/v1/webhook-events").await.text("/items/0/id");
+    let job = list("/api/v1/jobs").await.json["items"][0]["id"].to_string();
+    let grant = crate::platform::visit(scene, site).await.to_string();
+    let member = Call::get("/api/v1/me")
+        .by(&buyer)
         .at(site)
-        .key("batch");
-    let batch = batch
-        .json(&json!({ "allocations": [allocation] }))
+        .send(app)
+        .await
+        .text("/identity_id");
+    let party = join(&scene.stranger(), json!({}))
         .send(app)
         .await
         .expect(201)
-        .text("/id");
-    let webhook = list("/api/v1/webhook-events").await.text("/items/0/id");
-    let job = list("/api/v1/jobs").await.json["items"][0]["id"].to_string();
+        .text("/membership/party_id");
+    let (place, invitation) = crate::members::furnish(app, site, &owner).await;
+    let session = open_session(scene, &buyer).await;
+    let machines = machines(scene, app, site, &owner).await;
     Objects {
         owner,
         buyer,
@@ -169,9 +212,53 @@ where
         commission,
         allocation,
         batch,
+        approval,
         webhook,
         job,
+        member,
+        party,
+        place,
+        invitation,
+        grant,
+        session,
+        machines,
     }
+}
+
+/// The provider tells of the payment.
+async fn deliver<S, B>(scene: &Scene, app: &S, order: &str, intent: &str)
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let event = format!("evt_{}", order.trim_start_matches("ord_"));
+    let delivery = stripe_event(&event, "payment_intent.succeeded", intent);
+    let signature = stripe_signature(scene, &delivery, scene.clock.now().timestamp());
+    let stored = Call::post("/webhooks/stripe").header("stripe-signature", &signature);
+    stored
+        .raw("application/json", delivery)
+        .send(app)
+        .await
+        .expect(200);
+}
+
+async fn open_session(scene: &Scene, holder: &Person) -> String {
+    let services = &scene.state.services;
+    let issuer = scene.world.issuer().url();
+    let facts = SignInFacts {
+        identity: services
+            .directory
+            .identity(issuer, &holder.subject)
+            .await
+            .expect("known"),
+        issuer: issuer.to_owned(),
+        authenticated_at: None,
+        methods: Vec::new(),
+        context: None,
+        second_factor: false,
+    };
+    let opened = services.sessions.open(facts, SessionClient::default()).await;
+    opened.expect("a session").session.id.to_string()
 }
 
 /// An asset, an active plan and a tier.

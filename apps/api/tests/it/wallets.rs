@@ -15,13 +15,13 @@ use crate::objects::{WALLET, buy, furnish};
 use crate::world::{Answer, Call, Person, Scene, api};
 
 /// A key, and its address as ethers says it (see the vectors of `posx-ethereum`).
-struct Wallet(&'static str, &'static str);
+pub struct Wallet(&'static str, &'static str);
 
-const ONE: Wallet = Wallet(
+pub const ONE: Wallet = Wallet(
     "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318",
     "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23",
 );
-const TWO: Wallet = Wallet(
+pub const TWO: Wallet = Wallet(
     "0123456789012345678901234567890123456789012345678901234567890123",
     "0x14791697260E4c9A71f18484C9f997B308e59325",
 );
@@ -40,12 +40,12 @@ impl Wallet {
         )
     }
 
-    fn proof(&self, message: &str) -> Value {
+    pub fn proof(&self, message: &str) -> Value {
         json!({ "message": message, "signature": self.sign(message) })
     }
 }
 
-trait Server:
+pub trait Server:
     Service<actix_http::Request, Response = ServiceResponse<<Self as Server>::Body>, Error = Error>
 {
     type Body: MessageBody;
@@ -72,13 +72,13 @@ async fn bind(app: &impl Server, site: &Site, who: &Person, body: &Value) -> Ans
     call.json(body).send(app).await
 }
 
-async fn message_to_sign_in(app: &impl Server, site: &Site, wallet: &Wallet) -> String {
+pub async fn message_to_sign_in(app: &impl Server, site: &Site, wallet: &Wallet) -> String {
     let asked = Call::post("/api/v1/sign-in/wallet-challenges").at(site);
     let asked = asked.json(&json!({ "address": wallet.1 })).send(app).await;
     asked.expect(201).text("/message")
 }
 
-async fn sign_in(app: &impl Server, site: &Site, body: &Value) -> Answer {
+pub async fn sign_in(app: &impl Server, site: &Site, body: &Value) -> Answer {
     Call::post("/api/v1/sign-in/wallet")
         .at(site)
         .json(body)
@@ -86,7 +86,7 @@ async fn sign_in(app: &impl Server, site: &Site, body: &Value) -> Answer {
         .await
 }
 
-fn holder_of(answer: &Answer) -> Person {
+pub fn holder_of(answer: &Answer) -> Person {
     Person {
         token: answer.text("/access_token"),
         subject: String::new(),
@@ -345,15 +345,29 @@ async fn where_signing_in_with_a_wallet_is_off_there_is_no_such_thing() {
 }
 
 #[actix_web::test]
-async fn one_address_signs_in_twenty_times_a_minute_at_most() {
+async fn who_signs_wrong_again_and_again_waits_and_the_till_beside_does_not() {
     let scene = Scene::new().await;
     let app = api(&scene).await;
-    for _ in 0..20 {
-        sign_in(&app, &scene.site, &json!({}))
+    let message = message_to_sign_in(&app, &scene.site, &ONE).await;
+    let wrong = json!({ "message": message, "signature": TWO.sign(&message) });
+    for _ in 0..6 {
+        sign_in(&app, &scene.site, &wrong)
             .await
-            .refused(422, "field_invalid");
+            .refused(422, "wallet_signature_invalid");
     }
-    sign_in(&app, &scene.site, &json!({}))
+    let delayed = sign_in(&app, &scene.site, &ONE.proof(&message)).await;
+    assert_eq!(delayed.header("retry-after"), "1");
+    delayed.refused(429, "sign_in_delayed");
+    // From the same address, at the same moment.
+    let other = message_to_sign_in(&app, &scene.site, &TWO).await;
+    sign_in(&app, &scene.site, &TWO.proof(&other)).await.expect(200);
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    sign_in(&app, &scene.site, &ONE.proof(&message)).await.expect(200);
+    // Who signed in right begins anew.
+    let message = message_to_sign_in(&app, &scene.site, &ONE).await;
+    let wrong = json!({ "message": message, "signature": TWO.sign(&message) });
+    sign_in(&app, &scene.site, &wrong)
         .await
-        .refused(429, "rate_limited");
+        .refused(422, "wallet_signature_invalid");
+    sign_in(&app, &scene.site, &ONE.proof(&message)).await.expect(200);
 }

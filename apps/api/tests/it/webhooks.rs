@@ -160,10 +160,12 @@ async fn when_the_custodians_keys_cannot_be_had_its_delivery_is_to_come_again() 
 async fn s23_each_endpoint_has_its_own_secrets_and_one_without_is_not_there() {
     const OWN: &str = "whsec_of_the_sites_own_account";
     const CONNECT: &str = "whsec_of_connected_accounts";
+    let own = posx_testkit::fresh_site("USD").await;
+    let endpoint = format!("/webhooks/stripe/{}", own.code.as_str());
     let scene = Scene::with(|settings| {
         settings.payments.connect_webhook_secrets = vec![CONNECT.into()];
         settings.payments.accounts = vec![StripeAccountSettings {
-            site: "OWN".to_owned(),
+            site: own.code.as_str().to_owned(),
             secret_key: "sk_test_0123456789abcdef".into(),
             webhook_secrets: vec![OWN.into()],
         }];
@@ -173,11 +175,7 @@ async fn s23_each_endpoint_has_its_own_secrets_and_one_without_is_not_there() {
     let now = scene.clock.now().timestamp();
     let shared = scene.world.secrets().stripe_webhook[0].clone();
     let secrets = [shared.as_str(), OWN, CONNECT];
-    let paths = [
-        "/webhooks/stripe",
-        "/webhooks/stripe/OWN",
-        "/webhooks/stripe-connect",
-    ];
+    let paths = ["/webhooks/stripe", &endpoint, "/webhooks/stripe-connect"];
     for (at, path) in paths.iter().enumerate() {
         for (by, secret) in secrets.iter().enumerate() {
             let event = stripe_event(
@@ -195,7 +193,7 @@ async fn s23_each_endpoint_has_its_own_secrets_and_one_without_is_not_there() {
     }
     let plain = Scene::new().await;
     let app = api(&plain).await;
-    for path in ["/webhooks/stripe-connect", "/webhooks/stripe/OWN"] {
+    for path in ["/webhooks/stripe-connect", &endpoint, "/webhooks/stripe/OWN"] {
         let event = stripe_event("evt_1", "a.b", "pi_1");
         let call = Call::post(path).header("stripe-signature", &signed_by(OWN, &event, now));
         call.raw("application/json", event)

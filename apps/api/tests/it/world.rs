@@ -15,16 +15,23 @@ use posx_api::{Api, ApiState};
 use posx_kernel::{ManualClock, Randomness, SystemRandomness};
 use posx_runtime::{
     CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings, LogFormat,
-    LogSettings, PaymentProvider, PaymentSettings, RateLimits, ServerSettings, Services, Settings,
-    SignInSettings, WalletSettings, WorkerSettings,
+    LogSettings, MailSettings, PaymentProvider, PaymentSettings, PlatformSettings, RateLimits,
+    SecretsSettings, ServerSettings, Services, SessionSettings, Settings, SignInSettings, WalletSettings,
+    WorkerSettings,
 };
 use posx_sandbox::{Drive, TokenRequest, World, WorldConfig};
 use posx_tenancy::{Platform, Role, Site};
 use posx_testkit::{database, fresh_site, platform};
 use secrecy::SecretString;
 use serde_json::Value;
+use tempfile::TempDir;
+
+/// Of the page that opens and refreshes sessions.
+pub const ORIGIN: &str = "https://console.posx.test";
 
 pub const AUDIENCE: &str = "https://api.posx.test";
+/// Of the platform plane. Its tokens come from the same issuer.
+pub const PLATFORM_AUDIENCE: &str = "https://platform.posx.test";
 
 /// Two sites, and everything around them.
 pub struct Scene {
@@ -35,6 +42,8 @@ pub struct Scene {
     pub platform: Platform,
     pub site: Site,
     pub other: Site,
+    /// Where e-mail goes.
+    pub letters: TempDir,
 }
 
 /// Someone with a token.
@@ -56,11 +65,22 @@ impl Scene {
             ..WorldConfig::new(clock.clone())
         };
         let world = World::start(config).await.expect("a world");
+        let letters = tempfile::tempdir().expect("a folder");
         let mut settings = settings(&world);
+        settings.mail = Some(MailSettings {
+            smtp_url: None,
+            folder: Some(letters.path().to_owned()),
+            from: "POSX <no-reply@posx.test>".to_owned(),
+            invitation_link: "https://app.posx.test/{site}/join#token={token}".to_owned(),
+        });
         change(&mut settings);
         let services = Services::connect(&settings, clock.clone())
             .await
             .expect("services");
+        let services = services
+            .with_platform(&settings)
+            .await
+            .expect("the platform plane");
         let state = web::Data::new(ApiState::new(services, settings.server.clone()));
         let (site, other) = (fresh_site("USD").await, fresh_site("KWD").await);
         let platform = platform(clock.clone()).await;
@@ -72,6 +92,7 @@ impl Scene {
             platform,
             site,
             other,
+            letters,
         }
     }
 
@@ -100,18 +121,12 @@ fn settings(world: &World) -> Settings {
     let (database, secrets) = (database(), world.secrets());
     let secret = |text: &str| SecretString::from(text.to_owned());
     let any = "127.0.0.1:0".parse().expect("an address");
-    let generous = RateLimits {
-        public_per_minute: 1_000_000,
-        caller_per_minute: 1_000_000,
-        writes_per_minute: 1_000_000,
-        webhooks_per_minute: 1_000_000,
-    };
     Settings {
         environment: Environment::Sandbox,
         database: DatabaseSettings {
             app_url: secret(&database.app_url),
             jobs_url: secret(&database.jobs_url),
-            platform_url: None,
+            platform_url: Some(secret(&database.platform_url)),
             migrator_url: None,
             pool_size: 4,
             jobs_pool_size: 2,
@@ -119,12 +134,10 @@ fn settings(world: &World) -> Settings {
         server: ServerSettings {
             bind: any,
             metrics_bind: any,
-            body_limit_bytes: 64 * 1024,
             workers: Some(1),
-            trusted_proxies: 0,
-            request_timeout_s: 30,
             shutdown_grace_s: 5,
-            rate_limits: generous,
+            rate_limits: RateLimits::all(1_000_000),
+            ..ServerSettings::default()
         },
         issuers: vec![IssuerSettings {
             issuer: world.issuer().url().to_owned(),
@@ -142,6 +155,13 @@ fn settings(world: &World) -> Settings {
             accounts: Vec::new(),
         },
         wallets: wallets(),
+        secrets: SecretsSettings {
+            master_keys: vec![secret(posx_testkit::MASTER_KEY)],
+        },
+        sessions: Some(SessionSettings {
+            origins: vec![ORIGIN.to_owned()],
+            ..SessionSettings::default()
+        }),
         custody: CustodySettings {
             provider: CustodyProvider::Sandbox,
             base_url: world.fireblocks_url(),
@@ -154,11 +174,24 @@ fn settings(world: &World) -> Settings {
             gas_floors: Vec::new(),
         },
         redis: None,
+        mail: None,
+        platform: Some(plane(world)),
+        step_up: posx_runtime::StepUpSettings::default(),
         log: LogSettings {
             format: LogFormat::Pretty,
             filter: "warn".to_owned(),
         },
         worker: WorkerSettings::default(),
+    }
+}
+
+fn plane(world: &World) -> PlatformSettings {
+    PlatformSettings {
+        issuer: world.issuer().url().to_owned(),
+        audience: PLATFORM_AUDIENCE.to_owned(),
+        jwks_url: None,
+        second_factor_methods: vec!["mfa".to_owned()],
+        second_factor_contexts: Vec::new(),
     }
 }
 

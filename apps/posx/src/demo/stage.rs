@@ -2,18 +2,21 @@
 
 mod database;
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use posx_envelope::MasterKey;
 use posx_kernel::{ManualClock, StoreError, SystemIds, SystemRandomness};
 use posx_pgcluster::ClusterError;
 use posx_postgres::{Database, DatabaseOptions, MigrateError, PlatformDatabase};
 use posx_runtime::{
     CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings,
-    LogSettings, MetricsHandle, PaymentProvider, PaymentSettings, RateLimits, ServerSettings, Services,
-    Settings, StartError, WorkerSettings, serve_metrics,
+    LogSettings, MetricsHandle, PaymentProvider, PaymentSettings, ServerSettings, Services, Settings,
+    StartError, WorkerSettings, serve_metrics,
 };
 use posx_sandbox::{World, WorldConfig, WorldError};
 use posx_tenancy::Platform;
@@ -29,6 +32,7 @@ use posx_postgres::database_url::UrlError;
 
 /// The file under `--data` that says how far the demo's clock is ahead, in seconds.
 const CLOCK_FILE: &str = "clock-ahead";
+const MASTER_KEY_FILE: &str = "master-key";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
@@ -110,7 +114,8 @@ impl Stage {
             format!("{base}/webhooks/stripe"),
             format!("{base}/webhooks/fireblocks"),
         );
-        let settings = settings(database, &world, log, api_address, metrics_address);
+        let master_key = master_key(arguments.data_dir())?;
+        let settings = settings(database, &world, master_key, log, api_address, metrics_address);
         let app_url = settings.database.app_url.expose_secret();
         let attacker = Database::connect(app_url, DatabaseOptions::default()).await?;
         let platform = platform(&settings, &clock).await?;
@@ -200,6 +205,23 @@ fn ahead(path: &PathBuf) -> Result<i64, StageError> {
     }
 }
 
+/// Kept with the data that are sealed under it.
+fn master_key(data_dir: Option<&std::path::Path>) -> Result<SecretString, StageError> {
+    let new = MasterKey::generate("demo", &SystemRandomness);
+    let Some(dir) = data_dir else { return Ok(new) };
+    let path = dir.join(MASTER_KEY_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => return Ok(text.trim().into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(source) => return Err(data(&path, source)),
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&path);
+    file.and_then(|mut file| file.write_all(new.expose_secret().as_bytes()))
+        .map_err(|source| data(&path, source))?;
+    Ok(new)
+}
+
 fn data(path: &std::path::Path, source: std::io::Error) -> StageError {
     StageError::Data {
         path: path.to_owned(),
@@ -241,6 +263,7 @@ async fn platform(settings: &Settings, clock: &Arc<ManualClock>) -> Result<Platf
 fn settings(
     database: DatabaseSettings,
     world: &World,
+    master_key: SecretString,
     log: &LogSettings,
     bind: SocketAddr,
     metrics_bind: SocketAddr,
@@ -252,12 +275,8 @@ fn settings(
         server: ServerSettings {
             bind,
             metrics_bind,
-            body_limit_bytes: 64 * 1024,
-            workers: None,
-            trusted_proxies: 0,
-            request_timeout_s: 30,
             shutdown_grace_s: 2,
-            rate_limits: RateLimits::default(),
+            ..ServerSettings::default()
         },
         issuers: vec![IssuerSettings {
             issuer: world.issuer().url().to_owned(),
@@ -280,6 +299,10 @@ fn settings(
             accounts: Vec::new(),
         },
         wallets: posx_runtime::WalletSettings::default(),
+        secrets: posx_runtime::SecretsSettings {
+            master_keys: vec![master_key],
+        },
+        sessions: None,
         custody: CustodySettings {
             provider: CustodyProvider::Sandbox,
             base_url: world.fireblocks_url(),
@@ -292,6 +315,9 @@ fn settings(
             gas_floors: Vec::new(),
         },
         redis: None,
+        mail: None,
+        platform: None,
+        step_up: posx_runtime::StepUpSettings::default(),
         log: log.clone(),
         worker: WorkerSettings {
             // A demo has spectators: a second's wait for a second try is long.

@@ -1,16 +1,23 @@
 //! The command line from outside: help, exit statuses, and what is said when something is missing. That the demo's story
 //! holds is checked by `cargo verify`, which runs it in release.
 
+mod doctor;
+
 use std::process::{Command, Output};
 
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 13] = [
     &["demo"],
     &["serve"],
     &["migrate"],
     &["doctor"],
     &["audit", "isolation"],
     &["site", "create"],
+    &["site", "set"],
     &["member", "appoint"],
+    &["platform", "appoint"],
+    &["platform", "grant", "open"],
+    &["keys", "list"],
+    &["keys", "rotate"],
     &["token"],
 ];
 
@@ -58,6 +65,17 @@ fn what_is_not_understood_is_status_2_and_explained() {
             "postgres://a:b@127.0.0.1/c",
         ],
         &["site", "create", "NA", "--name", "n", "--currency", "XXX"],
+        &["site", "set", "NA"],
+        &["site", "set", "NA", "--cors-origin", "*"],
+        &["site", "set", "NA", "--cors-origin", "https://shop.example/page"],
+        &[
+            "site",
+            "set",
+            "NA",
+            "--cors-origin",
+            "https://shop.example",
+            "--no-cors-origins",
+        ],
         &[
             "site",
             "create",
@@ -81,6 +99,17 @@ fn what_is_not_understood_is_status_2_and_explained() {
             "--role",
             "king",
         ],
+        &[
+            "platform",
+            "appoint",
+            "--subject",
+            "s",
+            "--name",
+            "n",
+            "--role",
+            "owner",
+        ],
+        &["platform", "disable", "somebody"],
     ] {
         let output = posx(wrong);
         assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", said(&output));
@@ -95,6 +124,7 @@ fn without_settings_a_command_fails_and_names_what_is_missing() {
         &["migrate"],
         &["audit", "isolation"],
         &["site", "list"],
+        &["platform", "list"],
         &["token", "--subject", "s"],
     ] {
         let output = posx(command);

@@ -8,20 +8,16 @@ use posx_stripe::{Mode, SigningSecret, StripeKey};
 use posx_tenancy::SiteCode;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::raw::{Raw, RawCustody, RawDatabase, RawPayments, RawServer};
+use super::raw::{Raw, RawCustody, RawPayments};
+use super::server::is_private;
+use super::weakness::{SECRET_CHARACTERS_MIN, weakness, weakness_of_password};
 use super::{
-    Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings,
-    Environment, IssuerSettings, LogFormat, LogSettings, PaymentProvider, PaymentSettings, RedisSettings,
-    ServerSettings, Settings, StripeAccountSettings, WalletSettings, WorkerSettings, token_issuers,
+    Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, CustodySettings, Environment,
+    IssuerSettings, LogFormat, LogSettings, PaymentProvider, PaymentSettings, RedisSettings, Settings,
+    StripeAccountSettings, WalletSettings, WorkerSettings, token_issuers,
 };
 
 const STRIPE_URL: &str = "https://api.stripe.com";
-
-/// Shorter is guessed, or a placeholder.
-const SECRET_CHARACTERS_MIN: usize = 16;
-/// Of a database role, in production.
-const PASSWORD_CHARACTERS_MIN: usize = 16;
-const PLACEHOLDERS: [&str; 5] = ["changeme", "change-me", "change_me", "placeholder", "example"];
 
 struct Check<'a> {
     production: bool,
@@ -37,18 +33,20 @@ pub(super) fn check(raw: Raw, problems: &mut Vec<String>) -> Option<Settings> {
     }
     let production = environment == Environment::Production;
     let mut check = Check { production, problems };
-    let database = check.database(raw.database);
-    let server = check.server(&raw.server);
+    check.platform(&raw);
+    let database = raw.database.check(production, check.problems);
+    raw.server.check(production, check.problems);
     check.issuers(&raw.issuers, &raw.auth0, &raw.cognito);
     let payments = check.payments(raw.payments);
     let custody = check.custody(raw.custody);
     let redis = raw.redis.url.map(|url| RedisSettings { url });
-    if let Some(redis) = &redis {
-        let url = redis.url.expose_secret();
-        check.unless(
-            url.starts_with("redis://") || url.starts_with("unix://"),
-            "redis.url is not a redis:// address",
-        );
+    check.redis(redis.as_ref());
+    if let Some(mail) = &raw.mail {
+        mail.check(production, check.problems);
+    }
+    // What is wrong with the issuers themselves was said above.
+    if let Ok(issuers) = token_issuers(&raw.issuers, &raw.auth0, &raw.cognito) {
+        raw.step_up.check(production, &issuers, check.problems);
     }
     check.worker(&raw.worker);
     let wallets = WalletSettings {
@@ -56,6 +54,11 @@ pub(super) fn check(raw: Raw, problems: &mut Vec<String>) -> Option<Settings> {
         ..raw.wallets
     };
     wallets.check(production, check.problems);
+    raw.secrets.check(check.problems);
+    if let Some(sessions) = &raw.sessions {
+        let issuers = token_issuers(&raw.issuers, &raw.auth0, &raw.cognito).unwrap_or_default();
+        sessions.check(production, wallets.sign_in.is_some(), &issuers, check.problems);
+    }
     let format = raw.log.format.unwrap_or(if production {
         LogFormat::Json
     } else {
@@ -67,14 +70,19 @@ pub(super) fn check(raw: Raw, problems: &mut Vec<String>) -> Option<Settings> {
     Some(Settings {
         environment,
         database: database?,
-        server,
+        server: raw.server,
         issuers: raw.issuers,
         auth0: raw.auth0,
         cognito: raw.cognito,
         payments: payments?,
         custody: custody?,
         wallets,
+        secrets: raw.secrets,
+        sessions: raw.sessions,
         redis,
+        mail: raw.mail,
+        platform: raw.platform,
+        step_up: raw.step_up,
         log: LogSettings {
             format,
             filter: raw.log.filter.unwrap_or_else(|| "info".into()),
@@ -103,86 +111,6 @@ impl Check<'_> {
             self.problems.push(format!("{key} is weak: {weakness}"));
         }
         Some(secret)
-    }
-
-    fn database(&mut self, raw: RawDatabase) -> Option<DatabaseSettings> {
-        let app_url = self.required("database.app_url", raw.app_url);
-        let jobs_url = self.required("database.jobs_url", raw.jobs_url);
-        let all = [
-            ("database.app_url", &app_url),
-            ("database.jobs_url", &jobs_url),
-            ("database.platform_url", &raw.platform_url),
-            ("database.migrator_url", &raw.migrator_url),
-        ];
-        for (key, url) in all {
-            if let Some(url) = url {
-                self.database_url(key, url.expose_secret());
-            }
-        }
-        self.unless(
-            (1..=1_000).contains(&raw.pool_size),
-            "database.pool_size is not 1 to 1000",
-        );
-        self.unless(
-            (4..=1_000).contains(&raw.jobs_pool_size),
-            "database.jobs_pool_size is not 4 to 1000",
-        );
-        Some(DatabaseSettings {
-            app_url: app_url?,
-            jobs_url: jobs_url?,
-            platform_url: raw.platform_url,
-            migrator_url: raw.migrator_url,
-            pool_size: raw.pool_size,
-            jobs_pool_size: raw.jobs_pool_size,
-        })
-    }
-
-    fn database_url(&mut self, key: &str, url: &str) {
-        if !posx_postgres::is_database_url(url) {
-            self.problems.push(format!("{key} is not a postgres:// address"));
-        } else if self.production {
-            match password_of(url).map(|password| weakness(password, PASSWORD_CHARACTERS_MIN)) {
-                None => self.problems.push(format!("{key} has no password")),
-                Some(Some(weakness)) => self
-                    .problems
-                    .push(format!("the password in {key} is weak: {weakness}")),
-                Some(None) => {}
-            }
-        }
-    }
-
-    fn server(&mut self, raw: &RawServer) -> ServerSettings {
-        self.unless(
-            (1_024..=16 * 1024 * 1024).contains(&raw.body_limit_bytes),
-            "server.body_limit_bytes is not 1024 to 16777216",
-        );
-        self.unless(raw.workers != Some(0), "server.workers is 0");
-        self.unless(raw.request_timeout_s > 0, "server.request_timeout_s is 0");
-        let limits = raw.rate_limits;
-        let all = [
-            limits.public_per_minute,
-            limits.caller_per_minute,
-            limits.writes_per_minute,
-            limits.webhooks_per_minute,
-        ];
-        self.unless(
-            all.iter().all(|limit| *limit > 0),
-            "a limit in server.rate_limits is 0",
-        );
-        self.unless(
-            raw.bind.port() == 0 || raw.bind != raw.metrics_bind,
-            "server.metrics_bind is the public address",
-        );
-        ServerSettings {
-            bind: raw.bind,
-            metrics_bind: raw.metrics_bind,
-            body_limit_bytes: raw.body_limit_bytes,
-            workers: raw.workers,
-            trusted_proxies: raw.trusted_proxies,
-            request_timeout_s: raw.request_timeout_s,
-            shutdown_grace_s: raw.shutdown_grace_s,
-            rate_limits: raw.rate_limits,
-        }
     }
 
     fn issuers(&mut self, issuers: &[IssuerSettings], auth0: &[Auth0Settings], cognito: &[CognitoSettings]) {
@@ -214,34 +142,58 @@ impl Check<'_> {
         }
     }
 
+    fn platform(&mut self, raw: &Raw) {
+        let Some(platform) = &raw.platform else { return };
+        let configured = raw.issuers.iter().map(|issuer| Some(issuer.audience.as_str()));
+        let auth0 = raw.auth0.iter().map(|tenant| Some(tenant.audience.as_str()));
+        let cognito = raw.cognito.iter().map(|pool| pool.audience.as_deref());
+        let ours = raw.sign_in.iter().map(|sign_in| Some(sign_in.audience.as_str()));
+        let audiences: Vec<_> = configured
+            .chain(auth0)
+            .chain(cognito)
+            .chain(ours)
+            .flatten()
+            .collect();
+        self.address("platform.issuer", &platform.issuer);
+        if let Some(url) = &platform.jwks_url {
+            self.address("platform.jwks_url", url);
+        }
+        platform.check(raw.database.platform_url.is_some(), &audiences, self.problems);
+    }
+
     fn payments(&mut self, raw: RawPayments) -> Option<PaymentSettings> {
         let provider = self.required("payments.provider", raw.provider);
         let base_url = match provider {
             Some(PaymentProvider::Stripe) => Some(raw.base_url.unwrap_or_else(|| STRIPE_URL.to_owned())),
-            _ => self.required("payments.base_url", raw.base_url),
+            Some(PaymentProvider::Sandbox) => self.required("payments.base_url", raw.base_url),
+            None => raw.base_url,
         };
         if let Some(url) = &base_url {
             self.address("payments.base_url", url);
         }
         self.webhook_secrets("payments.webhook_secrets", &raw.webhook_secrets);
         self.webhook_secrets("payments.connect_webhook_secrets", &raw.connect_webhook_secrets);
-        let secret_key = if provider == Some(PaymentProvider::Stripe) {
-            self.unless(
+        let secret_key = match provider {
+            Some(PaymentProvider::Stripe) => {
+                self.unless(
                 raw.secret_key.is_none(),
                 "payments.secret_key is the sandbox's: Stripe has one key for each site, in payments.accounts",
             );
-            self.stripe_accounts(&raw.accounts, !raw.webhook_secrets.is_empty());
-            None
-        } else {
-            self.unless(
-                !(self.production && provider.is_some()),
-                "payments.provider is the sandbox, in production",
-            );
-            self.unless(
-                !raw.webhook_secrets.is_empty(),
-                "payments.webhook_secrets is missing: give one, or two while it is being replaced",
-            );
-            self.secret("payments.secret_key", raw.secret_key)
+                self.stripe_accounts(&raw.accounts, !raw.webhook_secrets.is_empty());
+                None
+            }
+            Some(PaymentProvider::Sandbox) => {
+                self.unless(
+                    !self.production,
+                    "payments.provider is the sandbox, in production",
+                );
+                self.unless(
+                    !raw.webhook_secrets.is_empty(),
+                    "payments.webhook_secrets is missing: give one, or two while it is being replaced",
+                );
+                self.secret("payments.secret_key", raw.secret_key)
+            }
+            None => None,
         };
         Some(PaymentSettings {
             provider: provider?,
@@ -254,10 +206,6 @@ impl Check<'_> {
     }
 
     fn stripe_accounts(&mut self, accounts: &[StripeAccountSettings], shared_endpoint: bool) {
-        self.unless(
-            !accounts.is_empty(),
-            "payments.accounts is missing: no site could be paid",
-        );
         let mode = Mode::of_livemode(self.production);
         for (at, account) in accounts.iter().enumerate() {
             let key = format!("payments.accounts[{at}]");
@@ -352,7 +300,25 @@ impl Check<'_> {
         })
     }
 
+    fn redis(&mut self, redis: Option<&RedisSettings>) {
+        let Some(url) = redis.map(|redis| redis.url.expose_secret()) else {
+            return;
+        };
+        self.unless(
+            url.starts_with("redis://") || url.starts_with("unix://"),
+            "redis.url is not a redis:// address",
+        );
+        if let Some(weakness) = weakness_of_password(url).filter(|_| self.production) {
+            self.problems
+                .push(format!("the password in redis.url is weak: {weakness}"));
+        }
+    }
+
     fn worker(&mut self, worker: &WorkerSettings) {
+        self.unless(
+            !self.production || worker.metrics_public || is_private(worker.metrics_bind),
+            "worker.metrics_bind is not a private address: bind it to one, or say so by worker.metrics_public",
+        );
         let lanes = [
             worker.events_concurrency,
             worker.providers_concurrency,
@@ -393,29 +359,4 @@ impl Check<'_> {
             _ => self.problems.push(format!("{key} is not an https:// address")),
         }
     }
-}
-
-fn weakness(secret: &str, characters_min: usize) -> Option<String> {
-    let lower = secret.to_lowercase();
-    let first = secret.chars().next();
-    if secret.chars().count() < characters_min {
-        Some(format!("it has fewer than {characters_min} characters"))
-    } else if secret.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        Some("it has white space in it".into())
-    } else if secret.chars().all(|c| Some(c) == first) {
-        Some("it is one character, repeated".into())
-    } else if PLACEHOLDERS.iter().any(|word| lower.contains(word)) {
-        Some("it is a placeholder".into())
-    } else {
-        None
-    }
-}
-
-/// `postgres://role:password@host/…`
-fn password_of(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?']).next()?;
-    let (user, _) = authority.rsplit_once('@')?;
-    let (_, password) = user.split_once(':')?;
-    (!password.is_empty()).then_some(password)
 }

@@ -5,38 +5,9 @@ use std::path::Path;
 use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
 use super::SettingsError;
+use super::reference::{Setting, Takes, settings};
 
 const PREFIX: &str = "POSX__";
-
-/// Keys that may also be given as `{key}_file`, the path of a file that holds the value.
-pub(super) const SECRETS: [&str; 13] = [
-    "database.app_url",
-    "database.jobs_url",
-    "database.platform_url",
-    "database.migrator_url",
-    "payments.secret_key",
-    WEBHOOK_SECRETS,
-    CONNECT_WEBHOOK_SECRETS,
-    ACCOUNTS,
-    "custody.api_key",
-    "custody.private_key",
-    "redis.url",
-    NODES,
-    "sign_in.private_key",
-];
-
-const WEBHOOK_SECRETS: &str = "payments.webhook_secrets";
-const CONNECT_WEBHOOK_SECRETS: &str = "payments.connect_webhook_secrets";
-/// Whose value in the environment, or in a file of its own, is a JSON array of tables: a list of tables has no other
-/// usual form there.
-const ACCOUNTS: &str = "payments.accounts";
-const ISSUERS: &str = "issuers";
-const AUTH0: &str = "auth0";
-const COGNITO: &str = "cognito";
-const GAS_FLOORS: &str = "custody.gas_floors";
-const NODES: &str = "wallets.nodes";
-const DOMAINS: &str = "wallets.domains";
-const CHAIN_IDS: &str = "wallets.chain_ids";
 
 pub(super) type Tree = Map<String, Value>;
 
@@ -45,6 +16,7 @@ pub(super) fn collect(
     file: Option<&Path>,
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<(Tree, Vec<String>), SettingsError> {
+    let settings = settings();
     let mut builder = Config::builder();
     if let Some(path) = file {
         builder = builder.add_source(File::from_str(&text_of(path)?, FileFormat::Toml));
@@ -58,7 +30,12 @@ pub(super) fn collect(
                 "{name} is a section, not a setting"
             )));
         }
-        let value = value_of(key, text)?;
+        let takes = settings
+            .iter()
+            .find(|setting| setting.key == *key)
+            .map(|setting| &setting.takes);
+        let value = value_of(takes.unwrap_or(&Takes::Text), text, &[','])
+            .ok_or_else(|| SettingsError::Shape(format!("{key} is not a JSON array")))?;
         builder = builder
             .set_override(key, value)
             .map_err(|_| SettingsError::Shape(format!("{name} is not the name of a setting")))?;
@@ -67,7 +44,7 @@ pub(super) fn collect(
         .build()
         .and_then(|config| config.collect())
         .map_err(|error| explain(&error))?;
-    let problems = read_secret_files(&mut tree);
+    let problems = read_secret_files(&mut tree, &settings);
     Ok((tree, problems))
 }
 
@@ -97,14 +74,17 @@ fn text_of(path: &Path) -> Result<String, SettingsError> {
     Ok(text)
 }
 
-fn value_of(key: &str, text: &str) -> Result<Value, SettingsError> {
-    match key {
-        WEBHOOK_SECRETS | CONNECT_WEBHOOK_SECRETS | DOMAINS | CHAIN_IDS => Ok(list(text.split(','))),
-        ISSUERS | AUTH0 | COGNITO | ACCOUNTS | GAS_FLOORS | NODES => {
-            serde_json::from_str(text).map_err(|_| SettingsError::Shape(format!("{key} is not a JSON array")))
-        }
-        _ => Ok(Value::from(text)),
+/// As the environment and the files of secrets give it: a list has no other usual form there.
+fn value_of(takes: &Takes, text: &str, separator: &[char]) -> Option<Value> {
+    match takes {
+        Takes::List => Some(list(text.split(separator))),
+        Takes::Tables => serde_json::from_str(text).ok().filter(is_list),
+        _ => Some(Value::from(text)),
     }
+}
+
+fn is_list(value: &Value) -> bool {
+    matches!(value.kind, ValueKind::Array(_))
 }
 
 fn list<'a>(parts: impl Iterator<Item = &'a str>) -> Value {
@@ -113,10 +93,11 @@ fn list<'a>(parts: impl Iterator<Item = &'a str>) -> Value {
 }
 
 /// Replaces each `{key}_file` by what the file holds, without the line end that editors add.
-fn read_secret_files(tree: &mut Tree) -> Vec<String> {
+fn read_secret_files(tree: &mut Tree, settings: &[Setting]) -> Vec<String> {
     let mut problems = Vec::new();
-    for secret in SECRETS {
-        let Some((section, name)) = secret.split_once('.') else {
+    for setting in settings.iter().filter(|setting| setting.secret) {
+        let key = &setting.key;
+        let Some((section, name)) = key.split_once('.').filter(|_| !key.contains('[')) else {
             continue;
         };
         let Some(Value {
@@ -130,30 +111,23 @@ fn read_secret_files(tree: &mut Tree) -> Vec<String> {
             continue;
         };
         if table.contains_key(name) {
-            problems.push(format!("both {secret} and {secret}_file are given"));
+            problems.push(format!("both {key} and {key}_file are given"));
             continue;
         }
         match path.into_string().map(std::fs::read_to_string) {
-            Ok(Ok(text)) if [WEBHOOK_SECRETS, CONNECT_WEBHOOK_SECRETS].contains(&secret) => {
-                table.insert(name.to_owned(), list(text.lines()));
-            }
-            Ok(Ok(text)) if [ACCOUNTS, NODES].contains(&secret) => match serde_json::from_str::<Value>(&text)
-            {
-                Ok(accounts) => {
-                    table.insert(name.to_owned(), accounts);
-                }
-                Err(_) => problems.push(format!("the file of {secret}_file is not a JSON array")),
-            },
             Ok(Ok(text)) => {
-                table.insert(name.to_owned(), Value::from(text.trim_end_matches(['\r', '\n'])));
+                match value_of(&setting.takes, text.trim_end_matches(['\r', '\n']), &['\r', '\n']) {
+                    Some(value) => {
+                        table.insert(name.to_owned(), value);
+                    }
+                    None => problems.push(format!("the file of {key}_file is not a JSON array")),
+                }
             }
-            Ok(Err(error)) => {
-                problems.push(format!(
-                    "the file of {secret}_file cannot be read ({})",
-                    error.kind()
-                ));
-            }
-            Err(_) => problems.push(format!("{secret}_file is not a path")),
+            Ok(Err(error)) => problems.push(format!(
+                "the file of {key}_file cannot be read ({})",
+                error.kind()
+            )),
+            Err(_) => problems.push(format!("{key}_file is not a path")),
         }
     }
     problems

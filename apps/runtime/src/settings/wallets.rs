@@ -7,43 +7,53 @@ use posx_ethereum::Node;
 use posx_issuer::{IssuerError, TokenIssuer};
 use posx_tenancy::WalletProofRules;
 use posx_tiers::Chain;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::reference::Secret;
+
 const COOLING_OFF_HOURS_MAX: u16 = 30 * 24;
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WalletSettings {
-    /// Host and port of pages that may ask wallets for a proof, beside each site's own host names.
+    /// Host and port of pages that may ask wallets for a proof on any site, beside the site's own host names:
+    /// `app.posx.example,localhost:5173`.
     pub domains: Vec<String>,
-    /// Chains that a proof may name, by their EIP-155 id.
+    /// EIP-155 ids of chains that a proof may name.
     pub chain_ids: Vec<u64>,
-    /// Where contract wallets are asked; without a node of a chain they are off there.
+    /// Where contract wallets are asked (EIP-1271); without a node of a chain they are refused there.
     pub nodes: Vec<NodeSettings>,
-    /// How long custody sends nothing to a wallet that took another's place.
+    /// How long nothing is sent to a wallet that took another's place; at most 720.
+    #[schemars(extend("x-refused" = "`0`"))]
     pub cooling_off_hours: u16,
     /// From the section `sign_in`; without it, nobody signs in with a wallet.
     #[serde(skip)]
     pub sign_in: Option<SignInSettings>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeSettings {
+    /// One of `wallets.chain_ids`.
     pub chain_id: u64,
-    /// Providers put their key into it.
+    /// Of its JSON-RPC. Providers put their key into it.
+    #[schemars(with = "Secret", extend("x-refused" = "an address without https"))]
     pub url: SecretString,
 }
 
 /// Our own access tokens for those who sign in with a wallet.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignInSettings {
-    /// What tokens say as `iss`: the API's own address.
+    /// What its tokens say as `iss`: this API's own address.
+    #[schemars(extend("x-refused" = "an address without https"))]
     pub issuer: String,
+    /// What they say as `aud`.
     pub audience: String,
-    /// RSA, in PEM.
+    /// RSA, 2048 bits at least, in PEM; replacing it ends the tokens of the last 15 minutes.
+    #[schemars(with = "Secret")]
     pub private_key: SecretString,
 }
 

@@ -4,9 +4,9 @@ use posx_allocations::testing::FakeCustody;
 use posx_kernel::{ManualClock, SiteId};
 use posx_orders::testing::ScriptedGateway;
 use posx_runtime::{CustodyMode, Providers, Services, Settings, StartError};
-use posx_tenancy::RateVerdict;
+use posx_tenancy::{Bucket, RateVerdict};
 
-fn settings(changes: &[(&str, &str)]) -> Settings {
+pub fn settings(changes: &[(&str, &str)]) -> Settings {
     let database = posx_testkit::database();
     let mut env = std::collections::BTreeMap::from([
         ("ENVIRONMENT", "sandbox"),
@@ -16,6 +16,7 @@ fn settings(changes: &[(&str, &str)]) -> Settings {
             "ISSUERS",
             r#"[{"issuer": "http://127.0.0.1:9/", "audience": "posx"}]"#,
         ),
+        ("SECRETS__MASTER_KEYS", posx_testkit::MASTER_KEY),
         ("PAYMENTS__PROVIDER", "sandbox"),
         ("PAYMENTS__BASE_URL", "http://127.0.0.1:9"),
         ("PAYMENTS__SECRET_KEY", "sk_test_of_the_runtime"),
@@ -32,7 +33,7 @@ fn settings(changes: &[(&str, &str)]) -> Settings {
     Settings::load(None, env).unwrap()
 }
 
-async fn connect(settings: &Settings) -> Result<Services, StartError> {
+pub async fn connect(settings: &Settings) -> Result<Services, StartError> {
     let providers = Providers {
         stripe: None,
         payments: Arc::new(ScriptedGateway::default()),
@@ -48,7 +49,8 @@ async fn a_start_needs_the_database_and_nothing_else_of_the_outside() {
         .unwrap();
     let nobody = SiteId::from_uuid(services.ids.uuid(services.clock.now()));
     assert_eq!(services.directory.site(nobody).await.unwrap(), None);
-    let verdict = services.limiter.check("read", "ann", 10).await;
+    let bucket = Bucket::per_minute("read", "ann", 10);
+    let verdict = services.limiter.check(&[bucket]).await;
     assert!(matches!(verdict, RateVerdict::Allowed { .. }), "{verdict:?}");
     assert!(!services.redis.as_ref().unwrap().ping().await);
     assert!(services.database.ping().await.is_ok());

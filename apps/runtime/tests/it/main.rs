@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in a test function")]
 
 mod connect;
+mod key_rotation;
 mod metrics;

@@ -137,10 +137,10 @@ async fn why_not_ours(
     let services = work.services;
     let live = services.environment == Environment::Production;
     let owner = services.directory.site(scope.site()).await?;
-    let own = owner.filter(|site| services.stripe_webhooks.sites.contains_key(&site.code));
-    let expected = own
-        .as_ref()
-        .map_or(WebhookEndpoint::SHARED, |site| site.code.as_str());
+    let expected = match &owner {
+        Some(site) if !services.stripe_endpoint_of(site).await?.is_empty() => site.code.as_str(),
+        _ => WebhookEndpoint::SHARED,
+    };
     let other_version = event
         .api_version
         .as_deref()

@@ -12,10 +12,14 @@ const IDEMPOTENCY_KEPT: TimeDelta = TimeDelta::hours(48);
 const CHALLENGES_KEPT: TimeDelta = TimeDelta::days(7);
 /// Of done and ignored events; dead ones stay until somebody has dealt with them.
 const WEBHOOKS_KEPT: TimeDelta = TimeDelta::days(30);
+/// Of sessions that are over and of spent refresh tokens: no cookie lives longer, so that one that is used again is noticed.
+const SESSIONS_KEPT: TimeDelta = TimeDelta::days(30);
+/// Of e-mail addresses, after their invitation was accepted, revoked or over.
+const INVITATION_ADDRESSES_KEPT: TimeDelta = TimeDelta::days(30);
 /// Of 10,000 rows each; what is left goes the next day.
 const ROUNDS_MAX: usize = 100;
 
-/// By the clock: a site's old idempotency keys and nonces go.
+/// By the clock: a site's old idempotency keys, nonces and addresses go.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Purge {}
 
@@ -26,6 +30,12 @@ impl Task for Purge {
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let (now, database, scope) = (work.services.clock.now(), &work.services.database, work.scope()?);
+        let addresses = database
+            .purge_invitation_addresses(scope, now - INVITATION_ADDRESSES_KEPT)
+            .await?;
+        if addresses > 0 {
+            tracing::info!(addresses, "addresses of old invitations deleted");
+        }
         for _ in 0..ROUNDS_MAX {
             let gone = database
                 .purge_idempotency_keys(scope, now - IDEMPOTENCY_KEPT)
@@ -50,6 +60,18 @@ pub(super) async fn purge_webhooks(services: &Services) -> Result<(), JobError> 
             return Ok(());
         }
         tracing::info!(gone, "old webhook events deleted");
+    }
+    Ok(())
+}
+
+pub(super) async fn purge_sessions(services: &Services) -> Result<(), JobError> {
+    let before = services.clock.now() - SESSIONS_KEPT;
+    for _ in 0..ROUNDS_MAX {
+        let gone = services.jobs_database.purge_sessions(before).await?;
+        if gone == 0 {
+            return Ok(());
+        }
+        tracing::info!(gone, "old sessions and refresh tokens deleted");
     }
     Ok(())
 }

@@ -46,8 +46,10 @@ impl Task for RecoverEvents {
         let Some(accounts) = &work.services.stripe else {
             return Ok(());
         };
-        let Ok(client) = accounts.of(work.scope()?.site()) else {
-            return Ok(());
+        let client = match accounts.of(work.scope()?.site()).await {
+            Ok(client) => client,
+            Err(StripeError::NoKey(_)) => return Ok(()),
+            Err(error) => return Err(NotTold(error).into()),
         };
         let created = Window {
             from: work.services.clock.now() - KEPT_FOR,

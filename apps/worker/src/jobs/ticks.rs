@@ -29,6 +29,7 @@ ticks! {
     TickReconcile = "tick_reconcile" => Reconcile;
     TickMature = "tick_mature" => Mature;
     TickRecover = "tick_recover" => Recover;
+    TickSeal = "tick_seal" => Seal;
 }
 
 /// Also deletes what belongs to no site.
@@ -42,6 +43,7 @@ impl Task for TickPurge {
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         tick(work.services, Tick::Purge).await?;
-        super::purge::purge_webhooks(work.services).await
+        super::purge::purge_webhooks(work.services).await?;
+        super::purge::purge_sessions(work.services).await
     }
 }

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use posx_allocations::StateName;
 use posx_kernel::SystemClock;
-use posx_sandbox::{CustodyCall, Drive, World as Sandbox, WorldConfig};
+use posx_orders::PaymentStatus;
+use posx_runtime::{Services, Settings};
+use posx_sandbox::{CustodyCall, Drive, PaymentCall, World as Sandbox, WorldConfig};
 use posx_worker::{Tick, tick_site};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Postgres, Transaction};
 
+use crate::webhooks::stripe;
 use crate::world::World;
 
 /// Killed with the test, however it ends.
@@ -157,7 +160,7 @@ async fn p39_a_job_that_kills_its_worker_each_time_is_dead_after_its_tries() {
         world
             .services
             .database
-            .replay_job(&world.scope, listed[0].id)
+            .replay_job(&world.scope, listed[0].id, world.services.clock.now())
             .await
             .unwrap()
     );
@@ -220,6 +223,70 @@ async fn p24_a_transfer_whose_worker_was_killed_is_sent_once() {
     sandbox.stop().await;
 }
 
+/// Services and workers of this world pay at the sandbox from now on.
+async fn pay_at(world: &mut World, sandbox: &Sandbox) {
+    for (key, value) in &mut world.env {
+        match key.as_str() {
+            "POSX__PAYMENTS__BASE_URL" => *value = sandbox.stripe_url(),
+            "POSX__PAYMENTS__SECRET_KEY" => value.clone_from(&sandbox.secrets().stripe_secret_key),
+            _ => {}
+        }
+    }
+    let settings = Settings::load(None, world.env.iter().cloned()).unwrap();
+    world.services = Services::connect(&settings, Arc::new(SystemClock)).await.unwrap();
+}
+
+#[tokio::test]
+async fn s27_an_event_whose_worker_was_killed_before_it_was_applied_is_applied_once() {
+    let sandbox = Sandbox::start(WorldConfig::new(Arc::new(SystemClock)))
+        .await
+        .unwrap();
+    let mut world = World::own().await;
+    pay_at(&mut world, &sandbox).await;
+    let (tier, buyer) = (world.tier().await, world.joins("carol", None).await);
+    let order = world.order(&buyer, tier).await;
+    let intent = world.checkout(&order).await.intent;
+    sandbox.payments().confirm(&intent.0, "pm_card_visa").unwrap();
+    let event = world
+        .delivered(
+            "stripe",
+            &intent.0,
+            &stripe("payment_intent.succeeded", &intent.0, false),
+        )
+        .await;
+    let view = async || {
+        let queries = &world.services.order_queries;
+        let found = queries.get(&world.scope, order.id, None).await;
+        found.unwrap().unwrap()
+    };
+    // The provider is slow to say what the intent is: its asker is dead before the answer.
+    let line = sandbox.payments().line();
+    line.set_latency(Duration::from_mins(1));
+    let first = start(&world);
+    eventually("the event is being applied", async || {
+        line.calls(PaymentCall::RetrieveIntent) == 1
+    })
+    .await;
+    first.kill();
+    line.repair();
+    assert_eq!(world.webhook_state(event).await, ("received".into(), None));
+    assert_eq!(view().await.payment, PaymentStatus::Unpaid);
+    assert_eq!(world.queued("apply_webhook").await, 1, "the dead worker holds it");
+    let second = start(&world);
+    eventually("the event is applied", async || {
+        world.queued("apply_webhook").await == 0
+    })
+    .await;
+    assert!(second.stop().await.success());
+    assert_eq!(world.webhook_state(event).await, ("done".into(), None));
+    assert_eq!(line.calls(PaymentCall::RetrieveIntent), 2, "asked again");
+    let paid = view().await;
+    let times = |kind: &str| paid.history.iter().filter(|event| event.kind == kind).count();
+    assert_eq!((paid.payment, times("order.paid")), (PaymentStatus::Paid, 1));
+    assert_eq!(paid.captured, order.total);
+    sandbox.stop().await;
+}
+
 #[tokio::test]
 async fn a_worker_outlives_its_database_connections() {
     let world = World::own().await;
@@ -278,8 +345,9 @@ fn p40_a_worker_without_its_secrets_does_not_start_and_names_them() {
         "database.app_url",
         "database.jobs_url",
         "payments.provider",
-        "payments.secret_key",
         "custody.api_key",
+        "secrets.master_keys",
+        "server.address_salt",
     ] {
         assert!(stderr.contains(&format!("{secret} is missing")), "{stderr}");
     }

@@ -15,7 +15,7 @@ use crate::world::World;
 const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
 impl World {
-    async fn tier(&self) -> TierId {
+    pub async fn tier(&self) -> TierId {
         let tiers = &self.services.tiers;
         let asset = CreateAsset {
             chain: Chain::Polygon,
@@ -41,15 +41,14 @@ impl World {
             bonus_per_unit: TokenAmount::from_base_units(0),
             supply: 10,
         };
-        let admin = self.admin().await;
         tiers
-            .create(&self.scope, self.site.currency, admin, wish, None)
+            .create(&self.scope, self.site.currency, wish, None)
             .await
             .unwrap()
             .id
     }
 
-    async fn order(&self, buyer: &Member, tier: TierId) -> Order {
+    pub async fn order(&self, buyer: &Member, tier: TierId) -> Order {
         let wish = PlaceOrder {
             site: &self.site,
             buyer: buyer.party,
@@ -74,12 +73,13 @@ impl World {
         }
     }
 
-    async fn checkout(&self, order: &Order) -> Checkout {
+    pub async fn checkout(&self, order: &Order) -> Checkout {
         let call = IdempotentCall {
             actor: "buyer".into(),
             operation: "POST /checkout",
             key: order.id.to_string(),
             fingerprint: [1; 32],
+            review: posx_kernel::Review::NotNeeded,
             at: self.services.clock.now(),
         };
         self.services

@@ -4,6 +4,7 @@
 
 mod crash;
 mod flow;
+mod purge;
 mod queue;
 mod recover;
 mod schedule;

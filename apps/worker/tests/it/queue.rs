@@ -44,13 +44,17 @@ async fn p39_a_poison_job_is_dead_after_its_tries_and_can_be_replayed() {
 
     let other = posx_kernel::SiteScope::of_verified_request(world.another_site().await.id);
     assert!(
-        !services.database.replay_job(&other, dead[0].id).await.unwrap(),
+        !services
+            .database
+            .replay_job(&other, dead[0].id, services.clock.now())
+            .await
+            .unwrap(),
         "not another site's"
     );
     assert!(
         services
             .database
-            .replay_job(&world.scope, dead[0].id)
+            .replay_job(&world.scope, dead[0].id, services.clock.now())
             .await
             .unwrap()
     );

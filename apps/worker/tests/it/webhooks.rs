@@ -189,7 +189,12 @@ async fn s27_a_dead_event_is_interpreted_again_when_staff_replay_it() {
         .await
         .unwrap();
     assert_eq!(listed.items.len(), 1);
-    assert!(database.replay_webhook(&world.scope, event).await.unwrap());
+    assert!(
+        database
+            .replay_webhook(&world.scope, event, world.services.clock.now())
+            .await
+            .unwrap()
+    );
     let drained = drain_site(&world.services, world.site.id).await.unwrap();
     assert_eq!(drained.run, 1, "it has its tries again");
     assert_eq!(world.webhook_state(event).await.0, "received");

@@ -213,6 +213,7 @@ fn env(app_url: &str, jobs_url: &str) -> Vec<(String, String)> {
         ("DATABASE__APP_URL", app_url),
         ("DATABASE__JOBS_URL", jobs_url),
         ("ISSUERS", &issuers),
+        ("SECRETS__MASTER_KEYS", posx_testkit::MASTER_KEY),
         ("PAYMENTS__PROVIDER", "sandbox"),
         ("PAYMENTS__BASE_URL", "http://127.0.0.1:9"),
         ("PAYMENTS__SECRET_KEY", "sk_test_of_the_worker"),
