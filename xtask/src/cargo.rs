@@ -27,9 +27,15 @@ fn is_of_cargo_run(name: &str) -> bool {
 
 /// Runs `cargo …` with its output shown.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<(), Failed> {
+    let mut command = command(root);
+    command.args(arguments);
+    finish(command, arguments)
+}
+
+/// Runs what was put together, and says `cargo …` when it fails.
+pub(crate) fn finish(mut command: Command, arguments: &[&str]) -> Result<(), Failed> {
     let shown = format!("cargo {}", arguments.join(" "));
-    let status = command(root)
-        .args(arguments)
+    let status = command
         .status()
         .map_err(|error| Failed(format!("`{shown}` did not start: {error}")))?;
     if status.success() {

@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod install;
+mod schemathesis;
 mod server;
 mod state;
 
@@ -45,11 +46,16 @@ enum Verb {
     Down(Choice),
     /// Says which are up, and where
     Status(Choice),
-    /// Starts those that a test reads the address of, runs the adapters' tests, and ends them
-    Test(Choice),
+    /// Starts those that a test reads the address of, runs the adapters' tests, and ends them; then has schemathesis look
+    /// at the API
+    Test {
+        /// These, not all
+        #[arg(long, value_name = "NAME", num_args = 1.., value_parser = PossibleValuesParser::new(tested()))]
+        only: Vec<String>,
+    },
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 struct Choice {
     /// These, not all
     #[arg(long, value_name = "NAME", num_args = 1.., value_parser = PossibleValuesParser::new(ALL.iter().map(|one| one.name)))]
@@ -76,7 +82,7 @@ impl Counterparts {
                 show(&State::read(&places.cache), choice);
                 Ok(())
             }
-            Verb::Test(choice) => test(root, &places, choice).map(drop),
+            Verb::Test { only } => test(root, &places, only).map(drop),
         }
     }
 }
@@ -93,9 +99,9 @@ pub(crate) struct Tested {
 
 /// For the gate.
 pub(crate) fn against_all(root: &Path) -> Result<Tested, Failed> {
-    let left_out = test(root, &Places::of(root), &Choice::default())?;
+    let left_out = test(root, &Places::of(root), &[])?;
     Ok(Tested {
-        any: left_out.len() < ALL.len(),
+        any: left_out.len() < tested().count(),
         left_out: left_out
             .into_iter()
             .map(|(name, why)| format!("{name} ({why})"))
@@ -167,11 +173,34 @@ fn say(left_out: &[LeftOut]) {
     }
 }
 
+/// The names of all that there are tests with.
+fn tested() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|one| one.name).chain([schemathesis::NAME])
+}
+
+fn test(root: &Path, places: &Places, only: &[String]) -> Result<Vec<LeftOut>, Failed> {
+    let is_wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
+    let servers: Vec<_> = ALL.iter().filter(|one| is_wanted(one.name)).collect();
+    let mut left_out = Vec::new();
+    if !servers.is_empty() {
+        left_out.extend(adapters_beside(root, places, servers)?);
+    }
+    if is_wanted(schemathesis::NAME) {
+        left_out.extend(schemathesis::test(root, places)?);
+    }
+    // Once more at the end, where it is read.
+    say(&left_out);
+    Ok(left_out)
+}
+
 /// Each run has servers of its own: some remember what they were told. They end with us, whatever ends us.
-fn test(root: &Path, places: &Places, choice: &Choice) -> Result<Vec<LeftOut>, Failed> {
+fn adapters_beside(
+    root: &Path,
+    places: &Places,
+    wanted: Vec<&'static Counterpart>,
+) -> Result<Vec<LeftOut>, Failed> {
     let tree = Tree::read(root).map_err(|error| Failed(format!("the tree cannot be read: {error}")))?;
-    let wanted = choice.counterparts().into_iter();
-    let (read, unread): (Vec<_>, Vec<_>) = wanted.partition(|one| is_read(&tree, one));
+    let (read, unread): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|one| is_read(&tree, one));
     if read.is_empty() {
         return Err(Failed("no test reads the address of a counterpart".to_owned()));
     }
@@ -191,8 +220,6 @@ fn test(root: &Path, places: &Places, choice: &Choice) -> Result<Vec<LeftOut>, F
     say(&left_out);
     if !started.is_empty() {
         run_tests(root, &started)?;
-        // Once more at the end, where it is read.
-        say(&left_out);
     }
     Ok(left_out)
 }
@@ -216,13 +243,7 @@ fn run_tests(root: &Path, started: &[(&Counterpart, Server)]) -> Result<(), Fail
         cargo.env_remove(one.variable);
     }
     cargo.envs(started.iter().map(|(one, server)| (one.variable, &server.url)));
-    let status = cargo
-        .status()
-        .map_err(|error| Failed(format!("cargo did not start: {error}")))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Failed(format!("`cargo {}` failed ({status})", TESTS.join(" "))))
+    cargo::finish(cargo, TESTS)
 }
 
 type Started = Vec<(&'static Counterpart, Server)>;

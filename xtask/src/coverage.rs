@@ -74,7 +74,7 @@ fn tests<'a>(sources: impl Iterator<Item = &'a Source>) -> Tests {
 }
 
 /// Whether what stands before a function ends with an attribute `#[test]`, `#[tokio::test]` and the like.
-fn is_test(before: &str) -> bool {
+pub(crate) fn is_test(before: &str) -> bool {
     let mut rest = before.trim_end();
     for word in ["async", "pub"] {
         rest = rest.strip_suffix(word).unwrap_or(rest).trim_end();

@@ -29,7 +29,8 @@ struct Cli {
 enum Verb {
     /// Checks the rules of the tree: who may depend on whom, naming, sizes, migrations, documents
     Tidy,
-    /// Writes the derived files again: docs/openapi.json, docs/errors.md, docs/semantics-coverage.md
+    /// Writes the derived files again: docs/openapi.json, docs/errors.md, docs/semantics-coverage.md,
+    /// docs/configuration.md, .env.example
     Regen(regen::Regen),
     /// Measures the API against pgbench on the same SQL, and writes target/bench.json
     Bench(Bench),

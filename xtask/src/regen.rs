@@ -1,4 +1,4 @@
-//! Files in docs/ that are derived from the code. What the API knows its own binary prints, so that this tool need not link it.
+//! Files that are derived from the code. What the API knows its own binary prints, so that this tool need not link it.
 
 use std::fs;
 use std::path::Path;
@@ -22,6 +22,14 @@ const DERIVED: &[Derived] = &[
     Derived {
         path: "docs/errors.md",
         what: "errors",
+    },
+    Derived {
+        path: "docs/configuration.md",
+        what: "configuration",
+    },
+    Derived {
+        path: ".env.example",
+        what: "env-example",
     },
 ];
 

@@ -8,6 +8,7 @@ mod manifests;
 mod migrations;
 #[cfg(test)]
 pub(crate) mod planted;
+mod proofs;
 mod scope;
 pub(crate) mod source;
 mod strings;
@@ -55,6 +56,7 @@ const RULES: &[Rule] = &[
     migrations::check,
     strings::check,
     docs::check,
+    proofs::check,
 ];
 
 pub(crate) fn run(root: &Path) -> Result<(), Failed> {

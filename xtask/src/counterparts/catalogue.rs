@@ -23,6 +23,7 @@ pub(crate) enum Part {
     StripeDocument,
     Localstripe,
     Ministack,
+    Schemathesis,
 }
 
 impl Part {
@@ -32,6 +33,7 @@ impl Part {
             Self::StripeDocument => "stripe-document",
             Self::Localstripe => "localstripe",
             Self::Ministack => "ministack",
+            Self::Schemathesis => "schemathesis",
         }
     }
 }

@@ -91,7 +91,8 @@ pub(crate) fn provide(part: Part, places: &Places) -> Provided {
         Part::Node => node(places)?,
         Part::StripeDocument => stripe_document(places)?,
         Part::Localstripe => localstripe(places)?,
-        Part::Ministack => ministack(places)?,
+        Part::Ministack => wheels(part, places, "requirements/ministack.txt")?,
+        Part::Schemathesis => wheels(part, places, "requirements/schemathesis.txt")?,
     }
     fs::write(&stamp_file, stamp).map_err(|error| failed(&stamp_file, &error))
 }
@@ -148,6 +149,7 @@ fn inputs(part: Part) -> &'static [&'static str] {
             "requirements/localstripe.txt",
         ],
         Part::Ministack => &["requirements/ministack.txt"],
+        Part::Schemathesis => &["requirements/schemathesis.txt"],
     }
 }
 
@@ -189,9 +191,9 @@ fn localstripe(places: &Places) -> Provided {
     pip(part, places, "requirements/localstripe.txt", &from_source)
 }
 
-fn ministack(places: &Places) -> Provided {
-    venv(Part::Ministack, places)?;
-    pip(Part::Ministack, places, "requirements/ministack.txt", &[])
+fn wheels(part: Part, places: &Places, pins: &str) -> Provided {
+    venv(part, places)?;
+    pip(part, places, pins, &[])
 }
 
 /// The document is a literal in one file of a client library; nothing else of that library is used.

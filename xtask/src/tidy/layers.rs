@@ -58,6 +58,11 @@ const RESERVED: &[Reserved] = &[
         why: "an outside system has one adapter",
     },
     Reserved {
+        name: "lettre",
+        users: &["posx-mail"],
+        why: "an outside system has one adapter",
+    },
+    Reserved {
         name: "reqwest",
         users: &[
             "posx-ethereum",

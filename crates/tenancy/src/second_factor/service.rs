@@ -167,7 +167,7 @@ impl SecondFactors {
         tx.second_factors().save(&factor).await?;
         let fresh = self.codes_in_tx(tx.as_mut(), factor.id, now).await?;
         tx.second_factors().forget_proofs(identity).await?;
-        prove(tx.as_mut(), identity, sign_in, now).await?;
+        prove_in_tx(tx.as_mut(), identity, sign_in, now).await?;
         tx.outbox()
             .append(factor.happened("second_factor.enrolled", now))
             .await?;
@@ -212,7 +212,7 @@ impl SecondFactors {
             return Err(refuse(tx, &factor, tried, now).await?);
         }
         tx.second_factors().save(&factor).await?;
-        prove(tx.as_mut(), identity, sign_in, now).await?;
+        prove_in_tx(tx.as_mut(), identity, sign_in, now).await?;
         tx.outbox().append(factor.happened(kind, now)).await?;
         tx.commit().await?;
         Ok(now + PROOF_LIFE)
@@ -329,7 +329,7 @@ impl SecondFactors {
     }
 }
 
-async fn prove(
+async fn prove_in_tx(
     tx: &mut dyn SecondFactorsTx,
     identity: IdentityId,
     sign_in: SignInKey,

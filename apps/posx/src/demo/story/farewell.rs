@@ -42,10 +42,14 @@ pub fn show(story: &Story<'_>, shops: [(&Shop, &Sale); 2]) -> Result<(), StoryEr
     ui::line(&format!(
         "\n  curl -s -H \"Authorization: Bearer $NA_BUYER\" -H 'X-Site-Code: NA' {}/api/v1/orders\n  \
            curl -s -H \"Authorization: Bearer $ASIA_ADMIN\" -H 'X-Site-Code: ASIA' '{}/api/v1/commissions?all=true'\n  \
-           posx token --issuer {} --subject somebody-new",
+           posx token --issuer {} --subject somebody-new\n\n  \
+           # What moves money or keys asks for a second factor of the last 10 minutes: a fresh token has one\n  \
+           posx token --issuer {} --subject {}",
         set.base,
         set.base,
-        issuer.url()
+        issuer.url(),
+        issuer.url(),
+        shops[0].0.admin.subject
     ));
     Ok(())
 }

@@ -26,5 +26,6 @@ mod stock;
 mod story;
 mod tenancy;
 mod transaction;
+mod used_approvals;
 mod wallet_proofs;
 mod world;
