@@ -1,4 +1,6 @@
-//! Idempotency keys: the claim never waits, the answer commits with its effect.
+//! Idempotency keys: the claim hardly waits, the answer commits with its effect.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use posx_kernel::{
@@ -34,9 +36,17 @@ pub(crate) fn claim_of(row: &PgRow, call: &IdempotentCall) -> Result<Claim, Stor
     }))
 }
 
-#[async_trait]
-impl Idempotency for SiteTx {
-    async fn claim(&mut self, call: &IdempotentCall) -> Result<Claim, StoreError> {
+/// How long a call waits for the one before it under the same key. A refused call gives its lock back when its connection
+/// has rolled back, a moment after its caller has the answer: an honest repeat must not meet that moment.
+const PATIENCE: [Duration; 4] = [
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(40),
+];
+
+impl SiteTx {
+    async fn try_claim(&mut self, call: &IdempotentCall) -> Result<Claim, StoreError> {
         let lock = lock_name(self, call);
         let row = sqlx::query(
             "select l.locked, k.fingerprint, k.status, k.body
@@ -51,6 +61,21 @@ impl Idempotency for SiteTx {
         .await
         .store()?;
         claim_of(&row, call)
+    }
+}
+
+#[async_trait]
+impl Idempotency for SiteTx {
+    async fn claim(&mut self, call: &IdempotentCall) -> Result<Claim, StoreError> {
+        let mut claim = self.try_claim(call).await?;
+        for pause in PATIENCE {
+            if !matches!(claim, Claim::InProgress) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            claim = self.try_claim(call).await?;
+        }
+        Ok(claim)
     }
 
     async fn store(&mut self, call: &IdempotentCall, answer: &StoredAnswer) -> Result<(), StoreError> {
@@ -77,6 +102,7 @@ impl Idempotency for SiteTx {
             "the key was taken in the meantime",
         ))
     }
+
     async fn use_approval(
         &mut self,
         call: &IdempotentCall,
