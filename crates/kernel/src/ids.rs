@@ -113,6 +113,21 @@ ids! {
     ApprovalId = "apr";
     /// A second factor.
     FactorId = "fac";
+    DisputeId = "dsp";
+    PromoCodeId = "prm";
+    /// What a refund or a dispute took from a commission, or gave back.
+    AdjustmentId = "adj";
+    StatementId = "stm";
+    /// A settlement batch.
+    SettlementId = "stl";
+    /// What one agent gets of a settlement batch.
+    PayoutId = "pyt";
+    WithdrawalId = "wdr";
+    VestingPolicyId = "vpl";
+    VestingScheduleId = "vsc";
+    VestingReleaseId = "vrl";
+    /// A closed period of the books.
+    PeriodId = "prd";
 }
 
 fn id_schema(pattern: &str) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {

@@ -125,6 +125,29 @@ impl Money {
         Self { minor, ..self }
     }
 
+    /// What of this amount belongs to `part` of a `whole`, rounded half-even to the minor unit. Reversals go by it: what is to
+    /// be taken back in all is a function of how much of the order went back in all, so that no number or order of refunds
+    /// changes the sum, and the whole of the one takes the whole of the other.
+    ///
+    /// `part` counts as at most `whole`, and a negative one as none. `None` when the whole is not positive, or in another
+    /// currency than its part.
+    pub fn proportion(self, part: Self, whole: Self) -> Option<Self> {
+        if part.currency != whole.currency || whole.minor <= 0 {
+            return None;
+        }
+        let part = i128::from(part.minor.clamp(0, whole.minor));
+        let whole = i128::from(whole.minor);
+        let product = i128::from(self.minor) * part;
+        let (floor, left) = (product.div_euclid(whole), product.rem_euclid(whole));
+        let up = match (left * 2).cmp(&whole) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Greater => 1,
+            std::cmp::Ordering::Equal => floor.rem_euclid(2),
+        };
+        let minor = i64::try_from(floor + up).expect("a part is at most the amount");
+        Some(Self { minor, ..self })
+    }
+
     /// Parts in proportion to `weights` that sum to the whole exactly. What rounding leaves goes, one minor unit each,
     /// to the largest fractions, then to the larger weight: parts of equal weight are alike, so permuting the parts
     /// permutes the result.
@@ -346,6 +369,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn p15_seven_refunds_of_one_take_back_what_was_earned_and_not_one_by_one_more() {
+        // Rounding each event by itself would take 7 of 5.
+        let usd = |minor| Money::from_minor(minor, currency("USD"));
+        let taken: Vec<_> = (0..=7)
+            .map(|back| usd(5).proportion(usd(back), usd(7)).expect("a whole").minor())
+            .collect();
+        assert_eq!(taken, [0, 1, 1, 2, 3, 4, 4, 5]);
+        assert_eq!(usd(5).proportion(usd(9), usd(7)), Some(usd(5)), "never more than all");
+        assert_eq!(usd(5).proportion(usd(1), usd(0)), None);
+        assert_eq!(usd(5).proportion(usd(1), Money::from_minor(7, currency("KWD"))), None);
+        let halves = [1, 3, 5, -1, -3].map(|amount| usd(amount).proportion(usd(1), usd(2)).expect("half").minor());
+        assert_eq!(halves, [0, 2, 2, 0, -2], "half-even");
+    }
+
     proptest! {
         #[test]
         fn p29_a_split_sums_to_the_whole_and_equal_parts_differ_by_at_most_one(
@@ -372,6 +410,18 @@ mod tests {
             split.sort_by_key(|m| m.minor());
             reversed.sort_by_key(|m| m.minor());
             prop_assert_eq!(split, reversed);
+        }
+
+        #[test]
+        fn p15_a_proportion_is_monotone_and_whole_for_the_whole(
+            minor in any::<i64>(), whole in 1_i64..=i64::MAX, parts in (any::<i64>(), any::<i64>()), currency in any_currency(),
+        ) {
+            let money = |minor| Money::from_minor(minor, currency);
+            let of = |part| money(minor).proportion(money(part), money(whole)).expect("a whole").minor();
+            let (less, more) = (of(parts.0.min(parts.1)), of(parts.0.max(parts.1)));
+            let (least, most) = if minor < 0 { (more, less) } else { (less, more) };
+            prop_assert!(least <= most);
+            prop_assert_eq!((of(0), of(whole)), (0, minor));
         }
 
         #[test]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::Money;
+
 /// An amount of tokens in base units (wei, sun), 0 to `u128::MAX`; JSON and database hold it as decimal digits. How many
 /// decimals a whole token has, 0 to 18, is the asset's business: see [`TokenAmount::in_tokens`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -75,6 +77,24 @@ impl TokenAmount {
             .checked_sub(other.0)
             .map(Self)
             .ok_or(TokenError::OutOfRange)
+    }
+
+    /// What of this amount belongs to `part` of a `whole`, by the rule of [`Money::proportion`].
+    pub fn proportion(self, part: Money, whole: Money) -> Option<Self> {
+        if part.currency() != whole.currency() || whole.minor() <= 0 {
+            return None;
+        }
+        let of = |money: i64| u128::from(money.clamp(0, whole.minor()).unsigned_abs());
+        let (part, whole) = (of(part.minor()), of(whole.minor()));
+        // In two steps, so that nothing overflows: both products are below 2¹²⁸.
+        let (times, rest) = (self.0 / whole, self.0 % whole);
+        let (floor, left) = (times * part + rest * part / whole, rest * part % whole);
+        let up = match (left * 2).cmp(&whole) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Greater => 1,
+            std::cmp::Ordering::Equal => floor % 2,
+        };
+        Some(Self(floor + up))
     }
 
     pub fn checked_mul(self, by: u32) -> Result<Self, TokenError> {
@@ -155,6 +175,21 @@ mod tests {
         fn parsing_any_text_never_panics(text in ".*", decimals in 0_u8..=18) {
             let _ = TokenAmount::parse(&text, decimals);
             let _ = text.parse::<TokenAmount>();
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn p15_a_proportion_is_monotone_never_more_than_the_amount_and_whole_for_the_whole(
+            units in any::<u128>(), whole in 1_i64..=i64::MAX, parts in (any::<i64>(), any::<i64>()),
+        ) {
+            let usd = |minor| Money::from_minor(minor, crate::Currency::from_code("USD").expect("USD"));
+            let amount = TokenAmount::from_base_units(units);
+            let of = |part| amount.proportion(usd(part), usd(whole)).expect("a whole");
+            let (less, more) = (parts.0.min(parts.1), parts.0.max(parts.1));
+            prop_assert!(of(less) <= of(more) && of(more) <= amount);
+            prop_assert_eq!(of(whole), amount);
+            prop_assert_eq!(of(0), TokenAmount::ZERO);
         }
     }
 

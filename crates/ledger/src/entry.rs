@@ -22,38 +22,74 @@ pub struct Posting {
     pub amount: u128,
 }
 
-/// The facts that are booked. The name is stored, and with the cause it makes an entry unique.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EntryKind {
-    /// A tier's supply is created or corrected.
-    TokensIssued,
-    TokensReserved,
-    TokensReleased,
-    TokensSold,
-    TokensUnsold,
-    TokensDelivered,
-    PaymentCaptured,
-    /// Money that arrived and cannot be kept: it is owed back.
-    RefundOwed,
-    RefundPaid,
-    CommissionAccrued,
+macro_rules! entry_kinds {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {
+        /// The facts that are booked. The name is stored, and with the cause it makes an entry unique.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EntryKind {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl EntryKind {
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
 }
 
-impl EntryKind {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TokensIssued => "tokens.issued",
-            Self::TokensReserved => "tokens.reserved",
-            Self::TokensReleased => "tokens.released",
-            Self::TokensSold => "tokens.sold",
-            Self::TokensUnsold => "tokens.unsold",
-            Self::TokensDelivered => "tokens.delivered",
-            Self::PaymentCaptured => "payment.captured",
-            Self::RefundOwed => "refund.owed",
-            Self::RefundPaid => "refund.paid",
-            Self::CommissionAccrued => "commission.accrued",
-        }
-    }
+entry_kinds! {
+    /// A tier's supply is created or corrected.
+    TokensIssued = "tokens.issued";
+    TokensReserved = "tokens.reserved";
+    TokensReleased = "tokens.released";
+    TokensSold = "tokens.sold";
+    TokensUnsold = "tokens.unsold";
+    /// Cut from what is still to be delivered, because money went back.
+    TokensReturned = "tokens.returned";
+    /// The money did not go back after all.
+    TokensRestored = "tokens.restored";
+    /// Returned tokens are for sale again.
+    TokensRestocked = "tokens.restocked";
+    TokensDelivered = "tokens.delivered";
+    /// The buyer has both the money and the tokens.
+    TokensOwed = "tokens.owed";
+    /// A buyer's debt of tokens ends.
+    TokensSettled = "tokens.settled";
+    PaymentCaptured = "payment.captured";
+    /// Money that arrived and cannot be kept: it is owed back.
+    RefundOwed = "refund.owed";
+    /// Staff gives money of a sale back.
+    RefundRequested = "refund.requested";
+    RefundPaid = "refund.paid";
+    /// The provider paid a refund, and its money came back.
+    RefundBounced = "refund.bounced";
+    /// A requested refund failed or was cancelled: the sale stands.
+    RefundUndone = "refund.undone";
+    /// The provider took disputed money away.
+    DisputeWithdrawn = "dispute.withdrawn";
+    /// The provider gave disputed money back.
+    DisputeReinstated = "dispute.reinstated";
+    DisputeFee = "dispute.fee";
+    /// Disputed money is gone for good: the sale is undone.
+    DisputeLost = "dispute.lost";
+    /// A lost dispute was won after all.
+    DisputeRecovered = "dispute.recovered";
+    CommissionAccrued = "commission.accrued";
+    CommissionReversed = "commission.reversed";
+    CommissionRestored = "commission.restored";
+    /// What an agent owes is given up.
+    CommissionWrittenOff = "commission.written_off";
+    /// Taken from an agent's balance for a payout or a withdrawal.
+    PayoutTaken = "payout.taken";
+    /// It did not arrive, and is the agent's again.
+    PayoutReturned = "payout.returned";
+    PayoutPaid = "payout.paid";
+    ProviderFee = "provider.fee";
+    /// The provider paid its balance to the site's bank.
+    ProviderPaidOut = "provider.paid_out";
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

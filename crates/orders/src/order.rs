@@ -203,6 +203,10 @@ pub struct Order {
     pub total: Money,
     pub captured: Money,
     pub refunded: Money,
+    /// How much of the sale went back or is on its way back: refunds that staff asked for and that did not fail, and what
+    /// was lost in disputes. Shares and tokens follow it by [`Money::proportion`] of the total. Money that came too much
+    /// and is given back is not in it.
+    pub returned: Money,
     pub chain: Chain,
     pub wallet: WalletAddress,
     /// The wallet had just taken another's place when the order was placed: nothing is sent to it before.

@@ -182,6 +182,7 @@ impl Orders {
             total: quote.total,
             captured: zero,
             refunded: zero,
+            returned: zero,
             chain: quote.chain,
             wallet,
             wallet_usable_from,

@@ -39,12 +39,28 @@ capabilities! {
     SupplyCorrect = "tier_supply:correct", SecondFactor;
     OrdersRead = "orders:read", SignedIn;
     OrdersManage = "orders:manage", SignedIn;
+    OrdersRefund = "orders:refund", SecondFactor;
+    PromoCodesManage = "promo_codes:manage", SignedIn;
     CommissionsRead = "commissions:read", SignedIn;
     PlansManage = "commission_plans:manage", SecondFactor;
+    /// See every agent: profile, tree, customers, statements.
+    AgentsRead = "agents:read", SignedIn;
+    /// Edit profiles and grades, place an agent elsewhere in the tree.
+    AgentsManage = "agents:manage", SecondFactor;
+    /// See settlement batches and withdrawals.
+    PayoutsRead = "payouts:read", SignedIn;
+    /// Settle, pay out, decide on withdrawals, write off.
+    PayoutsManage = "payouts:manage", SecondFactor;
+    /// Take out one's own earnings.
+    WithdrawalsRequest = "withdrawals:request", SecondFactor;
+    VestingManage = "vesting:manage", SecondFactor;
+    ReportsRead = "reports:read", SignedIn;
     AllocationsRead = "allocations:read", SignedIn;
     AllocationsSend = "allocations:send", SecondFactor;
     AssetsManage = "chain_assets:manage", SignedIn;
     LedgerRead = "ledger:read", SignedIn;
+    /// Close a period of the books, open the last one again.
+    PeriodsClose = "periods:close", SecondFactor;
     JobsRead = "jobs:read", SignedIn;
     JobsReplay = "jobs:replay", SignedIn;
     MembersRead = "members:read", SignedIn;
@@ -135,8 +151,9 @@ impl Role {
 
     pub const fn capabilities(self) -> &'static [Capability] {
         use Capability::{
-            AllocationsRead, Buy, CommissionsRead, DevicesManage, DevicesOperate, JobsRead, LedgerRead,
-            MembersRead, OrdersManage, OrdersRead, TiersManage,
+            AgentsRead, AllocationsRead, Buy, CommissionsRead, DevicesManage, DevicesOperate, JobsRead,
+            LedgerRead, MembersRead, OrdersManage, OrdersRead, PayoutsRead, PromoCodesManage, ReportsRead,
+            TiersManage, WithdrawalsRequest,
         };
         match self {
             Self::Owner => Capability::ALL,
@@ -146,7 +163,11 @@ impl Role {
                 TiersManage,
                 OrdersRead,
                 OrdersManage,
+                PromoCodesManage,
                 CommissionsRead,
+                AgentsRead,
+                PayoutsRead,
+                ReportsRead,
                 AllocationsRead,
                 LedgerRead,
                 JobsRead,
@@ -154,8 +175,16 @@ impl Role {
                 DevicesManage,
                 DevicesOperate,
             ],
-            Self::Viewer => &[OrdersRead, CommissionsRead, AllocationsRead, LedgerRead],
-            Self::Member | Self::Agent => &[Buy],
+            Self::Viewer => &[
+                OrdersRead,
+                CommissionsRead,
+                AgentsRead,
+                PayoutsRead,
+                ReportsRead,
+                AllocationsRead,
+                LedgerRead,
+            ],
+            Self::Member | Self::Agent => &[Buy, WithdrawalsRequest],
             Self::Cashier => &[DevicesOperate],
         }
     }

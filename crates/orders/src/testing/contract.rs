@@ -194,6 +194,7 @@ impl<'a> Suite<'a> {
             total: usd(1721),
             captured: usd(0),
             refunded: usd(0),
+            returned: usd(0),
             chain: Chain::Polygon,
             wallet: wallet("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
             wallet_usable_from: None,

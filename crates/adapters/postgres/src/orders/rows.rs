@@ -47,6 +47,7 @@ pub(super) fn order_of(row: &PgRow) -> Result<Order, StoreError> {
         total: money("total")?,
         captured: money("captured")?,
         refunded: money("refunded")?,
+        returned: money("returned")?,
         chain,
         wallet: WalletAddress::from_stored(row.try_get("wallet_address").store()?, chain.family()),
         wallet_usable_from: row.try_get("wallet_usable_from").store()?,

@@ -134,7 +134,7 @@ impl OrderRepository for SiteTx {
     async fn save(&mut self, order: &Order) -> Result<(), StoreError> {
         let done = sqlx::query(
             "update orders set lifecycle = $2, payment = $3, delivery = $4, approval = $5, disputed = $6, attention = $7,
-               captured = $8, refunded = $9, paid_at = $10, closed_at = $11, version = version + 1
+               captured = $8, refunded = $9, paid_at = $10, closed_at = $11, returned = $12, version = version + 1
              where id = $1",
         )
         .bind(order.id.as_uuid())
@@ -148,6 +148,7 @@ impl OrderRepository for SiteTx {
         .bind(order.refunded.minor())
         .bind(order.paid_at)
         .bind(order.closed_at)
+        .bind(order.returned.minor())
         .execute(self.connection())
         .await
         .store()?;

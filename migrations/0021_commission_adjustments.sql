@@ -1,0 +1,1 @@
+-- What refunds and disputes took from commissions, and gave back.

@@ -1,0 +1,1 @@
+-- Plans by difference, caps, rates by tier; what holds for one agent.

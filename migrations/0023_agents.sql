@@ -1,0 +1,1 @@
+-- Agents: profiles, the tree, figures, statements.

@@ -1,0 +1,1 @@
+-- Vesting; what a refund cuts from an allocation.

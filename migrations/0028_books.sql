@@ -1,0 +1,1 @@
+-- Closed periods, reconciliation, who may write money.
