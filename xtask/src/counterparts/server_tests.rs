@@ -112,9 +112,15 @@ fn a_refusal_is_an_answer_and_a_failure_is_none() {
         let port = listener.local_addr().unwrap().port();
         let serving = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 256];
-            let length = stream.read(&mut request).unwrap();
-            assert!(request[..length].starts_with(b"GET /probe HTTP/1.1\r\n"));
+            // The request may come in any number of pieces.
+            let mut request = Vec::new();
+            let mut piece = [0; 256];
+            while !request.ends_with(b"\r\n\r\n") {
+                let length = stream.read(&mut piece).unwrap();
+                assert!(length > 0, "the request ends");
+                request.extend_from_slice(&piece[..length]);
+            }
+            assert!(request.starts_with(b"GET /probe HTTP/1.1\r\n"));
             write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
         });
         assert_eq!(answers(port, "/probe"), is_answer, "{status}");
