@@ -9,7 +9,9 @@ mod counterparts;
 mod coverage;
 mod postgres;
 mod regen;
+mod simulate;
 mod tidy;
+mod torture;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -34,10 +36,13 @@ enum Verb {
     Regen(regen::Regen),
     /// Measures the API against pgbench on the same SQL, and writes target/bench.json
     Bench(Bench),
+    Torture(torture::Torture),
+    Simulate(simulate::Simulate),
     /// Software of others that the adapters are tested against: up, down, status, test
     Counterparts(counterparts::Counterparts),
     Postgres(postgres::Postgres),
-    /// The whole gate but the tests: format, clippy, tidy, derived files, cargo deny, the counterparts, the demo
+    /// The whole gate but the tests: format, clippy, tidy, derived files, cargo deny, the simulation, the counterparts,
+    /// the demo
     Verify,
 }
 
@@ -83,6 +88,8 @@ fn main() -> ExitCode {
         Verb::Tidy => tidy::run(&root),
         Verb::Regen(regen) => regen.run(&root),
         Verb::Bench(bench) => bench.run(&root),
+        Verb::Torture(torture) => torture.run(&root),
+        Verb::Simulate(simulate) => simulate.run(&root),
         Verb::Counterparts(counterparts) => counterparts.run(&root),
         Verb::Postgres(postgres) => postgres.run(&root),
         Verb::Verify => verify::run(&root),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::regen::Regen;
+use crate::simulate::Simulate;
 use crate::{Failed, cargo, counterparts, postgres, tidy};
 
 enum Outcome {
@@ -58,6 +59,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "licences, advisories, sources",
         run: deny,
+    },
+    Step {
+        name: "simulation, 1,000 seeds",
+        run: |root| Simulate::of_gate().run(root).map(|()| Outcome::Passed),
     },
     Step {
         name: "counterparts",

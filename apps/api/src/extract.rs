@@ -30,7 +30,7 @@ pub use idempotent::{Idempotent, IdempotentPath, Labelled, REPLAYED, ReviewedPat
 pub use if_match::{IfMatch, etag};
 pub use json::{Json, instant};
 pub use machine::{CurrentDevice, DeviceStaff, MemberAtDevice};
-pub use path::{Id, JobNumber, PathId};
+pub use path::{AgentParty, Id, JobNumber, PathId};
 pub use platform::{AllowedStaff, PlatformCaller, StaffId, StaffPolicy, staff_can};
 pub use query::Query;
 pub use session::{SessionHolder, SessionPage, SessionSignIn};

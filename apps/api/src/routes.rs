@@ -1,11 +1,13 @@
 //! Every route. The file of a route has the stem of its context.
 
+mod agents;
 mod allocations;
 mod api_keys;
 mod approvals;
 mod audit_trail;
 mod commissions;
 mod devices;
+mod disputes;
 pub mod docs;
 mod health;
 mod invitations;
@@ -14,19 +16,27 @@ mod ledger;
 mod me;
 mod members;
 mod orders;
+mod payouts;
 mod personal_data;
 mod places;
 mod plans;
 mod platform;
 mod platform_grants;
+mod promo_codes;
 mod provider_accounts;
+mod refunds;
+mod reports;
 mod second_factor;
 mod sessions;
+mod settlements;
 mod sign_in;
 mod sites;
+mod terms;
 mod tiers;
+mod vesting;
 mod webhook_events;
 mod webhooks;
+mod withdrawals;
 
 use posx_kernel::{Cursor, Page, PageRequest};
 use serde::Serialize;
@@ -35,7 +45,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Registers the routes, and with each its documentation.
 pub fn all(config: &mut ServiceConfig<'_>) {
     orders::routes(config);
+    refunds::routes(config);
+    disputes::routes(config);
     tiers::routes(config);
+    promo_codes::routes(config);
     me::routes(config);
     second_factor::routes(config);
     sign_in::routes(config);
@@ -46,11 +59,18 @@ pub fn all(config: &mut ServiceConfig<'_>) {
     places::routes(config);
     api_keys::routes(config);
     devices::routes(config);
+    agents::routes(config);
     commissions::routes(config);
     plans::routes(config);
+    terms::routes(config);
     allocations::routes(config);
+    vesting::routes(config);
     approvals::routes(config);
     ledger::routes(config);
+    reports::routes(config);
+    settlements::routes(config);
+    payouts::routes(config);
+    withdrawals::routes(config);
     audit_trail::routes(config);
     platform_grants::routes(config);
     personal_data::routes(config);

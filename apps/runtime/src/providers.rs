@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use posx_allocations::custody::Custody;
+use posx_commissions::payout_gateway::PayoutGateway;
 use posx_fireblocks::{CustodyConfig, FireblocksCustody, Interlock, Workspace};
 use posx_kernel::{Clock, Randomness, SiteId};
 use posx_orders::gateway::PaymentGateway;
-use posx_sandbox::{SandboxCustody, SandboxGateway};
-use posx_stripe::{ClientConfig, Connection, Mode, OwnKeys, StripeAccounts, StripeGateway, StripeKey};
+use posx_sandbox::{SandboxCustody, SandboxGateway, SandboxPayouts};
+use posx_stripe::{
+    ClientConfig, Connection, Mode, OwnKeys, StripeAccounts, StripeGateway, StripeKey, StripePayouts,
+};
 use posx_tenancy::{Directory, SiteCode};
 use secrecy::ExposeSecret as _;
 
@@ -19,6 +22,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Providers {
     pub payments: Arc<dyn PaymentGateway>,
+    /// For agents' payouts: the payment provider, too.
+    pub payouts: Arc<dyn PayoutGateway>,
     pub custody: Arc<dyn Custody>,
     /// For what only Stripe has, where it is the payment provider.
     pub stripe: Option<StripeAccounts>,
@@ -34,15 +39,20 @@ pub(crate) struct World<'a> {
 }
 
 pub(crate) async fn of_settings(settings: &Settings, world: &World<'_>) -> Result<Providers, StartError> {
-    let (payments, stripe) = payments(settings, world).await?;
+    let (payments, payouts, stripe) = payments(settings, world).await?;
     Ok(Providers {
         payments,
+        payouts,
         stripe,
         custody: custody(settings, world)?,
     })
 }
 
-type Payments = (Arc<dyn PaymentGateway>, Option<StripeAccounts>);
+type Payments = (
+    Arc<dyn PaymentGateway>,
+    Arc<dyn PayoutGateway>,
+    Option<StripeAccounts>,
+);
 
 async fn payments(settings: &Settings, world: &World<'_>) -> Result<Payments, StartError> {
     let payments = &settings.payments;
@@ -50,7 +60,8 @@ async fn payments(settings: &Settings, world: &World<'_>) -> Result<Payments, St
         PaymentProvider::Sandbox => {
             let key = payments.secret_key.as_ref().map_or("", |key| key.expose_secret());
             let gateway = SandboxGateway::new(&payments.base_url, key).map_err(unusable("payment"))?;
-            Ok((Arc::new(gateway), None))
+            let payouts = SandboxPayouts::new(&payments.base_url, key).map_err(unusable("payment"))?;
+            Ok((Arc::new(gateway), Arc::new(payouts), None))
         }
         PaymentProvider::Stripe => {
             let config = ClientConfig {
@@ -64,7 +75,8 @@ async fn payments(settings: &Settings, world: &World<'_>) -> Result<Payments, St
             let accounts = StripeAccounts::new(&connection, mode, keys).map_err(unusable("payment"))?;
             let accounts = accounts.with_own(world.own_keys.clone());
             let gateway = StripeGateway::new(accounts.clone(), world.clock.clone());
-            Ok((Arc::new(gateway), Some(accounts)))
+            let payouts = StripePayouts::new(accounts.clone());
+            Ok((Arc::new(gateway), Arc::new(payouts), Some(accounts)))
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use posx_allocations::custody::Custody;
-use posx_allocations::{AllocationQueries, Allocations, GasFloor};
-use posx_commissions::{CommissionQueries, Commissions};
+use posx_allocations::{AllocationQueries, Allocations, GasFloor, VestingQueries};
+use posx_commissions::{AgentQueries, Agents, CommissionQueries, Commissions, PayoutQueries, Payouts};
 use posx_envelope::MasterKeyError;
 use posx_ethereum::NodeAddressError;
 use posx_kernel::{
@@ -22,7 +22,7 @@ use posx_tenancy::{
     Invitations, MemberQueries, Members, PersonalData, PlaceQueries, Places, RateLimiter, ReferralQueries,
     SecondFactors, Sessions, SignInGuard, Site, SiteCode, Tenancy, WalletProofs,
 };
-use posx_tiers::{TierQueries, Tiers};
+use posx_tiers::{PromoCodeQueries, PromoCodes, TierQueries, Tiers};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::mail;
@@ -65,14 +65,18 @@ pub struct Services {
     pub api_keys: ApiKeys,
     pub devices: Devices,
     pub tiers: Tiers,
+    pub promo_codes: PromoCodes,
     pub orders: Orders,
     pub commissions: Commissions,
+    pub agents: Agents,
+    pub payouts: Payouts,
     pub allocations: Allocations,
     pub approvals: Approvals,
     pub approval_queries: Arc<dyn ApprovalQueries>,
     pub second_factors: SecondFactors,
     pub step_up: StepUpSettings,
     pub tier_queries: Arc<dyn TierQueries>,
+    pub promo_code_queries: Arc<dyn PromoCodeQueries>,
     pub order_queries: Arc<dyn OrderQueries>,
     pub ledger_queries: Arc<dyn LedgerQueries>,
     pub referral_queries: Arc<dyn ReferralQueries>,
@@ -82,7 +86,10 @@ pub struct Services {
     pub api_key_queries: Arc<dyn ApiKeyQueries>,
     pub device_queries: Arc<dyn DeviceQueries>,
     pub commission_queries: Arc<dyn CommissionQueries>,
+    pub agent_queries: Arc<dyn AgentQueries>,
+    pub payout_queries: Arc<dyn PayoutQueries>,
     pub allocation_queries: Arc<dyn AllocationQueries>,
+    pub vesting_queries: Arc<dyn VestingQueries>,
     pub payments: Arc<dyn PaymentGateway>,
     pub custody: Arc<dyn Custody>,
     /// Where Stripe is the payment provider.
@@ -217,6 +224,7 @@ impl Services {
         let db = Arc::new(database.clone());
         let Providers {
             payments,
+            payouts,
             custody,
             stripe,
         } = providers;
@@ -254,6 +262,7 @@ impl Services {
                 randomness.clone(),
             ),
             tiers: Tiers::new(db.clone(), clock.clone(), ids.clone()),
+            promo_codes: PromoCodes::new(db.clone(), clock.clone(), ids.clone()),
             orders: Orders::new(
                 db.clone(),
                 db.clone(),
@@ -264,6 +273,14 @@ impl Services {
             )
             .with_cooling_off(settings.wallets.cooling_off()),
             commissions: Commissions::new(db.clone(), clock.clone(), ids.clone()),
+            agents: Agents::new(db.clone(), clock.clone(), ids.clone()),
+            payouts: Payouts::new(
+                db.clone(),
+                payouts,
+                kept.secrets.clone(),
+                clock.clone(),
+                ids.clone(),
+            ),
             allocations: Allocations::new(db.clone(), custody.clone(), clock.clone(), ids.clone())
                 .with_gas_floors(gas_floors(&settings.custody)),
             approvals: Approvals::new(db.clone(), clock.clone(), ids.clone()),
@@ -277,6 +294,7 @@ impl Services {
             ),
             step_up: settings.step_up.clone(),
             tier_queries: db.clone(),
+            promo_code_queries: db.clone(),
             order_queries: db.clone(),
             ledger_queries: db.clone(),
             referral_queries: db.clone(),
@@ -286,7 +304,10 @@ impl Services {
             api_key_queries: db.clone(),
             device_queries: db.clone(),
             commission_queries: db.clone(),
-            allocation_queries: db,
+            agent_queries: db.clone(),
+            payout_queries: db.clone(),
+            allocation_queries: db.clone(),
+            vesting_queries: db,
             verifier: Arc::new(verifier),
             session_gate: sessions::gate(settings.sessions.as_ref(), wallet_issuer.as_ref())?,
             sessions: sessions::sessions(

@@ -4,8 +4,9 @@ use posx_kernel::{SiteId, StoreError};
 use posx_runtime::Services;
 
 use crate::jobs::{
-    CheckTrail, ExpireOrders, MatureCommissions, Purge, ReconcileAllocations, ReconcilePayments,
-    RecoverEvents, SealEvents,
+    CheckTrail, ExpireOrders, MakeStatements, MatureCommissions, Purge, ReconcileAllocations,
+    ReconcilePayments, ReconcilePayouts, RecoverEvents, SealEvents, UnlockVesting, WatchDisputes,
+    WriteOffBalances,
 };
 use crate::task::Task;
 
@@ -25,30 +26,43 @@ pub enum Tick {
     Mature,
     /// Hourly: events that a provider could not deliver.
     Recover,
-    /// Daily: rows that nobody needs any more, and whether the audit trail holds.
+    /// Daily: rows that nobody needs any more, whether the audit trail holds, debts that are given up.
     Purge,
     /// Each minute: the audit trail grows.
     Seal,
+    /// Daily, when a day begins by UTC: what vests.
+    Unlock,
+    /// Each 15 minutes, as time zones differ by quarters of an hour: statements of the month that is over.
+    Statements,
 }
 
 impl Tick {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Expire,
         Self::Reconcile,
         Self::Mature,
         Self::Recover,
         Self::Purge,
         Self::Seal,
+        Self::Unlock,
+        Self::Statements,
     ];
 
     const fn tasks(self) -> &'static [&'static str] {
         match self {
             Self::Expire => &[ExpireOrders::NAME],
-            Self::Reconcile => &[ReconcilePayments::NAME, ReconcileAllocations::NAME],
+            Self::Reconcile => &[
+                ReconcilePayments::NAME,
+                ReconcileAllocations::NAME,
+                ReconcilePayouts::NAME,
+                WatchDisputes::NAME,
+            ],
             Self::Mature => &[MatureCommissions::NAME],
             Self::Recover => &[RecoverEvents::NAME],
-            Self::Purge => &[Purge::NAME, CheckTrail::NAME],
+            Self::Purge => &[Purge::NAME, CheckTrail::NAME, WriteOffBalances::NAME],
             Self::Seal => &[SealEvents::NAME],
+            Self::Unlock => &[UnlockVesting::NAME],
+            Self::Statements => &[MakeStatements::NAME],
         }
     }
 }
@@ -58,9 +72,11 @@ pub(crate) const CRONTAB: &str = "\
 * * * * * tick_expire
 * * * * * tick_seal
 */5 * * * * tick_reconcile
+*/15 * * * * tick_statements ?fill=1h
 7 * * * * tick_mature ?fill=1h
 37 * * * * tick_recover ?fill=1h
 23 3 * * * tick_purge ?fill=1d
+1 0 * * * tick_unlock ?fill=1d
 ";
 
 /// Adds the tick's jobs now, for every active site.

@@ -43,6 +43,12 @@ pub enum AllocationState {
         /// With a hash it may still be on chain: it is not sent again without evidence (F10).
         tx_hash: Option<String>,
     },
+    /// Nothing of it is left to be sent: its money went back.
+    Cancelled {
+        /// Why its last try had failed, if it had been tried: restored it is failed again.
+        failure: Option<String>,
+        provider_id: Option<String>,
+    },
 }
 
 /// An [`AllocationState`] without its data.
@@ -56,6 +62,7 @@ pub enum StateName {
     Confirming,
     Done,
     Failed,
+    Cancelled,
 }
 
 impl StateName {
@@ -67,6 +74,7 @@ impl StateName {
         Self::Confirming,
         Self::Done,
         Self::Failed,
+        Self::Cancelled,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -78,6 +86,7 @@ impl StateName {
             Self::Confirming => "confirming",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -85,7 +94,7 @@ impl StateName {
         Self::ALL.iter().copied().find(|state| state.as_str() == name)
     }
 
-    /// Reports move an allocation to a higher rank or not at all. Done and failed share the highest.
+    /// Reports move an allocation to a higher rank or not at all. Done, failed and cancelled share the highest.
     pub const fn rank(self) -> u8 {
         match self {
             Self::Pending => 0,
@@ -93,7 +102,7 @@ impl StateName {
             Self::Unknown => 2,
             Self::Submitted => 3,
             Self::Confirming => 4,
-            Self::Done | Self::Failed => 5,
+            Self::Done | Self::Failed | Self::Cancelled => 5,
         }
     }
 }
@@ -108,6 +117,7 @@ impl AllocationState {
             Self::Confirming { .. } => StateName::Confirming,
             Self::Done { .. } => StateName::Done,
             Self::Failed { .. } => StateName::Failed,
+            Self::Cancelled { .. } => StateName::Cancelled,
         }
     }
 
@@ -117,7 +127,7 @@ impl AllocationState {
             Self::Submitted { provider_id }
             | Self::Confirming { provider_id, .. }
             | Self::Done { provider_id, .. } => Some(provider_id),
-            Self::Failed { provider_id, .. } => provider_id.as_deref(),
+            Self::Failed { provider_id, .. } | Self::Cancelled { provider_id, .. } => provider_id.as_deref(),
         }
     }
 
@@ -137,7 +147,10 @@ impl AllocationState {
     }
 
     pub const fn is_terminal(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::Failed { .. })
+        matches!(
+            self,
+            Self::Done { .. } | Self::Failed { .. } | Self::Cancelled { .. }
+        )
     }
 }
 
@@ -146,13 +159,22 @@ pub struct Allocation {
     pub id: AllocationId,
     pub order: OrderId,
     pub line: LineId,
+    /// Which part of what the line delivers: mostly there is only 0.
+    pub part: u16,
     pub party: PartyId,
     pub asset: ChainAssetId,
     /// As the order froze it, canonical on the asset's chain.
     pub address: String,
     /// The address had just taken another's place when the order was placed: it waits until then.
     pub wallet_usable_from: Option<Timestamp>,
+    /// As it was made; [`Allocation::left`] is sent.
     pub amount: TokenAmount,
+    /// Not sent, because its money went back. Never changed while it is on its way or done.
+    pub cut: TokenAmount,
+    /// Sent, and its money went back: the buyer's debt. Of what is done only.
+    pub owed: TokenAmount,
+    /// How often `cut` or `owed` changed.
+    pub changes: u32,
     /// The batch that it was last put in.
     pub batch: Option<BatchId>,
     /// How many tries were begun.
@@ -173,6 +195,8 @@ pub enum QueueRefusal {
     NotPending(StateName),
     #[error("it is parked for a person to look at")]
     NeedsPerson,
+    #[error("its order is disputed")]
+    OrderDisputed,
     /// The buyer replaced the wallet that it goes to, and has time to notice if it was somebody else.
     #[error("its wallet took another's place and is used from {}", until.to_rfc3339_opts(SecondsFormat::Secs, true))]
     CoolingOff { until: Timestamp },
@@ -252,6 +276,11 @@ impl Allocation {
                 let failed = self.failed_with_evidence(transfer, standing);
                 self.become_(failed, self.parked.clone(), now)
             }
+            AllocationState::Cancelled { .. } => match standing {
+                Standing::Failed { .. } => Applied::AlreadyApplied,
+                // Its last try was proven failed before it was cut.
+                _ => self.park("alive_after_cancelling", now),
+            },
             _ => self.advance(transfer, standing, now),
         }
     }
@@ -380,43 +409,6 @@ pub(crate) fn named_by(external_id: &ExternalId) -> Option<AllocationId> {
 /// A custodian's word as ours: lower case, short.
 pub(crate) fn word(theirs: &str) -> String {
     theirs.chars().take(100).collect::<String>().to_ascii_lowercase()
-}
-
-/// An order's delivery: derived from its allocations, never set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    None,
-    Pending,
-    Partial,
-    Done,
-    Failed,
-}
-
-impl Delivery {
-    pub const ALL: &'static [Self] = &[Self::None, Self::Pending, Self::Partial, Self::Done, Self::Failed];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Pending => "pending",
-            Self::Partial => "partial",
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Failed: none is delivered and none is under way.
-    pub fn of(states: &[StateName]) -> Self {
-        let done = states.iter().filter(|state| **state == StateName::Done).count();
-        let failed = states.iter().filter(|state| **state == StateName::Failed).count();
-        match states.len() {
-            0 => Self::None,
-            all if done == all => Self::Done,
-            all if failed == all => Self::Failed,
-            _ if done > 0 => Self::Partial,
-            _ => Self::Pending,
-        }
-    }
 }
 
 #[cfg(test)]

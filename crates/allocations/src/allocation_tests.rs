@@ -29,8 +29,12 @@ fn every_state() -> Vec<Allocation> {
         AllocationState::Failed {
             reason: "failed".to_owned(),
             needs_person: false,
-            provider_id: Some(provider_id),
+            provider_id: Some(provider_id.clone()),
             tx_hash: None,
+        },
+        AllocationState::Cancelled {
+            failure: Some("failed".to_owned()),
+            provider_id: Some(provider_id),
         },
     ];
     let sent = |state: AllocationState| {
@@ -38,6 +42,11 @@ fn every_state() -> Vec<Allocation> {
         Allocation {
             tries: u16::from(first_try),
             external_id: first_try.then(|| ExternalId(SENT.to_owned())),
+            cut: if state.name() == StateName::Cancelled {
+                allocation(1).amount
+            } else {
+                TokenAmount::ZERO
+            },
             state,
             ..allocation(1)
         }
@@ -46,9 +55,9 @@ fn every_state() -> Vec<Allocation> {
 }
 
 fn expected(from: StateName, standing: Standing, hash: bool) -> StateName {
-    use StateName::{Confirming, Done, Failed, Pending, Queued, Submitted, Unknown};
+    use StateName::{Cancelled, Confirming, Done, Failed, Pending, Queued, Submitted, Unknown};
     match (from, standing) {
-        (Pending | Queued | Done | Failed, _) | (_, Standing::Parked) => from,
+        (Pending | Queued | Done | Failed | Cancelled, _) | (_, Standing::Parked) => from,
         (Unknown | Submitted, Standing::Submitted) => Submitted,
         (Confirming, Standing::Submitted | Standing::Confirming)
         | (Unknown | Submitted, Standing::Confirming) => Confirming,
@@ -190,6 +199,73 @@ fn p24_an_earlier_try_that_lives_keeps_the_next_from_being_sent() {
 }
 
 #[test]
+fn p16_money_that_goes_back_moves_only_what_is_here_or_at_the_buyers() {
+    use StateName::{Cancelled, Done, Failed, Pending, Queued};
+    let (all, nothing) = (allocation(1).amount, TokenAmount::ZERO);
+    for before in every_state() {
+        let name = before.state.name();
+        let after = |change: &dyn Fn(&mut Allocation)| {
+            let mut after = before.clone();
+            change(&mut after);
+            (after.state.name(), after.cut, after.owed)
+        };
+        let cut = after(&|one| {
+            one.set_cut(all, at(2));
+        });
+        let open = matches!(name, Pending | Failed | Cancelled);
+        assert_eq!(
+            cut,
+            if open {
+                (Cancelled, all, nothing)
+            } else {
+                (name, nothing, nothing)
+            }
+        );
+        let restored = after(&|one| {
+            one.set_cut(nothing, at(2));
+        });
+        let back = if name == Cancelled { Failed } else { name };
+        assert_eq!(restored, (back, nothing, nothing), "its last try had failed");
+        let owed = after(&|one| {
+            one.set_owed(all, at(2));
+        });
+        assert_eq!(owed.2, if name == Done { all } else { nothing }, "{name:?}");
+        let held = after(&|one| {
+            one.hold_back(at(2));
+        });
+        assert_eq!(held.0, if name == Queued { Pending } else { name });
+    }
+}
+
+#[test]
+fn what_was_never_tried_is_pending_again_when_it_is_restored() {
+    let mut pending = allocation(1);
+    assert_eq!(pending.set_cut(pending.amount, at(1)), Applied::Applied);
+    assert_eq!(pending.state.name(), StateName::Cancelled);
+    assert_eq!(pending.set_cut(TokenAmount::ZERO, at(2)), Applied::Applied);
+    assert_eq!((pending.state.name(), pending.changes), (StateName::Pending, 2));
+}
+
+#[test]
+fn p24_what_is_cancelled_and_lives_at_the_custodian_is_for_a_person() {
+    let mut cancelled = every_state().remove(7);
+    assert_eq!(
+        cancelled.report(&transfer(SENT, "FAILED", None), at(2)),
+        Applied::AlreadyApplied
+    );
+    assert_eq!(
+        cancelled.report(&transfer(SENT, "COMPLETED", Some("0xabc")), at(3)),
+        Applied::Applied
+    );
+    assert_eq!(cancelled.parked.as_deref(), Some("alive_after_cancelling"));
+    assert_eq!(
+        cancelled.set_cut(TokenAmount::ZERO, at(4)),
+        Applied::AlreadyApplied,
+        "it is not restored"
+    );
+}
+
+#[test]
 fn each_try_has_its_own_name_and_the_name_leads_back() {
     let mut allocation = allocation(1);
     let batch = BatchId::from_uuid(uuid::Uuid::from_u128(1));
@@ -227,17 +303,6 @@ fn only_a_failure_can_be_retried_and_only_what_is_pending_queued() {
         let queued = allocation.queue(batch, at(2));
         assert_eq!(queued.is_ok(), name == StateName::Pending, "{name:?}");
     }
-}
-
-#[test]
-fn delivery_is_derived_from_the_states_of_all_allocations() {
-    use StateName::{Confirming, Done, Failed, Pending};
-    assert_eq!(Delivery::of(&[]), Delivery::None);
-    assert_eq!(Delivery::of(&[Pending, Failed]), Delivery::Pending);
-    assert_eq!(Delivery::of(&[Done, Confirming]), Delivery::Partial);
-    assert_eq!(Delivery::of(&[Done, Failed]), Delivery::Partial);
-    assert_eq!(Delivery::of(&[Failed, Failed]), Delivery::Failed);
-    assert_eq!(Delivery::of(&[Done, Done]), Delivery::Done);
 }
 
 prop_compose! {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use posx_kernel::{
-    AllocationId, BatchId, Event, IdempotentCall, IdentityId, Made, SiteScope, Timestamp, made_before_in_tx,
-    remember_in_tx,
+    AllocationId, BatchId, Event, IdempotentCall, IdentityId, Made, OrderId, SiteScope, Timestamp,
+    made_before_in_tx, remember_in_tx,
 };
 use serde_json::json;
 
-use crate::{Allocation, Allocations, BatchError};
+use crate::{Allocation, Allocations, BatchError, QueueRefusal};
 
 pub const BATCH_SIZE_MAX: usize = 100;
 
@@ -44,7 +44,9 @@ impl Allocations {
             return Ok(made);
         }
         let found = tx.allocations().for_update_many(ids).await?;
-        let queued = queue(ids, found, batch.id, now)?;
+        let orders: Vec<_> = found.iter().map(|allocation| allocation.order).collect();
+        let disputed = tx.delivered_orders().disputed(&orders).await?;
+        let queued = queue(ids, found, &disputed, batch.id, now)?;
         tx.allocations().insert_batch(&batch).await?;
         tx.allocations().save(&queued).await?;
         let payload = json!({ "allocations": ids, "size": size });
@@ -79,6 +81,7 @@ fn check(ids: &[AllocationId]) -> Result<u16, BatchError> {
 fn queue(
     ids: &[AllocationId],
     found: Vec<Allocation>,
+    disputed: &[OrderId],
     batch: BatchId,
     now: Timestamp,
 ) -> Result<Vec<Allocation>, BatchError> {
@@ -88,9 +91,15 @@ fn queue(
         .collect();
     let queue = |(at, id): (usize, &AllocationId)| {
         let mut allocation = found.remove(id).ok_or(BatchError::NotFound { at })?;
-        allocation
-            .queue(batch, now)
-            .map_err(|refusal| BatchError::NotQueueable { at, refusal })?;
+        let queued = allocation.queue(batch, now).and_then(|()| {
+            let disputed = disputed.contains(&allocation.order);
+            if disputed {
+                Err(QueueRefusal::OrderDisputed)
+            } else {
+                Ok(())
+            }
+        });
+        queued.map_err(|refusal| BatchError::NotQueueable { at, refusal })?;
         Ok(allocation)
     };
     ids.iter().enumerate().map(queue).collect()

@@ -7,7 +7,7 @@ use posx_kernel::{KeyRefusal, Kind, Refusal, StoreError};
 use crate::custody::CustodyError;
 use crate::{BATCH_SIZE_MAX, QueueRefusal, RetryRefusal, Shortfall};
 
-/// Why an order's allocations cannot be made. Met by a job.
+/// Why an order's allocations cannot be made, or brought to what went back of it. Met by a job.
 #[derive(Debug, thiserror::Error)]
 pub enum AllocateError {
     #[error("there is no such order")]
@@ -17,6 +17,9 @@ pub enum AllocateError {
     /// The order is flagged for a person.
     #[error("the order has no wallet address to deliver to")]
     NoAddress,
+    /// They were for sale again, and are sold: nothing is restored. The order is flagged for a person.
+    #[error("the tier has too few free units left to restore what was given up")]
+    NoStock,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -27,6 +30,7 @@ impl Refusal for AllocateError {
             Self::NoSuchOrder => "order_not_found",
             Self::NotPaid => "order_not_paid",
             Self::NoAddress => "wallet_address_missing",
+            Self::NoStock => "restored_tokens_sold",
             Self::Store(error) => error.code(),
         }
     }
@@ -34,7 +38,7 @@ impl Refusal for AllocateError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoSuchOrder => Kind::NotFound,
-            Self::NotPaid | Self::NoAddress => Kind::Conflict,
+            Self::NotPaid | Self::NoAddress | Self::NoStock => Kind::Conflict,
             Self::Store(error) => error.kind(),
         }
     }
@@ -74,6 +78,10 @@ impl Refusal for BatchError {
                 refusal: QueueRefusal::NeedsPerson,
                 ..
             } => "allocation_needs_person",
+            Self::NotQueueable {
+                refusal: QueueRefusal::OrderDisputed,
+                ..
+            } => "allocation_order_disputed",
             Self::NotQueueable {
                 refusal: QueueRefusal::CoolingOff { .. },
                 ..

@@ -1,7 +1,8 @@
 //! What must be delivered for a paid order, by custody transfer, and how far it is.
 //!
 //! Invariants:
-//! * One allocation per paid order line, made once; a batch has 1 to 100 of them, all of one site.
+//! * Each part of a paid order line is made once: one allocation, or one for each release of its vesting; a batch has 1 to
+//!   100 of them, all of one site.
 //! * The external id of a try is committed before the custodian is called. A try whose outcome is not known is looked up
 //!   by that id and, if it must be sent again, sent under the same one: the custodian refuses a second transfer with it.
 //! * A new try, with a new external id, begins only by a person's word, after the last is proven failed and not on chain.
@@ -9,23 +10,35 @@
 //!   says.
 //! * Nothing is sent for the first time from a vault that cannot pay for all of the run, or lacks gas.
 //! * What goes to a wallet that took another's place enters no batch before that wallet's time.
+//! * What went back of an order is, of each line, cut or owed or waits for a transfer under way: the tokens' share of the
+//!   money, whatever the number and order of refunds and disputes (`returns::plan`).
+//! * Nothing of a disputed order is queued or sent. Nothing is sent that is still to be cut.
+//! * Releases of a schedule sum to its total; what is due or sent is not touched by a moved start or a revocation.
 //! * No call to the custodian is made while a transaction is open.
 //! * Delivered tokens are booked in the transaction that makes an allocation done; the order's delivery is derived from
 //!   its allocations in that same transaction.
 //!
 //! Events: `allocation.created`, `allocation_batch.created`, `allocation.submitted`, `allocation.done`,
-//! `allocation.failed`, `allocation.parked`, `allocation.retried`.
+//! `allocation.failed`, `allocation.parked`, `allocation.retried`, `allocation.adjusted`, `allocation.held_back`,
+//! `order.allocations_unsettled`, `order.restocked`, `vesting_policy.created`, `vesting_policy.start_moved`,
+//! `tier.vesting_changed`, `vesting_schedule.created`, `vesting_schedule.revoked`,
+//! `vesting.unlock_requested`.
 
+mod adjust;
 mod allocate;
 mod allocation;
 mod batch;
 pub mod custody;
+mod cut;
+mod delivery;
 mod error;
+mod hold_back;
 mod ports;
 mod preflight;
 mod reconcile;
 mod report;
 mod retry;
+mod returns;
 mod service;
 mod standing;
 mod submit;
@@ -33,19 +46,28 @@ mod submit;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod vesting;
 mod view;
 
+pub use adjust::Adjusted;
 pub use allocate::Allocated;
-pub use allocation::{Allocation, AllocationState, Applied, Delivery, QueueRefusal, RetryRefusal, StateName};
+pub use allocation::{Allocation, AllocationState, Applied, QueueRefusal, RetryRefusal, StateName};
 pub use batch::{BATCH_SIZE_MAX, Batch};
+pub use cut::Place;
+pub use delivery::Delivery;
 pub use error::{AllocateError, BatchError, ReportError, RetryError, SubmitError};
 pub use ports::{
     AllocationRepository, AllocationsTx, CustodyAsset, DeliveredOrders, ExternalIds, LineToDeliver,
-    OrderToDeliver,
+    OrderToDeliver, Restock,
 };
 pub use preflight::{GasFloor, Shortfall};
 pub use reconcile::{Reconciled, STUCK_AFTER};
 pub use service::Allocations;
 pub use standing::Standing;
 pub use submit::BatchRun;
+pub use vesting::{
+    CLIFF_MONTHS_MAX, CalendarRow, CreatePolicy, Granularity, PERIODS_MAX, PeriodUnit, PolicyView, Release,
+    ReleaseName, ReleaseState, ReleaseView, ScheduleFilter, ScheduleView, TierVestingView, TokenDebtView,
+    Unlocked, VestingError, VestingPolicy, VestingQueries, VestingRepository, VestingSchedule, calendar,
+};
 pub use view::{AllocationFilter, AllocationQueries, AllocationView, BatchView, StateCount};

@@ -112,7 +112,7 @@ impl Allocations {
                 }
             };
             // More than can be counted is more than any vault holds.
-            let total = withdrawal.total.checked_add(allocation.amount);
+            let total = withdrawal.total.checked_add(allocation.left());
             withdrawal.total = total.unwrap_or(TokenAmount::MAX);
             withdrawal.ids.push(allocation.id);
         }

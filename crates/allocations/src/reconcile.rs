@@ -3,6 +3,7 @@
 use chrono::Duration;
 use posx_kernel::{AllocationId, SiteScope};
 
+use crate::report::lock_in_tx;
 use crate::{Allocations, Applied, SubmitError};
 
 /// Without a change for this long, an allocation on its way is looked up.
@@ -77,11 +78,7 @@ impl Allocations {
     async fn park(&self, scope: &SiteScope, id: AllocationId, why: &str) -> Result<Applied, SubmitError> {
         let now = self.clock.now();
         let mut tx = self.db.begin(scope).await?;
-        let mut allocation = tx
-            .allocations()
-            .for_update(id)
-            .await?
-            .ok_or(SubmitError::NotFound)?;
+        let mut allocation = lock_in_tx(tx.as_mut(), id).await?.ok_or(SubmitError::NotFound)?;
         let before = allocation.clone();
         if allocation.state.is_terminal() || allocation.park(why, now) == Applied::AlreadyApplied {
             return Ok(Applied::AlreadyApplied);

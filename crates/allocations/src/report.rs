@@ -1,12 +1,15 @@
 //! What a custodian says of a transfer, by webhook, look-up or answer: one way in for all of them.
 
-use posx_kernel::{EntryId, Event, OrderId, SiteScope, StoreError, Timestamp};
+use posx_kernel::{AllocationId, EntryId, Event, OrderId, SiteScope, StoreError, Timestamp};
 use posx_ledger::{Account, Entry, EntryKind};
 use serde_json::json;
 
+use crate::adjust::unsettled;
 use crate::allocation::named_by;
 use crate::custody::Transfer;
-use crate::{Allocation, AllocationState, Allocations, AllocationsTx, Applied, Delivery, ReportError};
+use crate::{
+    Allocation, AllocationState, Allocations, AllocationsTx, Applied, Delivery, OrderToDeliver, ReportError,
+};
 
 impl Allocations {
     /// Applies a report in any order and any number of times.
@@ -49,7 +52,11 @@ impl Allocations {
             tx.ledger().post(&self.delivered(after, now)).await?;
         }
         if before.state.is_terminal() != after.state.is_terminal() {
-            derive_delivery_in_tx(tx, after.order, now).await?;
+            let order = derive_delivery_in_tx(tx, after.order, now).await?;
+            // Money went back while it was on its way: now it can be told what is owed, cut or restored.
+            if order.is_some_and(|order| order.returned.is_positive()) || !after.cut.is_zero() {
+                tx.outbox().append(unsettled(after.order, now)).await?;
+            }
         }
         for event in events(before, after, now) {
             tx.outbox().append(event).await?;
@@ -66,7 +73,7 @@ impl Allocations {
             cause,
             now,
             allocation.asset,
-            allocation.amount,
+            allocation.left(),
             debit,
             credit,
         )
@@ -77,17 +84,26 @@ async fn find_in_tx(
     tx: &mut dyn AllocationsTx,
     transfer: &Transfer,
 ) -> Result<Option<Allocation>, StoreError> {
-    match &transfer.external_id {
-        Some(external_id) => match named_by(external_id) {
-            Some(id) => tx.allocations().for_update(id).await,
-            None => Ok(None),
-        },
-        None => {
-            tx.allocations()
-                .by_provider_id_for_update(&transfer.provider_id)
-                .await
-        }
+    let id = match &transfer.external_id {
+        Some(external_id) => named_by(external_id),
+        None => tx.allocations().by_provider_id(&transfer.provider_id).await?,
+    };
+    match id {
+        Some(id) => lock_in_tx(tx, id).await,
+        None => Ok(None),
     }
+}
+
+/// Its order's row first, as whatever adjusts all of an order: so they wait for each other, and do not meet crosswise.
+pub(crate) async fn lock_in_tx(
+    tx: &mut dyn AllocationsTx,
+    id: AllocationId,
+) -> Result<Option<Allocation>, StoreError> {
+    let Some(order) = tx.allocations().order_of(id).await? else {
+        return Ok(None);
+    };
+    tx.delivered_orders().for_update(order).await?;
+    tx.allocations().for_update(id).await
 }
 
 /// Locks the order first, so that of two allocations that finish at once the later one sees both.
@@ -95,12 +111,13 @@ pub(crate) async fn derive_delivery_in_tx(
     tx: &mut dyn AllocationsTx,
     order: OrderId,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    tx.delivered_orders().for_update(order).await?;
+) -> Result<Option<OrderToDeliver>, StoreError> {
+    let facts = tx.delivered_orders().for_update(order).await?;
     let states = tx.allocations().states_of_order(order).await?;
     tx.delivered_orders()
         .set_delivery(order, Delivery::of(&states), now)
-        .await
+        .await?;
+    Ok(facts)
 }
 
 fn events(before: &Allocation, after: &Allocation, at: Timestamp) -> Vec<Event> {
@@ -131,7 +148,7 @@ fn events(before: &Allocation, after: &Allocation, at: Timestamp) -> Vec<Event> 
             } => happened(
                 "allocation.done",
                 json!({
-                    "order": after.order, "asset": after.asset, "amount": after.amount,
+                    "order": after.order, "asset": after.asset, "amount": after.left(),
                     "tx_hash": tx_hash, "confirmations": confirmations,
                 }),
             ),

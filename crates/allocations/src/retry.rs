@@ -3,7 +3,7 @@
 use posx_kernel::{AllocationId, Event, SiteScope};
 use serde_json::json;
 
-use crate::report::derive_delivery_in_tx;
+use crate::report::{derive_delivery_in_tx, lock_in_tx};
 use crate::{Allocations, Applied, RetryError, RetryRefusal, Standing};
 
 impl Allocations {
@@ -43,11 +43,7 @@ impl Allocations {
         }
         let now = self.clock.now();
         let mut tx = self.db.begin(scope).await?;
-        let mut allocation = tx
-            .allocations()
-            .for_update(id)
-            .await?
-            .ok_or(RetryError::NotFound)?;
+        let mut allocation = lock_in_tx(tx.as_mut(), id).await?.ok_or(RetryError::NotFound)?;
         if allocation.external_id != failed.external_id {
             return Ok(Applied::AlreadyApplied);
         }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use posx_kernel::{AllocationId, BatchId, SiteScope, StoreError};
 
 use crate::custody::{CustodyError, ExternalId, Transfer, TransferRequest};
+use crate::report::lock_in_tx;
 use crate::{AllocationState, Allocations, Applied, SubmitError};
 
 /// A try whose external id is committed.
@@ -33,6 +34,9 @@ impl Allocations {
     /// Name the try and commit; then, with no transaction open, send it; then record the answer. A run that finds a try
     /// under way asks the custodian before it sends anything, and sends under the same external id.
     async fn send(&self, scope: &SiteScope, id: AllocationId) -> Result<Applied, SubmitError> {
+        if self.held_back(scope, id).await? {
+            return Ok(Applied::AlreadyApplied);
+        }
         let Some(Try { request, fresh }) = self.begin_try(scope, id).await? else {
             return Ok(Applied::AlreadyApplied);
         };
@@ -126,8 +130,8 @@ impl Allocations {
             external_id,
             provider_asset: asset.provider_asset,
             vault: asset.vault,
+            amount: allocation.left(),
             to: allocation.address,
-            amount: allocation.amount,
             decimals: asset.decimals,
         };
         Ok(Some(Try { request, fresh }))
@@ -152,11 +156,7 @@ impl Allocations {
     ) -> Result<Applied, SubmitError> {
         let now = self.clock.now();
         let mut tx = self.db.begin(scope).await?;
-        let mut allocation = tx
-            .allocations()
-            .for_update(id)
-            .await?
-            .ok_or(SubmitError::NotFound)?;
+        let mut allocation = lock_in_tx(tx.as_mut(), id).await?.ok_or(SubmitError::NotFound)?;
         let before = allocation.clone();
         // Meanwhile another run may have settled this try, and a person begun the next.
         if allocation.external_id.as_ref() != Some(refused)

@@ -4,26 +4,30 @@ mod cooling_off;
 mod custodian;
 mod preflight;
 mod reports;
+mod return_histories;
+mod returns;
 mod sending;
+mod vesting;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::Duration;
 use posx_kernel::{
-    AllocationId, BatchId, ChainAssetId, IdentityId, LineId, Made, ManualClock, OrderId, PartyId, Refusal,
-    SeededIds, SiteId, SiteScope, TokenAmount,
+    AllocationId, BatchId, ChainAssetId, IdentityId, Made, ManualClock, OrderId, PartyId, Refusal, SeededIds,
+    SiteId, SiteScope, TokenAmount,
 };
 use posx_ledger::{Account, Side};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::custody::ExternalId;
-use crate::testing::{Answer, FakeCustody, FakeDb, FakeOrder, Given, World, at, contract, transfer};
+use crate::testing::{
+    Answer, FakeCustody, FakeDb, FakeOrder, Given, World, at, contract, line, money, transfer,
+};
 use crate::{
     AllocateError, Allocated, Allocation, AllocationState, Allocations, Applied, BatchError, CustodyAsset,
-    Delivery, LineToDeliver, OrderToDeliver, ReportError, RetryError, RetryRefusal, STUCK_AFTER, StateName,
-    SubmitError,
+    Delivery, OrderToDeliver, ReportError, RetryError, RetryRefusal, STUCK_AFTER, StateName, SubmitError,
 };
 
 const ADDRESS: &str = "0x52908400098527886E0F7030069857D2E4169EE7";
@@ -75,17 +79,17 @@ fn shop() -> Shop {
 
 impl Shop {
     fn order(&self, name: u128, lines: u128, change: impl FnOnce(&mut OrderToDeliver)) -> OrderId {
-        let line = |number: u128| LineToDeliver {
-            line: LineId::from_uuid(Uuid::from_u128(name * 1000 + number)),
-            asset: ChainAssetId::from_uuid(Uuid::from_u128(1)),
-            tokens: TokenAmount::from_base_units(500 + number),
-        };
+        let line = |number: u128| line(name * 1000 + number, 500 + number);
         let mut facts = OrderToDeliver {
             order: order_id(name),
             buyer: PartyId::from_uuid(Uuid::from_u128(3)),
             address: Some(ADDRESS.to_owned()),
             wallet_usable_from: None,
             paid: true,
+            total: money(100),
+            returned: money(0),
+            not_restocked: money(0),
+            disputed: false,
             lines: (1..=lines).map(line).collect(),
         };
         change(&mut facts);

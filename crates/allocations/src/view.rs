@@ -26,6 +26,10 @@ pub struct AllocationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wallet_usable_from: Option<DateTime<Utc>>,
     pub amount: TokenAmount,
+    /// Of the amount: not sent, because its money went back.
+    pub cut: TokenAmount,
+    /// Of what was sent: owed by the buyer, because its money went back.
+    pub owed: TokenAmount,
     pub state: StateName,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tx_hash: Option<String>,

@@ -1,13 +1,14 @@
 //! A paid order's shares: ask the engine, store and book what it says. The answer depends on what stood when the order was
-//! paid and on nothing later, so the jobs of several orders may run in any order.
+//! paid and on nothing later, so the jobs of several orders may run in any order. Two facts are as the job finds them, and are
+//! kept with the decision: what of earlier sales went back since, and what a capped month has left.
 
-use posx_kernel::{CommissionId, EntryId, Event, OrderId, SiteScope, Timestamp};
+use posx_kernel::{CommissionId, EntryId, Event, Money, OrderId, SiteScope, Timestamp};
 use posx_ledger::{Account, Entry, EntryKind};
 use serde_json::json;
 
 use crate::{
     AccrualError, Ancestor, Commission, CommissionState, Commissions, CommissionsTx, Decision, Outcome,
-    PaidOrder, PlanSnapshot, calculate,
+    PaidOrder, PlanSnapshot, Sale, calculate,
 };
 
 /// What a run came to.
@@ -45,6 +46,11 @@ impl Commissions {
             tx.ledger().post(&self.entry(commission, now)).await?;
             tx.outbox().append(accrued(commission, now)).await?;
         }
+        if !order.returns().none() {
+            // It went back, or is disputed, before anybody was paid for it: the job of that found nothing to take from.
+            self.follow_in_tx(tx.as_mut(), &mut earned, &order.returns(), now)
+                .await?;
+        }
         tx.commit().await?;
         Ok(Accrued::Applied(
             earned.into_iter().map(|commission| commission.id).collect(),
@@ -69,7 +75,9 @@ impl Commissions {
                 rate,
                 base,
                 amount,
+                reversed: Money::zero(amount.currency()),
                 state: CommissionState::Held,
+                back_to: None,
                 hold_until: snapshot.hold_days.after(paid_at),
                 plan: snapshot.plan,
                 created_at: now,
@@ -105,23 +113,35 @@ async fn decide_in_tx(
 ) -> Result<Vec<Decision>, AccrualError> {
     let mut agents = tx
         .referrals()
-        .ancestors(order.buyer, snapshot.levels.depth(), paid_at)
+        .ancestors(order.buyer, snapshot.rules.depth(), paid_at)
         .await?;
     // The tree has no cycles; if it had one, the buyer would not be paid for their own order.
     agents.truncate(agents.iter().take_while(|agent| **agent != order.buyer).count());
     if agents.is_empty() {
         return Ok(Vec::new());
     }
-    let sales = tx
-        .paid_orders()
-        .sales_of(&agents, order.total.currency(), paid_at)
-        .await?;
+    let currency = order.total.currency();
+    let sales = tx.paid_orders().sales_of(&agents, currency, paid_at).await?;
+    let parties = [&agents[..], &[order.buyer]].concat();
+    let mut facts = tx.terms().facts_of(&parties, paid_at).await?;
+    let buyer = facts.pop().unwrap_or_default();
+    if snapshot.rules.caps_months() {
+        let months = tx.commissions().lock_months(&agents, currency, paid_at).await?;
+        for (facts, month) in facts.iter_mut().zip(months) {
+            facts.month = Some(month);
+        }
+    }
+    let sale = Sale {
+        total: order.total,
+        lines: order.lines.clone(),
+        buyer: buyer.terms,
+    };
     let chain: Vec<_> = agents
         .into_iter()
-        .zip(sales)
-        .map(|(agent, sales)| Ancestor { agent, sales })
+        .zip(sales.into_iter().zip(facts))
+        .map(|(agent, (sales, facts))| Ancestor { agent, sales, facts })
         .collect();
-    Ok(calculate(snapshot, order.total, &chain))
+    Ok(calculate(snapshot, &sale, &chain))
 }
 
 fn accrued(commission: &Commission, at: Timestamp) -> Event {

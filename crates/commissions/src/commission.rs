@@ -3,7 +3,7 @@
 use posx_kernel::{CommissionId, Money, OrderId, PartyId, PlanId, Rate, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Where a commission stands. After `Paid` only another, negative commission corrects it.
+/// Where a commission stands. What is taken back after `Paid` is a clawback: the state stays, and the balance bears it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CommissionState {
@@ -15,6 +15,7 @@ pub enum CommissionState {
     Paid,
     /// The order is disputed.
     Frozen,
+    /// Nothing is left of it.
     Void,
 }
 
@@ -56,8 +57,12 @@ impl CommissionState {
             (self, next),
             (Self::Held, Self::Ready | Self::Frozen | Self::Void)
                 | (Self::Ready, Self::Batched | Self::Frozen | Self::Void)
-                | (Self::Batched, Self::Paid)
+                | (
+                    Self::Batched,
+                    Self::Paid | Self::Ready | Self::Frozen | Self::Void
+                )
                 | (Self::Frozen, Self::Held | Self::Ready | Self::Void)
+                | (Self::Void, Self::Held | Self::Ready | Self::Frozen)
         )
     }
 }
@@ -71,7 +76,11 @@ pub struct Commission {
     pub rate: Rate,
     pub base: Money,
     pub amount: Money,
+    /// How much of the amount was taken back in all.
+    pub reversed: Money,
     pub state: CommissionState,
+    /// While it is frozen or void: where it goes when it is neither any more, held or ready.
+    pub back_to: Option<CommissionState>,
     pub hold_until: Timestamp,
     pub plan: PlanId,
     pub created_at: Timestamp,
@@ -112,9 +121,15 @@ mod tests {
             (Ready, Frozen),
             (Ready, Void),
             (Batched, Paid),
+            (Batched, Ready),
+            (Batched, Frozen),
+            (Batched, Void),
             (Frozen, Held),
             (Frozen, Ready),
             (Frozen, Void),
+            (Void, Held),
+            (Void, Ready),
+            (Void, Frozen),
         ];
         for from in CommissionState::ALL {
             for to in CommissionState::ALL {

@@ -1,91 +1,143 @@
 //! Commission plans and what of them is frozen on an order.
 
+mod difference;
+mod levels;
+
 use chrono::Duration;
-use posx_kernel::{Currency, Money, PlanId, Rate, Timestamp};
+use posx_kernel::{Currency, Money, PlanId, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use difference::{DEPTH_MAX, Difference, DifferenceTerms, GRADE_NAME_MAX, Grade};
+pub use levels::{LEVELS_MAX, Levels, PlanLevel, TierRate};
+
 use crate::PlanError;
 
-pub const LEVELS_MAX: usize = 10;
-
-/// What the ancestor at one distance from the buyer earns: level 1 is the buyer's referrer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// Which orders earn at all, and how much at most. What is absent does not limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PlanLevel {
-    /// 1 to 10.
-    pub level: u8,
-    pub rate: Rate,
-    /// What the parties that the agent referred must have bought before, in the site's currency.
-    pub minimum_sales: Money,
+pub struct Limits {
+    /// An order that came to less earns nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_min: Option<Money>,
+    /// An order that came to more earns nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_max: Option<Money>,
+    /// The most that one share of one order is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap_per_order: Option<Money>,
+    /// The most that an agent earns in a calendar month of the site, by every level and plan together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap_per_month: Option<Money>,
 }
 
-/// The levels of a plan: 1 to 10 of them, contiguous from 1, in one currency, with rates that sum to at most 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(try_from = "Vec<PlanLevel>", into = "Vec<PlanLevel>")]
-#[schema(value_type = Vec<PlanLevel>)]
-pub struct Levels(Vec<PlanLevel>);
+impl Limits {
+    pub fn is_none(&self) -> bool {
+        self.amounts().next().is_none()
+    }
 
-impl Levels {
-    pub fn new(levels: Vec<PlanLevel>) -> Result<Self, PlanError> {
-        let Some(first) = levels.first() else {
-            return Err(PlanError::Levels);
-        };
-        if levels.len() > LEVELS_MAX
-            || levels
-                .iter()
-                .zip(1..)
-                .any(|(level, expected)| level.level != expected)
-        {
-            return Err(PlanError::Levels);
-        }
-        let currency = first.minimum_sales.currency();
-        if levels.iter().any(|level| level.minimum_sales.is_negative()) {
-            return Err(PlanError::MinimumSales);
-        }
-        if levels
-            .iter()
-            .any(|level| level.minimum_sales.currency() != currency)
-        {
+    pub fn amounts(&self) -> impl Iterator<Item = Money> {
+        let all = [
+            self.order_min,
+            self.order_max,
+            self.cap_per_order,
+            self.cap_per_month,
+        ];
+        all.into_iter().flatten()
+    }
+
+    fn check(&self, currency: Currency) -> Result<(), PlanError> {
+        if self.amounts().any(|amount| amount.currency() != currency) {
             return Err(PlanError::Currency(currency.code()));
         }
-        let levels = Self(levels);
-        if levels.rates() > Decimal::ONE {
-            return Err(PlanError::RatesAboveOne);
+        let nothing = |cap: Option<Money>| cap.is_some_and(|cap| !cap.is_positive());
+        let empty = match (self.order_min, self.order_max) {
+            (Some(least), Some(most)) => most.minor() < least.minor(),
+            _ => false,
+        };
+        if empty
+            || nothing(self.cap_per_order)
+            || nothing(self.cap_per_month)
+            || self.amounts().any(Money::is_negative)
+        {
+            return Err(PlanError::Limits);
         }
-        Ok(levels)
+        Ok(())
+    }
+}
+
+/// How shares are counted: by distance from the buyer, or by difference of grades.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rules {
+    Levels(Levels),
+    Difference(Difference),
+}
+
+impl Rules {
+    /// Levels, or a difference in their place.
+    pub fn of(levels: Vec<PlanLevel>, difference: Option<Difference>) -> Result<Self, PlanError> {
+        match difference {
+            Some(_) if !levels.is_empty() => Err(PlanError::Mode),
+            Some(difference) => Ok(Self::Difference(difference)),
+            None => Levels::new(levels).map(Self::Levels),
+        }
     }
 
-    pub fn as_slice(&self) -> &[PlanLevel] {
-        &self.0
+    pub fn levels(&self) -> Option<&Levels> {
+        match self {
+            Self::Levels(levels) => Some(levels),
+            Self::Difference(_) => None,
+        }
     }
 
-    /// How far up the tree the plan reaches.
+    pub const fn difference(&self) -> Option<&Difference> {
+        match self {
+            Self::Levels(_) => None,
+            Self::Difference(difference) => Some(difference),
+        }
+    }
+
+    /// How far up the tree it reaches.
     pub fn depth(&self) -> u8 {
-        self.0.last().map_or(0, |level| level.level)
-    }
-
-    /// The sum of the rates, at most 1.
-    pub fn rates(&self) -> Decimal {
-        self.0.iter().map(|level| level.rate.as_decimal()).sum()
+        match self {
+            Self::Levels(levels) => levels.depth(),
+            Self::Difference(difference) => difference.depth(),
+        }
     }
 
     pub fn currency(&self) -> Option<Currency> {
-        self.0.first().map(|level| level.minimum_sales.currency())
+        match self {
+            Self::Levels(levels) => levels.currency(),
+            Self::Difference(difference) => difference.currency(),
+        }
     }
-}
 
-impl TryFrom<Vec<PlanLevel>> for Levels {
-    type Error = PlanError;
-
-    fn try_from(levels: Vec<PlanLevel>) -> Result<Self, PlanError> {
-        Self::new(levels)
+    /// Whether what an agent has earned in the month must be known.
+    pub fn caps_months(&self) -> bool {
+        let caps = |limits: &Limits| limits.cap_per_month.is_some();
+        match self {
+            Self::Levels(levels) => levels.as_slice().iter().any(|level| caps(&level.limits)),
+            Self::Difference(difference) => caps(&difference.terms().limits),
+        }
     }
-}
 
-impl From<Levels> for Vec<PlanLevel> {
-    fn from(levels: Levels) -> Self {
-        levels.0
+    /// Whether an agent's sales decide anything.
+    pub fn counts_sales(&self) -> bool {
+        match self {
+            Self::Levels(levels) => {
+                let mut levels = levels.as_slice().iter();
+                levels.any(|level| level.minimum_sales.is_positive())
+            }
+            Self::Difference(difference) => difference.terms().minimum_sales.is_some_and(Money::is_positive),
+        }
+    }
+
+    /// The part of an order that its rates can give away, before an agent's own; agents' own rates can give away more.
+    pub fn rates(&self) -> Decimal {
+        match self {
+            Self::Levels(levels) => levels.rates(),
+            Self::Difference(difference) => difference.best(),
+        }
     }
 }
 
@@ -129,104 +181,132 @@ impl From<HoldDays> for u16 {
     }
 }
 
-/// One version of a plan. Only `active` ever changes.
+/// When a version is in force, unless a later one begins. Neither end changes any more once it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub from: Timestamp,
+    /// Not at that moment any more.
+    pub until: Option<Timestamp>,
+    /// Counts the activations of a site: of two that begin at the same time, the later one holds.
+    pub activation: u32,
+}
+
+impl Window {
+    pub fn has_begun(&self, now: Timestamp) -> bool {
+        self.from <= now
+    }
+
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
+/// One version of a plan. Only its window ever changes, and only what of it is still to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub id: PlanId,
     pub name: String,
     /// Counts from 1 within the name.
     pub version: u32,
-    pub levels: Levels,
+    pub rules: Rules,
     pub hold_days: HoldDays,
-    pub active: bool,
+    /// Absent: it was never meant to be in force.
+    pub window: Option<Window>,
     pub created_at: Timestamp,
 }
 
 impl Plan {
-    /// What is frozen on an order that is placed while this plan is the active one.
+    /// What is frozen on an order that is placed while this plan is in force.
     pub fn snapshot(&self) -> PlanSnapshot {
         PlanSnapshot {
             plan: self.id,
             name: self.name.clone(),
             version: self.version,
-            levels: self.levels.clone(),
+            rules: self.rules.clone(),
             hold_days: self.hold_days,
         }
+    }
+
+    /// Gives it a time to be in force, if that of before has not begun.
+    pub fn schedule(&mut self, window: Window, now: Timestamp) -> Result<(), PlanError> {
+        if self.window.is_some_and(|given| given.has_begun(now)) {
+            return Err(PlanError::Begun);
+        }
+        if window.from < now || window.until.is_some_and(|until| until <= window.from) {
+            return Err(PlanError::Window);
+        }
+        self.window = Some(window);
+        Ok(())
+    }
+
+    /// Takes it out of force, or off the schedule. False: it was not in force and not to be.
+    pub fn end(&mut self, now: Timestamp) -> bool {
+        let Some(window) = self.window.as_mut().filter(|window| !window.has_ended(now)) else {
+            return false;
+        };
+        if window.has_begun(now) {
+            window.until = Some(now);
+        } else {
+            self.window = None;
+        }
+        true
     }
 }
 
 /// The rules by which one order's shares are counted, for ever: the JSON in `orders.plan_snapshot`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "SnapshotJson", into = "SnapshotJson")]
 pub struct PlanSnapshot {
     pub plan: PlanId,
     pub name: String,
     pub version: u32,
-    pub levels: Levels,
+    pub rules: Rules,
     pub hold_days: HoldDays,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{level, usd};
+/// As it lies on the order. What came later has a default, so that the first ones are read for ever.
+#[derive(Serialize, Deserialize)]
+struct SnapshotJson {
+    plan: PlanId,
+    name: String,
+    version: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    levels: Vec<PlanLevel>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    difference: Option<Difference>,
+    hold_days: HoldDays,
+}
 
-    #[test]
-    fn levels_are_one_to_ten_contiguous_and_give_away_at_most_everything() {
-        let refused = |levels: Vec<PlanLevel>| {
-            Levels::new(levels)
-                .map_err(|error| error.to_string())
-                .expect_err("refused")
-        };
-        assert_eq!(refused(vec![]), PlanError::Levels.to_string());
-        assert_eq!(refused(vec![level(2, "0.1", 0)]), PlanError::Levels.to_string());
-        assert_eq!(
-            refused(vec![level(1, "0.1", 0), level(3, "0.1", 0)]),
-            PlanError::Levels.to_string()
-        );
-        assert_eq!(
-            refused((1..=11).map(|n| level(n, "0.01", 0)).collect()),
-            PlanError::Levels.to_string()
-        );
-        assert_eq!(
-            refused(vec![level(1, "0.9", 0), level(2, "0.100001", 0)]),
-            PlanError::RatesAboveOne.to_string()
-        );
-        assert_eq!(
-            refused(vec![level(1, "0.1", -1)]),
-            PlanError::MinimumSales.to_string()
-        );
-        assert!(Levels::new((1..=10).map(|n| level(n, "0.1", 0)).collect()).is_ok());
-    }
+impl TryFrom<SnapshotJson> for PlanSnapshot {
+    type Error = PlanError;
 
-    #[test]
-    fn levels_of_two_currencies_are_refused() {
-        let mut mixed = vec![level(1, "0.1", 0), level(2, "0.1", 0)];
-        mixed[1].minimum_sales = Money::zero(Currency::from_code("KWD").expect("a currency"));
-        assert!(matches!(Levels::new(mixed), Err(PlanError::Currency("USD"))));
-    }
-
-    #[test]
-    fn a_snapshot_reads_back_from_its_json_and_a_broken_one_does_not() {
-        let snapshot = crate::testing::two_levels();
-        let json = serde_json::to_value(&snapshot).expect("JSON");
-        assert_eq!(
-            serde_json::from_value::<PlanSnapshot>(json.clone()).expect("and back"),
-            snapshot
-        );
-        assert_eq!(json["plan"], "plan_00000000000000000000000000000001");
-        assert_eq!(json["levels"][0]["rate"], "0.12");
-        assert_eq!(
-            json["levels"][0]["minimum_sales"],
-            serde_json::to_value(usd(0)).expect("JSON")
-        );
-        let mut broken = json;
-        broken["levels"][0]["level"] = serde_json::json!(2);
-        assert!(serde_json::from_value::<PlanSnapshot>(broken).is_err());
-    }
-
-    #[test]
-    fn a_commission_is_held_at_most_a_year() {
-        assert!(HoldDays::new(365).is_ok());
-        assert!(matches!(HoldDays::new(366), Err(PlanError::HoldDays)));
+    fn try_from(json: SnapshotJson) -> Result<Self, PlanError> {
+        Ok(Self {
+            plan: json.plan,
+            name: json.name,
+            version: json.version,
+            rules: Rules::of(json.levels, json.difference)?,
+            hold_days: json.hold_days,
+        })
     }
 }
+
+impl From<PlanSnapshot> for SnapshotJson {
+    fn from(snapshot: PlanSnapshot) -> Self {
+        let (levels, difference) = match snapshot.rules {
+            Rules::Levels(levels) => (levels.into(), None),
+            Rules::Difference(difference) => (Vec::new(), Some(difference)),
+        };
+        Self {
+            plan: snapshot.plan,
+            name: snapshot.name,
+            version: snapshot.version,
+            levels,
+            difference,
+            hold_days: snapshot.hold_days,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! The use cases on the in-memory store.
 
+mod adjusting;
+mod plans;
+
 use std::sync::Arc;
 
 use crate::testing::{FakeDb, Given, at, contract, level, party, snapshot, two_levels, usd};
@@ -48,6 +51,9 @@ impl Shop {
             order,
             buyer,
             total: usd(minor),
+            returned: usd(0),
+            disputed: false,
+            lines: Vec::new(),
             snapshot: Some(two_levels()),
             paid_at: Some(at(day)),
         };
@@ -95,14 +101,13 @@ impl Shop {
     }
 }
 
-#[tokio::test]
-async fn the_fake_passes_the_contract() {
-    let shop = shop();
+/// Bound by their payments, a day apart.
+fn given(shop: &Shop) -> Given {
     shop.bound(BOB, ALICE, 0);
     shop.paid(1, BOB, 5000, 0);
     shop.bound(CAROL, BOB, 1);
     let order = shop.paid(2, CAROL, 10_001, 1);
-    let given = Given {
+    Given {
         scope: shop.scope.clone(),
         elsewhere: site(2),
         order,
@@ -110,8 +115,13 @@ async fn the_fake_passes_the_contract() {
         buyer: CAROL,
         referrer: BOB,
         grand: ALICE,
-    };
-    contract(Arc::new(shop.db.clone()), &given).await;
+    }
+}
+
+#[tokio::test]
+async fn the_fake_passes_the_contract() {
+    let shop = shop();
+    contract(Arc::new(shop.db.clone()), &given(&shop)).await;
 }
 
 #[tokio::test]
@@ -298,6 +308,7 @@ async fn a_plan_in_another_currency_than_the_sites_is_refused() {
     let wish = NewPlan {
         name: "Standard".to_owned(),
         levels: vec![level(1, "0.1", 0)],
+        difference: None,
         hold_days: 7,
     };
     let refused = shop

@@ -123,6 +123,9 @@ ids! {
     /// What one agent gets of a settlement batch.
     PayoutId = "pyt";
     WithdrawalId = "wdr";
+    /// A file of payments for the site's bank.
+    PayoutFileId = "pfl";
+    WriteOffId = "wof";
     VestingPolicyId = "vpl";
     VestingScheduleId = "vsc";
     VestingReleaseId = "vrl";

@@ -31,10 +31,12 @@ pub use idempotency::{
     Review, StoredAnswer, made_before_in_tx, remember_in_tx,
 };
 pub use ids::{
-    AllocationId, ApiKeyId, ApprovalId, BatchId, ChainAssetId, CommissionId, DeviceId, EntryId, EventId,
-    FactorId, GrantId, IdError, IdentityId, Ids, InvitationId, JobKey, LineId, MovementId, OrderId, PartyId,
-    PaymentAttemptId, PlaceId, PlanId, Randomness, RefundId, SeededIds, SessionId, SiteId, SystemIds,
-    SystemRandomness, TierId, WebhookId,
+    AdjustmentId, AllocationId, ApiKeyId, ApprovalId, BatchId, ChainAssetId, CommissionId, DeviceId,
+    DisputeId, EntryId, EventId, FactorId, GrantId, IdError, IdentityId, Ids, InvitationId, JobKey, LineId,
+    MovementId, OrderId, PartyId, PaymentAttemptId, PayoutFileId, PayoutId, PlaceId, PlanId, PromoCodeId,
+    Randomness, RefundId, SeededIds, SessionId, SettlementId, SiteId, StatementId, SystemIds,
+    SystemRandomness, TierId, VestingPolicyId, VestingReleaseId, VestingScheduleId, WebhookId, WithdrawalId,
+    WriteOffId,
 };
 pub use money::{Money, MoneyError};
 pub use page::{Cursor, CursorError, Page, PageRequest};

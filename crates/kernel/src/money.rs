@@ -377,10 +377,18 @@ mod tests {
             .map(|back| usd(5).proportion(usd(back), usd(7)).expect("a whole").minor())
             .collect();
         assert_eq!(taken, [0, 1, 1, 2, 3, 4, 4, 5]);
-        assert_eq!(usd(5).proportion(usd(9), usd(7)), Some(usd(5)), "never more than all");
+        assert_eq!(
+            usd(5).proportion(usd(9), usd(7)),
+            Some(usd(5)),
+            "never more than all"
+        );
         assert_eq!(usd(5).proportion(usd(1), usd(0)), None);
-        assert_eq!(usd(5).proportion(usd(1), Money::from_minor(7, currency("KWD"))), None);
-        let halves = [1, 3, 5, -1, -3].map(|amount| usd(amount).proportion(usd(1), usd(2)).expect("half").minor());
+        assert_eq!(
+            usd(5).proportion(usd(1), Money::from_minor(7, currency("KWD"))),
+            None
+        );
+        let halves =
+            [1, 3, 5, -1, -3].map(|amount| usd(amount).proportion(usd(1), usd(2)).expect("half").minor());
         assert_eq!(halves, [0, 2, 2, 0, -2], "half-even");
     }
 

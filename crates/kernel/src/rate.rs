@@ -1,6 +1,7 @@
 //! Rates: exact fractions, written as decimal text.
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A share between 0 and 1 with at most six decimals: `0.12` is twelve per cent.
@@ -34,6 +35,12 @@ impl Rate {
 
     pub const fn as_decimal(self) -> Decimal {
         self.0
+    }
+
+    /// As a whole number: 0 to 1,000,000.
+    pub fn millionths(self) -> u32 {
+        let scaled = (self.0 * Decimal::from(1_000_000)).to_u32();
+        scaled.expect("a rate is at most one, with at most six decimals")
     }
 }
 

@@ -84,8 +84,16 @@ impl TokenAmount {
         if part.currency() != whole.currency() || whole.minor() <= 0 {
             return None;
         }
-        let of = |money: i64| u128::from(money.clamp(0, whole.minor()).unsigned_abs());
-        let (part, whole) = (of(part.minor()), of(whole.minor()));
+        let of = |money: i64| money.clamp(0, whole.minor()).unsigned_abs();
+        self.fraction(of(part.minor()), of(whole.minor()))
+    }
+
+    /// `part` `whole`-ths of this amount, never more than all of it, rounded half-even. `None`: of a whole of zero.
+    pub fn fraction(self, part: u64, whole: u64) -> Option<Self> {
+        if whole == 0 {
+            return None;
+        }
+        let (part, whole) = (u128::from(part.min(whole)), u128::from(whole));
         // In two steps, so that nothing overflows: both products are below 2¹²⁸.
         let (times, rest) = (self.0 / whole, self.0 % whole);
         let (floor, left) = (times * part + rest * part / whole, rest * part % whole);

@@ -5,7 +5,7 @@
 //! * An entry is posted in the transaction of the fact it records, once per (kind, cause, part): posting the same fact
 //!   again is [`Posted::Already`].
 //! * Entries are never changed or deleted; a correction is another entry.
-//! * Tokens are booked like money, in base units of their asset: `tokens:issued` = free + reserved + sold + delivered.
+//! * Tokens are booked like money, in base units of their asset: `tokens:issued` = free + reserved + sold + returned + delivered.
 
 mod account;
 mod entry;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::checkout::unavailable;
 use crate::gateway::{CancelOutcome, IntentState};
+use crate::promo::give_back_promo_in_tx;
 use crate::service::happened;
 use crate::{Attempt, AttemptState, DueOrder, Lifecycle, OrderError, Orders, WrongMove};
 
@@ -219,6 +220,7 @@ impl Orders {
         }
         tx.outbox().append(happened(kind, &order, json!({}), now)).await?;
         self.uncount_buyer_in_tx(tx.as_mut(), &order).await?;
+        give_back_promo_in_tx(tx.as_mut(), &order, now).await?;
         if self
             .move_stock_in_tx(tx.as_mut(), &order, &StockChange::Release, now)
             .await?

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use posx_kernel::{KeyRefusal, Kind, Money, Refusal, StoreError};
 
+use posx_tiers::PromoRefusal;
+
 use crate::gateway::GatewayError;
 use crate::{Lifecycle, WalletError, WrongMove};
 
@@ -43,6 +45,8 @@ pub enum OrderError {
     WalletTaken,
     #[error("the bound wallet is proven: only a proven one takes its place")]
     WalletProofRequired,
+    #[error("{0}")]
+    PromoCode(PromoRefusal),
     #[error("the order is {}", .0.as_str())]
     NotPlaced(Lifecycle),
     #[error("the order has expired")]
@@ -59,8 +63,32 @@ pub enum OrderError {
     UnattachedIntent,
     #[error("the payment provider reports a state that this version does not know: {0}")]
     UnknownIntentState(String),
-    #[error("the refund is not through yet")]
-    RefundPending,
+    #[error("there is no such refund")]
+    RefundNotFound,
+    #[error("there is no such dispute")]
+    DisputeNotFound,
+    #[error("nothing of the order is left to be refunded")]
+    NothingToRefund,
+    #[error("at most {0} of the order can be refunded")]
+    RefundTooMuch(Money),
+    #[error("a refund is a positive multiple of {0}")]
+    RefundAmount(Money),
+    #[error("the order is in {0}")]
+    RefundCurrency(&'static str),
+    #[error("staff cannot give this reason")]
+    RefundReason,
+    #[error("a note has 1 to 500 characters, and the reason `other` needs one")]
+    RefundNote,
+    #[error("the payment is disputed, and the provider takes no refund for it")]
+    Disputed,
+    #[error("the refund or dispute is of a payment that is not booked yet")]
+    NotCaptured,
+    #[error("the payment provider does not know the refund, or we do not")]
+    UnknownRefund,
+    #[error("the payment provider does not know the dispute")]
+    UnknownDispute,
+    #[error("the payment provider reports a dispute's state that this version does not know")]
+    UnknownDisputeState,
     #[error(transparent)]
     Key(#[from] KeyRefusal),
     #[error(transparent)]
@@ -101,7 +129,7 @@ impl Refusal for OrderError {
             Self::OverOrderLimit { .. } => "order_limit_exceeded",
             Self::OverBuyerLimit { .. } => "buyer_limit_exceeded",
             Self::SoldOut { .. } => "tier_sold_out",
-            Self::Currency(_) => "currency_mismatch",
+            Self::Currency(_) | Self::RefundCurrency(_) => "currency_mismatch",
             Self::BelowMinimumCharge(_) => "order_below_minimum_charge",
             Self::WalletMissing => "wallet_missing",
             Self::Wallet(WalletError::Checksum) => "wallet_checksum_invalid",
@@ -110,6 +138,7 @@ impl Refusal for OrderError {
             Self::Wallet(WalletError::Burn) => "wallet_address_burns",
             Self::WalletTaken => "wallet_taken",
             Self::WalletProofRequired => "wallet_proof_required",
+            Self::PromoCode(refusal) => refusal.code(),
             Self::NotPlaced(_) | Self::WrongMove(_) => "order_not_placed",
             Self::Expired => "order_expired",
             Self::PaymentUnderWay => "payment_under_way",
@@ -117,7 +146,18 @@ impl Refusal for OrderError {
             Self::PaymentUnavailable(_) => "payment_unavailable",
             Self::UnknownIntent | Self::UnattachedIntent => "payment_intent_unknown",
             Self::UnknownIntentState(_) => "payment_state_unknown",
-            Self::RefundPending => "refund_pending",
+            Self::RefundNotFound => "refund_not_found",
+            Self::DisputeNotFound => "dispute_not_found",
+            Self::NothingToRefund => "nothing_to_refund",
+            Self::RefundTooMuch(_) => "refund_exceeds_captured",
+            Self::RefundAmount(_) => "refund_amount_invalid",
+            Self::RefundReason => "refund_reason_invalid",
+            Self::RefundNote => "refund_note_invalid",
+            Self::Disputed => "order_disputed",
+            Self::NotCaptured => "payment_not_captured",
+            Self::UnknownRefund => "provider_refund_unknown",
+            Self::UnknownDispute => "provider_dispute_unknown",
+            Self::UnknownDisputeState => "dispute_state_unknown",
             Self::Key(refusal) => refusal.code(),
             Self::Amount(_) => "amount_out_of_range",
             Self::Store(error) => error.code(),
@@ -126,7 +166,7 @@ impl Refusal for OrderError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::NotFound => Kind::NotFound,
+            Self::NotFound | Self::RefundNotFound | Self::DisputeNotFound => Kind::NotFound,
             Self::SoldOut { .. }
             | Self::OverBuyerLimit { .. }
             | Self::WalletTaken
@@ -134,13 +174,20 @@ impl Refusal for OrderError {
             | Self::NotPlaced(_)
             | Self::WrongMove(_)
             | Self::Expired
+            | Self::NothingToRefund
+            | Self::RefundTooMuch(_)
+            | Self::Disputed
             | Self::PaymentUnderWay => Kind::Conflict,
             Self::Key(refusal) => refusal.kind(),
+            Self::PromoCode(refusal) => refusal.kind(),
             Self::PaymentUnavailable(_)
             | Self::UnknownIntent
             | Self::UnattachedIntent
             | Self::UnknownIntentState(_)
-            | Self::RefundPending => Kind::Unavailable,
+            | Self::NotCaptured
+            | Self::UnknownRefund
+            | Self::UnknownDispute
+            | Self::UnknownDisputeState => Kind::Unavailable,
             Self::Store(error) => error.kind(),
             _ => Kind::Invalid,
         }
@@ -158,6 +205,12 @@ impl Refusal for OrderError {
             | Self::SoldOut { .. } => "quantity",
             Self::NoLines | Self::TooManyLines => return Some("lines".into()),
             Self::Currency(_) => return Some("currency".into()),
+            Self::RefundAmount(_) | Self::RefundCurrency(_) | Self::RefundTooMuch(_) => {
+                return Some("amount".into());
+            }
+            Self::RefundReason => return Some("reason".into()),
+            Self::RefundNote => return Some("note".into()),
+            Self::PromoCode(_) => return Some("promo_code".into()),
             Self::WalletMissing | Self::Wallet(_) | Self::WalletTaken | Self::WalletProofRequired => {
                 return Some("wallet_address".into());
             }

@@ -5,8 +5,11 @@
 //! sending again under a new key.
 
 use async_trait::async_trait;
-use posx_kernel::{Money, OrderId, PaymentAttemptId, RefundId, SiteId};
+use posx_kernel::{Money, OrderId, PaymentAttemptId, RefundId, SiteId, Timestamp};
 use serde::{Deserialize, Serialize};
+
+pub use crate::dispute::ProviderDisputeState;
+pub use crate::refund::RefundState;
 
 /// The provider's id of an intent (`pi_…`): opaque, 1 to 255 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,21 +99,44 @@ pub struct CreateRefund {
     pub amount: Money,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefundState {
-    Pending,
-    Succeeded,
-    Failed,
-    Cancelled,
-}
-
+/// A refund as the provider holds it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderRefund {
     pub id: String,
+    /// Ours; none for one that was made at the provider itself.
     pub refund: Option<RefundId>,
     pub amount: Money,
     pub state: RefundState,
+    /// The provider's word for why, if it has one: `duplicate`, `fraudulent`, ….
+    pub reason: Option<String>,
+}
+
+/// A dispute as the provider holds it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderDispute {
+    pub id: String,
+    /// None: of a charge that was made without an intent, so none of ours.
+    pub intent: Option<IntentId>,
+    /// May be less or more than was paid (S39).
+    pub amount: Money,
+    pub state: ProviderDisputeState,
+    pub reason: String,
+    /// The provider would still take a refund instead (S36).
+    pub refundable: bool,
+    pub evidence_due_by: Option<Timestamp>,
+    /// The lines of the provider's balance that it made, oldest first.
+    pub movements: Vec<DisputeMovement>,
+    pub opened_at: Timestamp,
+}
+
+/// One line of the provider's balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisputeMovement {
+    pub id: String,
+    /// Negative: taken away. Positive: given back. In the currency of the balance, which may not be that of the payment.
+    pub amount: Money,
+    /// What the provider keeps for it besides; negative when it gives a fee back.
+    pub fee: Money,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -146,4 +172,8 @@ pub trait PaymentGateway: Send + Sync + std::fmt::Debug {
         intent: &IntentId,
         refund: RefundId,
     ) -> Result<Option<ProviderRefund>, GatewayError>;
+    /// Every refund of the intent, those among them that were made at the provider itself, oldest first.
+    async fn refunds(&self, site: SiteId, intent: &IntentId) -> Result<Vec<ProviderRefund>, GatewayError>;
+    /// `None` when the provider does not know it.
+    async fn dispute(&self, site: SiteId, id: &str) -> Result<Option<ProviderDispute>, GatewayError>;
 }

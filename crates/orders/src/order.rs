@@ -1,13 +1,14 @@
 //! The order: one aggregate, moved along its axes by facts.
 
 use posx_kernel::{
-    ChainAssetId, Currency, LineId, Money, OrderId, PartyId, Randomness, TierId, Timestamp, TokenAmount,
+    ChainAssetId, Currency, LineId, Money, OrderId, PartyId, PromoCodeId, Randomness, TierId, Timestamp,
+    TokenAmount,
 };
 use posx_tenancy::SiteCode;
 use posx_tiers::Chain;
 use serde::{Deserialize, Serialize};
 
-use crate::WalletAddress;
+use crate::{OrderError, RefundReason, WalletAddress};
 
 /// What sort of order it is. A kind is a row of constants, not branches in the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -33,6 +34,7 @@ impl OrderKind {
     }
 }
 
+/// States that are stored and shown by a stable name.
 macro_rules! named_states {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -66,12 +68,14 @@ named_states! {
 }
 
 named_states! {
-    /// Derived from what was captured and refunded.
+    /// Derived from what was captured, refunded and returned.
     PaymentStatus {
         Unpaid = "unpaid",
         Partial = "partial",
         Paid = "paid",
+        /// Some of it went back or is on its way back.
         PartlyRefunded = "partly_refunded",
+        /// All of it.
         Refunded = "refunded",
     }
 }
@@ -93,16 +97,6 @@ named_states! {
         Pending = "pending",
         Approved = "approved",
         Rejected = "rejected",
-    }
-}
-
-named_states! {
-    /// Why money goes back by itself.
-    RefundReason {
-        /// It arrived after the order had lapsed, and the stock was gone.
-        PaidTooLate = "paid_too_late",
-        /// Another attempt had paid the order already.
-        PaidTwice = "paid_twice",
     }
 }
 
@@ -179,6 +173,8 @@ pub struct Line {
     pub unit_price: Money,
     pub amount: Money,
     pub tokens: TokenAmount,
+    /// Of the tokens: the bonus of a promo code, issued for this order and none of the tier's supply.
+    pub promo_tokens: TokenAmount,
     /// The tier limits what one buyer holds, so releasing this line gives the buyer's count back.
     pub counted_per_buyer: bool,
 }
@@ -212,6 +208,8 @@ pub struct Order {
     /// The wallet had just taken another's place when the order was placed: nothing is sent to it before.
     pub wallet_usable_from: Option<Timestamp>,
     pub referrer: Option<PartyId>,
+    /// Its discount and bonus come from this code.
+    pub promo_code: Option<PromoCodeId>,
     /// The commission plan as it was when the order was placed; the commissions context reads it.
     pub plan_snapshot: Option<serde_json::Value>,
     pub placed_at: Timestamp,
@@ -225,12 +223,17 @@ impl Order {
         self.total.currency()
     }
 
-    /// Derived, never set.
+    /// Derived, never set. Of a sale that stands, what went back of the sale decides: money that came too much does not.
     pub const fn payment(&self) -> PaymentStatus {
-        let (captured, refunded, total) = (self.captured.minor(), self.refunded.minor(), self.total.minor());
-        if refunded > 0 && refunded >= captured {
+        let (captured, total) = (self.captured.minor(), self.total.minor());
+        let (back, of) = if self.paid_at.is_some() {
+            (self.returned.minor(), total)
+        } else {
+            (self.refunded.minor(), captured)
+        };
+        if back > 0 && back >= of {
             PaymentStatus::Refunded
-        } else if refunded > 0 {
+        } else if back > 0 {
             PaymentStatus::PartlyRefunded
         } else if captured >= total && (captured > 0 || self.paid_at.is_some()) {
             PaymentStatus::Paid
@@ -253,9 +256,10 @@ impl Order {
     }
 
     /// All of the total is there: the order is confirmed. The caller has moved the stock, or will in this transaction.
-    pub fn confirm(&mut self, received: Money, now: Timestamp) -> Result<(), WrongMove> {
+    pub fn confirm(&mut self, received: Money, now: Timestamp) -> Result<(), OrderError> {
         self.become_(Lifecycle::Confirmed)?;
-        self.captured = received;
+        // Money that came too late, and is on its way back, may have come before.
+        self.captured = self.captured.checked_add(received)?;
         self.paid_at = Some(now);
         self.closed_at = None;
         Ok(())
@@ -280,16 +284,13 @@ impl Order {
         Ok(())
     }
 
-    pub fn refund(&mut self, amount: Money) -> Result<(), posx_kernel::MoneyError> {
-        self.refunded = self.refunded.checked_add(amount)?;
-        Ok(())
-    }
-
     /// Tokens by asset, in the order of the lines: what is booked when stock moves.
     pub fn line_tokens(&self) -> impl Iterator<Item = (&Line, TokenAmount)> {
         self.lines.iter().map(|line| (line, line.tokens))
     }
 }
+
+pub(crate) use named_states;
 
 #[cfg(test)]
 mod tests {

@@ -7,9 +7,13 @@ use posx_tiers::{StockChange, StockRefusal};
 use serde_json::json;
 
 use crate::checkout::unavailable;
-use crate::gateway::{Intent, IntentId, IntentState, RefundState};
+use crate::gateway::{Intent, IntentId, IntentState};
+use crate::promo::use_promo_again_in_tx;
 use crate::service::{bind_referrer_in_tx, happened};
-use crate::{Attempt, AttemptState, Lifecycle, Order, OrderError, Orders, OrdersTx, Refund, RefundReason};
+use crate::{
+    Attempt, AttemptState, Lifecycle, Order, OrderError, Orders, OrdersTx, Refund, RefundOrigin,
+    RefundReason, RefundState, Restock,
+};
 
 /// What applying an intent came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +51,10 @@ impl Orders {
             return Err(OrderError::UnknownIntentState(name.clone()));
         }
         match retry_busy(|| self.apply_once(scope, intent, true)).await {
-            // The stock of a late payment is gone: begin again, and owe the money back instead.
-            Err(OrderError::SoldOut { .. } | OrderError::OverBuyerLimit { .. }) => {
-                retry_busy(|| self.apply_once(scope, intent, false)).await
-            }
+            // The stock of a late payment is gone, or its promo code is used up: begin again, and owe the money back instead.
+            Err(
+                OrderError::SoldOut { .. } | OrderError::OverBuyerLimit { .. } | OrderError::PromoCode(_),
+            ) => retry_busy(|| self.apply_once(scope, intent, false)).await,
             outcome => outcome,
         }
     }
@@ -151,7 +155,16 @@ impl Orders {
                 now,
             ))
             .await?;
-        bind_referrer_in_tx(tx.as_mut(), &order, now).await?;
+        if !bind_referrer_in_tx(tx.as_mut(), &order, now).await?
+            && let Some(bound_at) = tx.referrals().bound_after(order.buyer, now).await?
+        {
+            // Another order of this buyer was paid at the same time, and bound the referrer: this one was not paid before.
+            order.paid_at = Some(bound_at);
+            tx.orders().save(&order).await?;
+        }
+        if late {
+            use_promo_again_in_tx(tx.as_mut(), &order, now).await?;
+        }
         match self.move_stock_in_tx(tx.as_mut(), &order, &change, now).await? {
             Ok(()) => {}
             Err((line, StockRefusal::NotEnough { available })) => {
@@ -224,6 +237,9 @@ impl Orders {
             attempt: attempt.id,
             amount: received,
             reason,
+            note: None,
+            origin: RefundOrigin::Automatic,
+            restock: Restock::None,
             state: RefundState::Pending,
             provider_refund: None,
             created_at: now,

@@ -2,15 +2,16 @@
 
 use chrono::Duration;
 use posx_kernel::{
-    Claim, IdempotentCall, KeyRefusal, LineId, Money, OrderId, PartyId, SiteScope, StoredAnswer, Timestamp,
-    retry_busy,
+    Claim, Event, IdempotentCall, KeyRefusal, LineId, Money, OrderId, PartyId, SiteScope, StoredAnswer,
+    Timestamp, retry_busy,
 };
 use posx_ledger::{Account, EntryKind};
 use posx_tenancy::Site;
-use posx_tiers::{Chain, StockChange};
+use posx_tiers::{Chain, PromoCodeText, PromoRefusal, StockChange};
 use serde_json::json;
 
 use crate::pricing::{Quote, WishedLine, quote};
+use crate::promo::use_promo_in_tx;
 use crate::service::{bind_referrer_in_tx, happened, refused_line};
 use crate::{
     Approval, Delivery, Lifecycle, Line, NewOrder, Order, OrderError, OrderKind, OrderNumber, Orders,
@@ -26,11 +27,22 @@ pub struct PlaceOrder<'a> {
     pub wallet_address: Option<String>,
     /// Named with this order. It binds if the order is the buyer's first paid one, before the one claimed when joining.
     pub referrer: Option<PartyId>,
+    pub promo: Option<PromoWish>,
     pub call: Option<IdempotentCall>,
 }
 
-/// Makes the answer that is stored with the order: a repeated request gets its very bytes.
-pub type RenderAnswer<'a> = &'a (dyn Fn(&Order) -> StoredAnswer + Send + Sync);
+/// A promo code that came with an order.
+#[derive(Debug, Clone)]
+pub struct PromoWish {
+    /// As typed.
+    pub code: String,
+    /// Rather no order than one without it.
+    pub required: bool,
+}
+
+/// Makes the answer that is stored with the order: a repeated request gets its very bytes. The quote says what became of the
+/// promo code.
+pub type RenderAnswer<'a> = &'a (dyn Fn(&Order, &Quote) -> StoredAnswer + Send + Sync);
 
 #[derive(Debug)]
 pub enum Placed {
@@ -50,21 +62,34 @@ impl Orders {
         site: &Site,
         buyer: PartyId,
         lines: &[WishedLine],
+        promo_code: Option<&str>,
     ) -> Result<Quote, OrderError> {
         let tiers: Vec<_> = lines.iter().map(|line| line.tier).collect();
-        let facts = self.queries.facts(scope, buyer, &tiers).await?;
-        quote(lines, &facts.tiers, site.currency, self.clock.now())
+        let text = promo_code.and_then(PromoCodeText::parse);
+        let now = self.clock.now();
+        let facts = self
+            .queries
+            .facts(scope, buyer, &tiers, text.as_ref(), now)
+            .await?;
+        let promo = promo_code.map(|_| facts.promo.as_ref().ok_or(PromoRefusal::NotFound));
+        quote(lines, &facts.tiers, promo, site.currency, now)
     }
 
     /// Reserves the stock and stores the order, its answer and its first event: all or nothing. An order of nothing to pay
-    /// is confirmed at once.
+    /// is confirmed at once. A promo code that gives nothing does not stop the order, unless it is required.
     pub async fn place(
         &self,
         scope: &SiteScope,
         wish: &PlaceOrder<'_>,
         render: RenderAnswer<'_>,
     ) -> Result<Placed, OrderError> {
-        retry_busy(|| self.place_once(scope, wish, render)).await
+        match retry_busy(|| self.place_once(scope, wish, render, None)).await {
+            // Others took the last uses meanwhile: begin again, and place the order without.
+            Err(OrderError::PromoCode(gone)) if !wish.requires_promo() => {
+                retry_busy(|| self.place_once(scope, wish, render, Some(gone))).await
+            }
+            outcome => outcome,
+        }
     }
 
     async fn place_once(
@@ -72,13 +97,16 @@ impl Orders {
         scope: &SiteScope,
         wish: &PlaceOrder<'_>,
         render: RenderAnswer<'_>,
+        without_promo: Option<PromoRefusal>,
     ) -> Result<Placed, OrderError> {
         let now = self.clock.now();
         let tiers: Vec<_> = wish.lines.iter().map(|line| line.tier).collect();
+        let typed = wish.promo.as_ref();
+        let text = typed.and_then(|promo| PromoCodeText::parse(&promo.code));
         let mut tx = self.begin(scope).await?;
         let (claim, facts) = tx
             .orders()
-            .begin_placing(wish.call.as_ref(), wish.buyer, &tiers)
+            .begin_placing(wish.call.as_ref(), wish.buyer, &tiers, text.as_ref(), now)
             .await?;
         match claim {
             Claim::New => {}
@@ -86,17 +114,12 @@ impl Orders {
             Claim::Mismatch => return Err(KeyRefusal::Reused.into()),
             Claim::InProgress => return Err(KeyRefusal::InProgress.into()),
         }
-        let quote = quote(&wish.lines, &facts.tiers, wish.site.currency, now)?;
+        let quote = wish.quote(&facts, without_promo, now)?;
         let order = self.draft(wish, &quote, facts, now)?;
         let free = order.lifecycle == Lifecycle::Confirmed;
-        let answer = render(&order);
+        let answer = render(&order, &quote);
 
-        let mut events = vec![happened(
-            "order.placed",
-            &order,
-            json!({ "total": order.total }),
-            now,
-        )];
+        let mut events = vec![placed(&order, now)];
         let (kind, target, change) = if free {
             events.push(happened(
                 "order.paid",
@@ -125,6 +148,9 @@ impl Orders {
         count_for_buyer_in_tx(tx.as_mut(), &order, &quote).await?;
         if free {
             bind_referrer_in_tx(tx.as_mut(), &order, now).await?;
+        }
+        if let Some(Ok(code)) = &quote.promo {
+            use_promo_in_tx(tx.as_mut(), &order, code, now).await?;
         }
         let moved = self.move_stock_in_tx(tx.as_mut(), &order, &change, now).await?;
         moved.map_err(|(at, refusal)| refused_line(at, refusal))?;
@@ -157,6 +183,7 @@ impl Orders {
             unit_price: line.unit_price,
             amount: line.amount,
             tokens: line.tokens,
+            promo_tokens: line.promo_tokens,
             counted_per_buyer: line.tier.max_per_buyer.is_some(),
         };
         let free = quote.total.is_zero();
@@ -187,6 +214,7 @@ impl Orders {
             wallet,
             wallet_usable_from,
             referrer: wish.referrer.filter(|referrer| *referrer != wish.buyer),
+            promo_code: quote.promo_code(),
             plan_snapshot: facts.plan_snapshot,
             placed_at: now,
             expires_at: now + Duration::minutes(i64::from(wish.site.order_expiry_minutes)),
@@ -208,6 +236,37 @@ impl Orders {
             .map(|wallet| wallet.address.clone())
             .ok_or(OrderError::WalletMissing)
     }
+}
+
+impl PlaceOrder<'_> {
+    /// With what the promo code gives, unless it is known to give nothing.
+    fn quote(
+        &self,
+        facts: &PlacingFacts,
+        without_promo: Option<PromoRefusal>,
+        now: Timestamp,
+    ) -> Result<Quote, OrderError> {
+        let known = without_promo.map_or_else(|| facts.promo.as_ref().ok_or(PromoRefusal::NotFound), Err);
+        let promo = self.promo.as_ref().map(|_| known);
+        let quote = quote(&self.lines, &facts.tiers, promo, self.site.currency, now)?;
+        match quote.promo {
+            Some(Err(refusal)) if self.requires_promo() => Err(OrderError::PromoCode(refusal)),
+            _ => Ok(quote),
+        }
+    }
+
+    fn requires_promo(&self) -> bool {
+        self.promo.as_ref().is_some_and(|promo| promo.required)
+    }
+}
+
+fn placed(order: &Order, now: Timestamp) -> Event {
+    let mut placed = happened("order.placed", order, json!({ "total": order.total }), now);
+    if let Some(code) = order.promo_code {
+        placed.payload["promo_code"] = json!(code);
+        placed.payload["discount"] = json!(order.discount);
+    }
+    placed
 }
 
 /// Limited tiers count what one buyer holds.

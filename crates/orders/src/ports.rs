@@ -2,15 +2,18 @@
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Claim, Event, IdempotentCall, OrderId, Page, PageRequest, PartyId, PaymentAttemptId, RefundId, SiteScope,
-    StoreError, StoredAnswer, TierId, Timestamp,
+    Claim, DisputeId, Event, IdempotentCall, OrderId, Page, PageRequest, PartyId, PaymentAttemptId, RefundId,
+    SiteScope, StoreError, StoredAnswer, TierId, Timestamp,
 };
 use posx_ledger::Entry;
 use posx_tenancy::ReferralRepository;
-use posx_tiers::{Chain, ChainAsset, Tier, TiersTx};
+use posx_tiers::{Chain, ChainAsset, PromoCode, PromoCodeText, PromoUses, Tier, TiersTx};
 
 use crate::gateway::IntentId;
-use crate::{Attempt, Lifecycle, Order, OrderSummary, OrderView, PaymentStatus, Refund, WalletAddress};
+use crate::{
+    Attempt, Dispute, DisputeState, DisputeView, Lifecycle, Order, OrderSummary, OrderView, PaymentStatus,
+    Refund, RefundState, RefundView, WalletAddress,
+};
 
 /// A tier as an order needs it: `available` is a first look, without a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +23,23 @@ pub struct TierFacts {
     pub available: i64,
 }
 
+/// The code that a buyer typed, as an order needs it: how often it is used is a first look, without a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromoFacts {
+    pub code: PromoCode,
+    pub uses: PromoUses,
+}
+
 /// What placing reads, in one round trip.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlacingFacts {
     pub tiers: Vec<TierFacts>,
     /// The buyer's bound wallets, at most one for each family.
     pub wallets: Vec<Wallet>,
-    /// The active commission plan as it is frozen on the order: `commissions::PlanSnapshot` as JSON.
+    /// The commission plan in force at that time, as it is frozen on the order: `commissions::PlanSnapshot` as JSON.
     pub plan_snapshot: Option<serde_json::Value>,
+    /// Of the code that was asked for, if the site has it.
+    pub promo: Option<PromoFacts>,
 }
 
 /// An order that is placed, with everything that is written in the same statement.
@@ -55,6 +67,8 @@ pub trait OrderRepository: Send {
         call: Option<&IdempotentCall>,
         buyer: PartyId,
         tiers: &[TierId],
+        promo: Option<&PromoCodeText>,
+        at: Timestamp,
     ) -> Result<(Claim, PlacingFacts), StoreError>;
     async fn insert(&mut self, new: NewOrder<'_>) -> Result<(), StoreError>;
     /// With its lines; locks the order's row until the transaction ends. Always the first lock of a use case that changes
@@ -75,6 +89,8 @@ pub trait OrderRepository: Send {
 pub trait AttemptRepository: Send {
     async fn open_of(&mut self, order: OrderId) -> Result<Option<Attempt>, StoreError>;
     async fn find(&mut self, id: PaymentAttemptId) -> Result<Option<Attempt>, StoreError>;
+    /// Oldest first.
+    async fn of_order(&mut self, order: OrderId) -> Result<Vec<Attempt>, StoreError>;
     async fn by_intent(&mut self, provider: &str, intent: &IntentId) -> Result<Option<Attempt>, StoreError>;
     /// False: the order has an open attempt already; nothing is stored.
     async fn insert(&mut self, attempt: &Attempt) -> Result<bool, StoreError>;
@@ -87,10 +103,39 @@ pub trait AttemptRepository: Send {
 
 #[async_trait]
 pub trait RefundRepository: Send {
-    /// False: this attempt was refunded for this reason before; nothing is stored.
+    /// False: this attempt was refunded by itself for this reason before; nothing is stored. More than was captured is an
+    /// error, also of two transactions at once.
     async fn insert(&mut self, refund: &Refund) -> Result<bool, StoreError>;
     async fn find(&mut self, id: RefundId) -> Result<Option<Refund>, StoreError>;
+    async fn by_provider_id(&mut self, provider_refund: &str) -> Result<Option<Refund>, StoreError>;
+    /// Oldest first.
+    async fn of_order(&mut self, order: OrderId) -> Result<Vec<Refund>, StoreError>;
     async fn save(&mut self, refund: &Refund) -> Result<(), StoreError>;
+    /// Open refunds that were last touched before `before`, longest untouched first.
+    async fn unsettled(&mut self, before: Timestamp, limit: u16) -> Result<Vec<Refund>, StoreError>;
+}
+
+#[async_trait]
+pub trait DisputeRepository: Send {
+    async fn insert(&mut self, dispute: &Dispute) -> Result<(), StoreError>;
+    async fn find(&mut self, id: DisputeId) -> Result<Option<Dispute>, StoreError>;
+    async fn by_provider_id(
+        &mut self,
+        provider: &str,
+        provider_dispute: &str,
+    ) -> Result<Option<Dispute>, StoreError>;
+    /// Oldest first.
+    async fn of_order(&mut self, order: OrderId) -> Result<Vec<Dispute>, StoreError>;
+    async fn save(&mut self, dispute: &Dispute) -> Result<(), StoreError>;
+    /// Open disputes about which the provider was last asked before `asked_before`, longest ago first.
+    async fn open(&mut self, asked_before: Timestamp, limit: u16) -> Result<Vec<Dispute>, StoreError>;
+    /// Open disputes that wait for evidence until `due_by` at the latest and had no alarm of so few hours yet.
+    async fn evidence_due(
+        &mut self,
+        due_by: Timestamp,
+        alarm_hours: u8,
+        limit: u16,
+    ) -> Result<Vec<DisputeId>, StoreError>;
 }
 
 /// A wallet that a buyer bound.
@@ -149,6 +194,7 @@ pub trait OrdersTx: TiersTx {
     fn orders(&mut self) -> &mut dyn OrderRepository;
     fn attempts(&mut self) -> &mut dyn AttemptRepository;
     fn refunds(&mut self) -> &mut dyn RefundRepository;
+    fn disputes(&mut self) -> &mut dyn DisputeRepository;
     fn wallets(&mut self) -> &mut dyn WalletRepository;
     fn referrals(&mut self) -> &mut dyn ReferralRepository;
 }
@@ -172,7 +218,8 @@ pub trait OrderQueries: Send + Sync {
         filter: OrderFilter,
         page: PageRequest,
     ) -> Result<Page<OrderSummary>, StoreError>;
-    /// With lines and history; `buyer` restricts to that buyer's own.
+    /// With lines, history, refunds and disputes; `buyer` restricts to that buyer's own, and to what a buyer is shown: no notes of
+    /// staff, no disputes.
     async fn get(
         &self,
         scope: &SiteScope,
@@ -185,6 +232,36 @@ pub trait OrderQueries: Send + Sync {
         scope: &SiteScope,
         buyer: PartyId,
         tiers: &[TierId],
+        promo: Option<&PromoCodeText>,
+        at: Timestamp,
     ) -> Result<PlacingFacts, StoreError>;
     async fn wallets(&self, scope: &SiteScope, party: PartyId) -> Result<Vec<Wallet>, StoreError>;
+    /// Newest first.
+    async fn refunds(
+        &self,
+        scope: &SiteScope,
+        filter: RefundFilter,
+        page: PageRequest,
+    ) -> Result<Page<RefundView>, StoreError>;
+    /// Newest first.
+    async fn disputes(
+        &self,
+        scope: &SiteScope,
+        filter: DisputeFilter,
+        page: PageRequest,
+    ) -> Result<Page<DisputeView>, StoreError>;
+    async fn dispute(&self, scope: &SiteScope, id: DisputeId) -> Result<Option<DisputeView>, StoreError>;
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RefundFilter {
+    pub id: Option<RefundId>,
+    pub order: Option<OrderId>,
+    pub state: Option<RefundState>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DisputeFilter {
+    pub order: Option<OrderId>,
+    pub state: Option<DisputeState>,
 }

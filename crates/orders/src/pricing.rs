@@ -1,9 +1,9 @@
 //! What an order would cost: a pure function of tiers, quantities and the instant.
 
-use posx_kernel::{Currency, Money, TierId, Timestamp, TokenAmount};
-use posx_tiers::{Chain, Tier};
+use posx_kernel::{Currency, Money, PromoCodeId, TierId, Timestamp, TokenAmount};
+use posx_tiers::{Chain, PromoCode, PromoLine, PromoRefusal, Tier};
 
-use crate::{OrderError, TierFacts};
+use crate::{OrderError, PromoFacts, TierFacts};
 
 /// Tiers in one order.
 pub const LINES_MAX: usize = 20;
@@ -21,6 +21,8 @@ pub struct QuoteLine {
     pub unit_price: Money,
     pub amount: Money,
     pub tokens: TokenAmount,
+    /// Of the tokens: the bonus of a promo code.
+    pub promo_tokens: TokenAmount,
 }
 
 /// lines − discount + tax + shipping = total
@@ -33,13 +35,16 @@ pub struct Quote {
     pub tax: Money,
     pub shipping: Money,
     pub total: Money,
+    /// The code that gave the discount and the bonus, or why it gave nothing. `None`: no code was typed.
+    pub promo: Option<Result<PromoCode, PromoRefusal>>,
 }
 
 /// Prices the lines as of `now`. Tells what is wrong with which line; availability is only a first look, the counter itself
-/// decides when the order is placed.
+/// decides when the order is placed. So it is with a promo code, and one that gives nothing changes nothing.
 pub fn quote(
     wished: &[WishedLine],
     tiers: &[TierFacts],
+    promo: Option<Result<&PromoFacts, PromoRefusal>>,
     currency: Currency,
     now: Timestamp,
 ) -> Result<Quote, OrderError> {
@@ -71,7 +76,7 @@ pub fn quote(
     }
     let chain = chain.ok_or(OrderError::NoLines)?;
     let zero = Money::zero(currency);
-    let quote = Quote {
+    let mut quote = Quote {
         lines,
         chain,
         subtotal,
@@ -79,7 +84,9 @@ pub fn quote(
         tax: zero,
         shipping: zero,
         total: subtotal,
+        promo: None,
     };
+    quote.promo = promo.map(|facts| quote.apply(facts?, now));
     if quote.total.is_positive() && quote.total.minor() < currency.minimum_charge() {
         return Err(OrderError::BelowMinimumCharge(Money::from_minor(
             currency.minimum_charge(),
@@ -87,6 +94,53 @@ pub fn quote(
         )));
     }
     Ok(quote)
+}
+
+impl Quote {
+    /// What is left to pay is nothing, or what a card can be charged: the discount gives way.
+    fn apply(&mut self, facts: &PromoFacts, now: Timestamp) -> Result<PromoCode, PromoRefusal> {
+        let lines: Vec<_> = self.lines.iter().map(promo_line).collect();
+        let gift = facts.code.give(&lines, self.subtotal, facts.uses, now)?;
+        let added = self.lines.iter().zip(&gift.tokens);
+        let tokens = added.map(|(line, bonus)| line.tokens.checked_add(*bonus));
+        let tokens: Vec<_> = tokens
+            .collect::<Result<_, _>>()
+            // More than can be counted: such a tier has no room for a bonus.
+            .map_err(|_| PromoRefusal::TierNotApplicable)?;
+        for ((line, tokens), bonus) in self.lines.iter_mut().zip(tokens).zip(gift.tokens) {
+            (line.tokens, line.promo_tokens) = (tokens, bonus);
+        }
+        let (currency, subtotal) = (self.subtotal.currency(), self.subtotal.minor());
+        let (left, least) = (subtotal - gift.discount.minor(), currency.minimum_charge());
+        let total = if left > 0 && left < least {
+            least.min(subtotal)
+        } else {
+            left
+        };
+        self.total = Money::from_minor(total, currency);
+        self.discount = Money::from_minor(subtotal - total, currency);
+        Ok(facts.code.clone())
+    }
+
+    /// Of the code that was applied.
+    pub fn promo_code(&self) -> Option<PromoCodeId> {
+        let applied = self.promo.as_ref().and_then(|promo| promo.as_ref().ok());
+        applied.map(|code| code.id)
+    }
+
+    /// What the promo code gives on top, in base units.
+    pub fn promo_tokens(&self) -> TokenAmount {
+        let given = self.lines.iter().map(|line| line.promo_tokens.base_units());
+        TokenAmount::from_base_units(given.sum())
+    }
+}
+
+const fn promo_line(line: &QuoteLine) -> PromoLine {
+    PromoLine {
+        tier: line.tier.id,
+        asset: line.tier.asset,
+        amount: line.amount,
+    }
 }
 
 fn quote_line(
@@ -128,6 +182,7 @@ fn quote_line(
             line: at,
             max: tier.max_per_order,
         })?,
+        promo_tokens: TokenAmount::ZERO,
         tier: tier.clone(),
         quantity: wish.quantity,
         unit_price,

@@ -1,13 +1,99 @@
-//! Refunds that POSX owes by itself: money that came too late or twice.
+//! A refund: money that goes back to a buyer, because it came too much, or because staff or somebody at the provider gives it
+//! back.
 
-use posx_kernel::{EntryId, Money, OrderId, PaymentAttemptId, RefundId, SiteScope, Timestamp, retry_busy};
-use posx_ledger::{Account, Entry, EntryKind};
-use serde_json::json;
+mod apply;
+mod request;
+mod send;
+mod view;
 
-use crate::checkout::unavailable;
-use crate::gateway::{CreateRefund, GatewayError, IntentId, ProviderRefund, RefundState};
-use crate::service::happened;
-use crate::{OrderError, Orders, RefundReason};
+use posx_kernel::{Money, OrderId, PaymentAttemptId, RefundId, Timestamp};
+use posx_ledger::{Account, EntryKind};
+use serde::{Deserialize, Serialize};
+
+pub use self::request::RequestRefund;
+pub use self::view::RefundView;
+use crate::gateway::ProviderRefund;
+use crate::order::named_states;
+
+named_states! {
+    /// Why money goes back.
+    RefundReason {
+        /// By itself: it arrived after the order had lapsed, and the stock was gone.
+        PaidTooLate = "paid_too_late",
+        /// By itself: another attempt had paid the order already.
+        PaidTwice = "paid_twice",
+        RequestedByCustomer = "requested_by_customer",
+        Duplicate = "duplicate",
+        Fraudulent = "fraudulent",
+        Other = "other",
+    }
+}
+
+named_states! {
+    /// Who wanted it.
+    RefundOrigin {
+        /// POSX: the money cannot be kept.
+        Automatic = "automatic",
+        Staff = "staff",
+        /// Somebody at the provider's own dashboard.
+        Provider = "provider",
+    }
+}
+
+named_states! {
+    /// What becomes of tokens that are cut because of it.
+    Restock {
+        /// Whole units of what was not delivered are for sale again.
+        Undelivered = "undelivered",
+        None = "none",
+    }
+}
+
+named_states! {
+    /// Where it stands at the provider. A succeeded one may still fail: its money comes back (S32).
+    RefundState {
+        Pending = "pending",
+        /// The buyer must say where the money goes to.
+        RequiresAction = "requires_action",
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Cancelled = "cancelled",
+    }
+}
+
+impl RefundReason {
+    /// Money that came too much and is not the sale's.
+    pub const fn is_surplus(self) -> bool {
+        matches!(self, Self::PaidTooLate | Self::PaidTwice)
+    }
+
+    /// The reasons that staff choose from.
+    pub fn of_staff() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|reason| !reason.is_surplus())
+    }
+}
+
+impl RefundState {
+    /// The money went, or will: it counts against what was captured.
+    pub const fn counts(self) -> bool {
+        !matches!(self, Self::Failed | Self::Cancelled)
+    }
+
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::RequiresAction)
+    }
+
+    /// Every move there is. An open one may go anywhere, a paid one only bounce, and what is over stays so: an old word that
+    /// comes late undoes nothing.
+    pub const fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Pending => !matches!(next, Self::Pending),
+            Self::RequiresAction => !matches!(next, Self::RequiresAction),
+            Self::Succeeded => matches!(next, Self::Failed),
+            Self::Failed | Self::Cancelled => false,
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refund {
@@ -16,125 +102,95 @@ pub struct Refund {
     pub attempt: PaymentAttemptId,
     pub amount: Money,
     pub reason: RefundReason,
+    /// Staff's own words, for staff.
+    pub note: Option<String>,
+    pub origin: RefundOrigin,
+    pub restock: Restock,
     pub state: RefundState,
     pub provider_refund: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-impl Orders {
-    /// Sends a pending refund, or asks what became of it. [`OrderError::RefundPending`] until the provider is through: the
-    /// job that called is tried again.
-    pub async fn send_refund(&self, scope: &SiteScope, id: RefundId) -> Result<(), OrderError> {
-        let mut tx = self.begin(scope).await?;
-        let refund = tx.refunds().find(id).await?.ok_or(OrderError::NotFound)?;
-        let attempt = tx
-            .attempts()
-            .find(refund.attempt)
-            .await?
-            .ok_or(OrderError::NotFound)?;
-        drop(tx);
-        if refund.state != RefundState::Pending {
-            return Ok(());
-        }
-        let site = scope.site();
-        let intent = attempt.intent.ok_or(OrderError::UnattachedIntent)?;
-        let known = self
-            .gateway
-            .refund(site, &intent, id)
-            .await
-            .map_err(unavailable)?;
-        let answer = if let Some(known) = known {
-            known
-        } else {
-            self.request_refund(scope, intent, &refund).await?
-        };
-        retry_busy(|| self.settle_refund(scope, id, &answer)).await
+/// One entry's part of what a move books: debit and credit.
+pub(crate) type Booking = (EntryKind, Account, Account);
+
+impl Refund {
+    /// Money of the sale: it counts in what the order returned.
+    pub const fn is_of_sale(&self) -> bool {
+        !self.reason.is_surplus()
     }
 
-    async fn request_refund(
-        &self,
-        scope: &SiteScope,
-        intent: IntentId,
-        refund: &Refund,
-    ) -> Result<ProviderRefund, OrderError> {
-        let id = refund.id;
-        let request = CreateRefund {
-            site: scope.site(),
-            intent,
-            refund: id,
-            amount: refund.amount,
-        };
-        match self.gateway.create_refund(&request).await {
-            Ok(made) => Ok(made),
-            Err(GatewayError::Refused { code }) => {
-                tracing::error!(refund = %id, code, "the provider refused a refund that is owed");
-                let state = RefundState::Failed;
-                Ok(ProviderRefund {
-                    id: String::new(),
-                    refund: Some(id),
-                    amount: refund.amount,
-                    state,
-                })
-            }
-            Err(unknown) => Err(unavailable(unknown)),
-        }
+    /// What asking for it books. Money that came too much was booked as owed when it came.
+    pub(crate) fn asked(&self) -> Option<Booking> {
+        self.is_of_sale().then_some((
+            EntryKind::RefundRequested,
+            Account::SalesReturned,
+            Account::RefundsPayable,
+        ))
     }
 
-    async fn settle_refund(
-        &self,
-        scope: &SiteScope,
-        id: RefundId,
-        answer: &ProviderRefund,
-    ) -> Result<(), OrderError> {
-        let now = self.clock.now();
-        let mut tx = self.begin(scope).await?;
-        let order = tx.refunds().find(id).await?.ok_or(OrderError::NotFound)?.order;
-        let mut order = tx.orders().for_update(order).await?.ok_or(OrderError::NotFound)?;
-        let mut refund = tx.refunds().find(id).await?.ok_or(OrderError::NotFound)?;
-        if refund.state != RefundState::Pending {
-            return Ok(());
+    /// Takes over what the provider says. What it books, or `None`: it is no move.
+    pub(crate) fn observe(&mut self, seen: &ProviderRefund, now: Timestamp) -> Option<Vec<Booking>> {
+        if !seen.id.is_empty() && self.provider_refund.is_none() {
+            self.provider_refund = Some(seen.id.clone());
         }
-        if !answer.id.is_empty() {
-            refund.provider_refund = Some(answer.id.clone());
+        self.updated_at = now;
+        if !self.state.may_become(seen.state) {
+            return None;
         }
-        refund.state = answer.state;
-        refund.updated_at = now;
-        tx.refunds().save(&refund).await?;
-        let payload = json!({ "refund": id.as_uuid(), "amount": refund.amount });
-        match answer.state {
-            RefundState::Pending => {
-                tx.commit().await?;
-                return Err(OrderError::RefundPending);
-            }
-            RefundState::Succeeded => {
-                order.refund(refund.amount)?;
-                let entry = EntryId::from_uuid(self.id(now));
-                let (debit, credit) = (Account::RefundsPayable, Account::ProviderClearing);
-                let paid = Entry::of_money(
-                    entry,
-                    EntryKind::RefundPaid,
-                    id.as_uuid(),
-                    now,
-                    refund.amount,
-                    debit,
-                    credit,
-                );
-                tx.ledger().post(&paid).await?;
-                tx.outbox()
-                    .append(happened("refund.succeeded", &order, payload, now))
-                    .await?;
-            }
-            // The money is still owed: a person decides how the buyer gets it.
+        let was_paid = self.state == RefundState::Succeeded;
+        self.state = seen.state;
+        let (payable, clearing) = (Account::RefundsPayable, Account::ProviderClearing);
+        let mut bookings = Vec::new();
+        match seen.state {
+            RefundState::Pending | RefundState::RequiresAction => {}
+            RefundState::Succeeded => bookings.push((EntryKind::RefundPaid, payable, clearing)),
             RefundState::Failed | RefundState::Cancelled => {
-                order.attention = Some("refund_failed".to_owned());
-                tx.outbox()
-                    .append(happened("refund.failed", &order, payload, now))
-                    .await?;
+                if was_paid {
+                    bookings.push((EntryKind::RefundBounced, clearing, payable.clone()));
+                }
+                if self.is_of_sale() {
+                    bookings.push((EntryKind::RefundUndone, payable, Account::SalesReturned));
+                }
             }
         }
-        tx.orders().save(&order).await?;
-        tx.commit().await?;
-        Ok(())
+        Some(bookings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p16_s32_a_refund_makes_only_the_listed_moves() {
+        use RefundState::{Cancelled, Failed, Pending, RequiresAction, Succeeded};
+        let listed = [
+            (Pending, RequiresAction),
+            (Pending, Succeeded),
+            (Pending, Failed),
+            (Pending, Cancelled),
+            (RequiresAction, Pending),
+            (RequiresAction, Succeeded),
+            (RequiresAction, Failed),
+            (RequiresAction, Cancelled),
+            (Succeeded, Failed),
+        ];
+        for from in RefundState::ALL {
+            for to in RefundState::ALL {
+                let expected = listed.contains(&(*from, *to));
+                assert_eq!(from.may_become(*to), expected, "{from:?} → {to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn staff_never_choose_what_posx_decides() {
+        let names: Vec<_> = RefundReason::of_staff().map(RefundReason::as_str).collect();
+        assert_eq!(
+            names,
+            ["requested_by_customer", "duplicate", "fraudulent", "other"]
+        );
     }
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use posx_kernel::{
     Begin, Clock, EntryId, Event, Ids, MovementId, Randomness, SiteScope, StoreError, Timestamp, TokenAmount,
 };
-use posx_ledger::{Account, Entry, EntryKind};
+use posx_ledger::{Account, Entry, EntryKind, Posting, Side, Unit};
 use posx_tenancy::FirstPayment;
 use posx_tiers::{StockChange, StockMove, StockRefusal};
 use serde_json::json;
@@ -83,16 +83,10 @@ impl Orders {
     ) -> Vec<Entry> {
         let entry = |(line, tokens): (&Line, TokenAmount)| {
             let id = EntryId::from_uuid(self.id(now));
-            Entry::of_tokens(
-                id,
-                kind,
-                line.id.as_uuid(),
-                now,
-                line.asset,
-                tokens,
-                debit.clone(),
-                credit.clone(),
-            )
+            let postings = [(debit, Side::Debit), (credit, Side::Credit)]
+                .map(|(account, side)| token_postings(line, tokens, account, side));
+            Entry::new(id, kind, line.id.as_uuid(), now, postings.concat())
+                .expect("both sides are the line's tokens")
         };
         order.line_tokens().map(entry).collect()
     }
@@ -144,13 +138,34 @@ impl Orders {
     }
 }
 
+/// A line's tokens on one side of an entry. The bonus of a promo code was never free: it is issued for the order, and taken
+/// back with it.
+fn token_postings(line: &Line, tokens: TokenAmount, account: &Account, side: Side) -> Vec<Posting> {
+    let bonus = if *account == Account::TokensFree {
+        line.promo_tokens.base_units()
+    } else {
+        0
+    };
+    let posting = |account, amount| Posting {
+        account,
+        unit: Unit::Asset(line.asset),
+        side,
+        amount,
+    };
+    let rest = tokens.base_units() - bonus;
+    vec![
+        posting(account.clone(), rest),
+        posting(Account::TokensIssued, bonus),
+    ]
+}
+
 /// The buyer's first payment binds their referrer, in the payment's own transaction: shares are decided afterwards, in any
 /// order, and each decision must see the whole chain above its buyer.
 pub(crate) async fn bind_referrer_in_tx(
     tx: &mut dyn OrdersTx,
     order: &Order,
     at: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let payment = FirstPayment {
         order: order.id,
         party: order.buyer,
@@ -158,7 +173,7 @@ pub(crate) async fn bind_referrer_in_tx(
         at,
     };
     let Some(referrer) = tx.referrals().bind(payment).await? else {
-        return Ok(());
+        return Ok(false);
     };
     let bound = Event {
         kind: "referral.bound",
@@ -166,7 +181,8 @@ pub(crate) async fn bind_referrer_in_tx(
         payload: json!({ "referrer": referrer, "order": order.id }),
         at,
     };
-    tx.outbox().append(bound).await
+    tx.outbox().append(bound).await?;
+    Ok(true)
 }
 
 pub(crate) fn happened(

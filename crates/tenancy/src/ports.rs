@@ -88,6 +88,8 @@ pub trait ReferralRepository: Send {
     /// Belongs into the transaction that makes the order paid, so that whoever sees the payment sees the binding. One
     /// binding per site at a time: it holds a lock until the transaction ends, so it comes late, but before any stock.
     async fn bind(&mut self, payment: FirstPayment) -> Result<Option<PartyId>, StoreError>;
+    /// When the party was bound, if that was after `at`: by another payment that read its clock later and committed earlier.
+    async fn bound_after(&mut self, party: PartyId, at: Timestamp) -> Result<Option<Timestamp>, StoreError>;
 }
 
 #[async_trait]

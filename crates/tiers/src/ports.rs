@@ -9,7 +9,7 @@ use posx_kernel::{
 use posx_ledger::LedgerTx;
 use serde::Serialize;
 
-use crate::{Availability, Chain, ChainAsset, Stock, Tier};
+use crate::{Availability, Chain, ChainAsset, PromoCodeRepository, Stock, Tier};
 
 #[async_trait]
 pub trait AssetRepository: Send {
@@ -46,6 +46,8 @@ pub enum StockChange {
     Sell,
     /// free → sold: money that came after the reservation had lapsed.
     SellFree,
+    /// sold → free: its money went back before it was delivered.
+    Unsell,
     /// supply ± with a reason
     Correct { reason: String, actor: IdentityId },
 }
@@ -96,6 +98,7 @@ pub trait TiersTx: LedgerTx + IdempotentTx {
     fn assets(&mut self) -> &mut dyn AssetRepository;
     fn tiers(&mut self) -> &mut dyn TierRepository;
     fn stock(&mut self) -> &mut dyn StockRepository;
+    fn promo_codes(&mut self) -> &mut dyn PromoCodeRepository;
     fn outbox(&mut self) -> &mut dyn Outbox;
 }
 

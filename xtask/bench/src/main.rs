@@ -2,17 +2,18 @@
 //! statements to the same server. Called by `cargo xtask bench`; prints a table and writes `target/bench.json`.
 #![expect(clippy::print_stdout, reason = "its output is a table for a person")]
 
+mod agents;
 mod capture;
 mod flood;
 mod load;
 mod payments;
 mod pgbench;
+mod plans;
 mod replay;
 mod report;
 mod scene;
 mod script;
 mod seed;
-mod server;
 mod stripe;
 mod tokens;
 mod watch;
@@ -23,10 +24,9 @@ use std::time::Duration;
 
 use load::{Measured, closed_loop};
 use payments::Payments;
+use posx_stage::Outcome;
 use report::Row;
 use scene::Scene;
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Connections of the placing scenarios; the last is the one that has to reach its ratio.
 const CONNECTIONS: [usize; 3] = [1, 8, 32];
@@ -100,6 +100,8 @@ async fn run(seconds: u64) -> Outcome<bool> {
     scene.psql(seed::orders()).await?;
     scene.psql(seed::viewer()).await?;
     rows.push(list(&scene, seconds).await?);
+    rows.extend(agents::measure(&scene, seconds).await?);
+    rows.extend(plans::measure(&scene, seconds).await?);
     let page = script::first_page(seed::LIST_SITE_PREFIX, seed::LIST_SITES);
     let p50_ms = scene.pgbench(&page, 1, seconds).await?.p50_ms;
     let kept = flood::measure(&scene, seconds).await?;

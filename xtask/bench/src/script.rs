@@ -48,6 +48,7 @@ pub fn placing(site: &str, buyer: &str, tier_prefix: &str, asset: &str, first: u
             "md5((:r)::text)".to_owned(),
             format!("'{buyer}'::uuid"),
             format!("array[{tier}]"),
+            NOW.to_owned(),
         ],
     );
     let entries = [
@@ -107,6 +108,8 @@ pub fn placing(site: &str, buyer: &str, tier_prefix: &str, asset: &str, first: u
         "201",
         &format!("'\\x{}'::bytea", "20".repeat(ANSWER_BYTES)),
         "null::timestamptz",
+        "null::uuid",
+        "array['0']",
     ]
     .map(str::to_owned);
     let insert = with_values(&insert, &[entries.as_slice(), order.as_slice()].concat());

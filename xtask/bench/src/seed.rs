@@ -1,9 +1,5 @@
 //! What is there before anything is measured: put in by psql, as superuser, because a million rows are not placed one by one.
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 pub const SITE: &str = "018f0000-0000-7000-8000-0000000000aa";
 pub const BUYER: &str = "018f0000-0000-7000-8000-0000000000bb";
 pub const ASSET: &str = "018f0000-0000-7000-8000-0000000000cc";
@@ -51,41 +47,6 @@ pub fn tier_id(number: u64) -> String {
     format!("tier_{}{number:012}", TIER_PREFIX.replace('-', ""))
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum SeedError {
-    #[error("psql could not be run")]
-    Run(#[from] std::io::Error),
-    #[error("psql failed: {0}")]
-    Failed(String),
-}
-
-pub fn psql(bindir: &Path, url: &str, sql: &str) -> Result<String, SeedError> {
-    let mut child = Command::new(bindir.join("psql"))
-        .args([
-            "--no-psqlrc",
-            "--quiet",
-            "--tuples-only",
-            "--no-align",
-            "--set=ON_ERROR_STOP=1",
-            url,
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(sql.as_bytes())?;
-    }
-    let output = child.wait_with_output()?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(SeedError::Failed(
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        ))
-    }
-}
-
 /// One site with its tiers, all with more units than any run sells.
 pub fn tiers() -> String {
     format!(
@@ -107,14 +68,16 @@ pub fn referrers() -> String {
     format!(
         "set session_replication_role = replica;
          set app.current_site_id = '{SITE}';
-         insert into commission_plans (id, name, version, levels, hold_days, active, created_at)
-         values ('{PLAN}', 'Bench', 1, '{LEVELS}', 7, true, '2026-01-01');
+         insert into commission_plans (id, name, version, levels, hold_days, effective_from, activation, created_at)
+         values ('{PLAN}', 'Bench', 1, '{LEVELS}', 7, '2026-01-01', 1, '2026-01-01');
          insert into parties (id, referral_code, created_at)
          select ('{REFERRER_PREFIX}' || lpad(n::text, 12, '0'))::uuid, 'BENCH-R' || n, '2026-01-01' from generate_series(1, {REFERRERS}) n;
          insert into referrals (party_id, referrer_id, order_id, bound_at)
          select ('{REFERRER_PREFIX}' || lpad(n::text, 12, '0'))::uuid, ('{REFERRER_PREFIX}' || lpad('1', 12, '0'))::uuid,
                 ('{ORDER_PREFIX}' || lpad('0', 12, '0'))::uuid, '2026-01-01'
-         from generate_series(2, {REFERRERS}) n;"
+         from generate_series(2, {REFERRERS}) n;
+         insert into referral_paths (ancestor_id, descendant_id, depth, since)
+         select referrer_id, party_id, 1, bound_at from referrals;"
     )
 }
 

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use super::source::{line_at, words};
-use super::tree::Tree;
+use super::tree::{Crate, Layer, Tree};
 
 const KERNEL: &str = "posx-kernel";
 
@@ -21,7 +21,9 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 
 fn of_maker(tree: &Tree, maker: &str, owner: &str) -> Vec<Finding> {
     let mut calls = Vec::new();
-    for one in tree.crates.iter().filter(|one| one.name != KERNEL) {
+    // A tool of the tree serves nobody: what it plays with is in memory, or a stage of its own.
+    let serves = |one: &&Crate| one.name != KERNEL && one.layer != Layer::Tool;
+    for one in tree.crates.iter().filter(serves) {
         for source in &one.sources {
             let of_source = words(&source.production, maker).map(|at| {
                 let line = line_at(&source.production, at);
@@ -86,6 +88,18 @@ mod tests {
             ("apps/worker2/src/a.rs", CALL),
         ];
         assert_finds(check, &files, &["apps/worker2/src/a.rs:2", "one caller"]);
+    }
+
+    #[test]
+    fn a_tool_of_the_tree_is_no_door() {
+        let tool = ("xtask/tool/Cargo.toml", "[package]\nname = \"tool\"\n");
+        let files = [
+            API,
+            ("apps/api/src/a.rs", CALL),
+            tool,
+            ("xtask/tool/src/a.rs", CALL),
+        ];
+        assert_clean(check, &files);
     }
 
     #[test]

@@ -278,10 +278,14 @@ pub mod can {
         Buy = Buy;
         ManageTiers = TiersManage;
         CorrectSupply = SupplyCorrect;
+        ManagePromoCodes = PromoCodesManage;
+        ReadReports = ReportsRead;
         ManageAssets = AssetsManage;
         SeeAssets = AssetsManage | TiersManage | AllocationsRead;
         SeeOrders = Buy | OrdersRead;
         CancelOrders = Buy | OrdersManage;
+        ReadOrders = OrdersRead;
+        RefundOrders = OrdersRefund;
         SeeCommissions = Buy | CommissionsRead;
         ReadCommissions = CommissionsRead;
         ManagePlans = PlansManage;
@@ -289,10 +293,16 @@ pub mod can {
         SeeAllocations = Buy | AllocationsRead;
         ReadAllocations = AllocationsRead;
         SendAllocations = AllocationsSend;
+        SeeVesting = AllocationsRead | TiersManage;
+        ManageVesting = VestingManage;
         ReadLedger = LedgerRead;
         ReadApprovals = ApprovalsRead;
         DecideApprovals = ApprovalsDecide;
         ManageApprovalLimits = ApprovalLimitsManage;
+        ReadPayouts = PayoutsRead;
+        ManagePayouts = PayoutsManage;
+        SeeWithdrawals = Buy | PayoutsRead;
+        RequestWithdrawals = WithdrawalsRequest;
         SeeMembers = MembersRead;
         ManageMembers = MembersManage;
         SeePlaces = PlacesManage | MembersRead | DevicesManage;
@@ -304,6 +314,9 @@ pub mod can {
         ManageDevices = DevicesManage;
         OperateDevices = DevicesOperate;
         ManageProviderAccounts = ProviderAccountsManage;
+        SeeAgents = AgentsRead;
+        ManageAgents = AgentsManage;
+        SeeStatements = Buy | AgentsRead;
         ReadJobs = JobsRead;
         ReplayJobs = JobsReplay;
     }

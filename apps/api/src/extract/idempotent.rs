@@ -60,6 +60,10 @@ impl<T> Idempotent<T> {
 }
 
 impl IdempotentPath {
+    pub const fn labelled(&self) -> &Labelled {
+        &self.0
+    }
+
     pub fn call(&self, actor: Who, operation: &'static str, at: Timestamp) -> IdempotentCall {
         self.0.call(actor, operation, at)
     }

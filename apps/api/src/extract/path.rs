@@ -5,17 +5,18 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use posx_allocations::RetryError;
-use posx_commissions::PlanError;
+use posx_allocations::{RetryError, VestingError};
+use posx_commissions::{AgentError, PayoutError, PlanError};
 use posx_kernel::{
-    AllocationId, ApiKeyId, ApprovalId, BatchId, CommissionId, DeviceId, IdentityId, InvitationId, OrderId,
-    PartyId, PlaceId, PlanId, SessionId, TierId, WebhookId,
+    AllocationId, ApiKeyId, ApprovalId, BatchId, CommissionId, DeviceId, DisputeId, IdentityId, InvitationId,
+    OrderId, PartyId, PayoutFileId, PayoutId, PlaceId, PlanId, PromoCodeId, SessionId, SettlementId,
+    StatementId, TierId, VestingPolicyId, VestingScheduleId, WebhookId, WithdrawalId,
 };
 use posx_orders::OrderError;
 use posx_tenancy::{
     ApiKeyError, ApprovalError, DeviceError, InvitationError, MemberError, PersonalDataError, PlaceError,
 };
-use posx_tiers::{ChainFamily, TierError};
+use posx_tiers::{ChainFamily, PromoCodeError, TierError};
 
 use crate::problem::{ApiError, EdgeError};
 
@@ -53,21 +54,43 @@ macro_rules! path_ids {
 }
 
 path_ids! {
+    DisputeId => OrderError::DisputeNotFound;
     TierId => TierError::NotFound;
     OrderId => OrderError::NotFound;
     PlanId => PlanError::NotFound;
+    PromoCodeId => PromoCodeError::NotFound;
     AllocationId => RetryError::NotFound;
     CommissionId => EdgeError::NotFound { code: "commission_not_found", what: "commission" };
     BatchId => EdgeError::NotFound { code: "allocation_batch_not_found", what: "allocation batch" };
     IdentityId => MemberError::NotFound;
     PartyId => PersonalDataError::NotFound;
+    StatementId => EdgeError::NotFound { code: "statement_not_found", what: "statement" };
     PlaceId => PlaceError::NotFound;
     InvitationId => InvitationError::NotFound;
     ApiKeyId => ApiKeyError::NotFound;
     DeviceId => DeviceError::NotFound;
     ApprovalId => ApprovalError::NotFound;
+    SettlementId => PayoutError::SettlementNotFound;
+    PayoutId => PayoutError::NotFound;
+    PayoutFileId => PayoutError::FileNotFound;
+    WithdrawalId => PayoutError::WithdrawalNotFound;
     SessionId => EdgeError::SESSION_NOT_FOUND;
+    VestingPolicyId => VestingError::NoSuchPolicy;
+    VestingScheduleId => VestingError::NoSuchSchedule;
     WebhookId => EdgeError::NotFound { code: "webhook_event_not_found", what: "webhook event that can be replayed" };
+}
+
+/// An agent is named by its party.
+#[derive(Debug, Clone, Copy)]
+pub struct AgentParty(pub PartyId);
+
+impl PathId for AgentParty {
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+    fn not_found() -> ApiError {
+        AgentError::NotFound.into()
+    }
 }
 
 /// A job's number in the queue.

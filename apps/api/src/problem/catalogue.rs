@@ -1,14 +1,20 @@
 //! Every code that this API can answer with: what `docs/errors.md` is made from. A test reads the domains' sources, so a
 //! code that is missing here fails the build.
 
+mod agents;
 mod edge;
 mod machines;
 mod members;
+mod payouts;
 mod personal_data;
+mod plans;
 mod platform;
+mod promo_codes;
 mod provider_accounts;
+mod returns;
 mod sessions;
 mod step_up;
+mod vesting;
 mod wallets;
 
 use actix_web::http::StatusCode;
@@ -67,14 +73,20 @@ type Row = (&'static str, &'static [u16], &'static str);
 fn rows() -> impl Iterator<Item = &'static Row> {
     TABLE
         .iter()
+        .chain(agents::TABLE)
         .chain(wallets::TABLE)
+        .chain(returns::TABLE)
+        .chain(vesting::TABLE)
         .chain(step_up::TABLE)
         .chain(machines::TABLE)
         .chain(members::TABLE)
         .chain(personal_data::TABLE)
+        .chain(promo_codes::TABLE)
         .chain(provider_accounts::TABLE)
         .chain(edge::TABLE)
         .chain(sessions::TABLE)
+        .chain(plans::TABLE)
+        .chain(payouts::TABLE)
         .chain(platform::TABLE)
 }
 
@@ -355,7 +367,6 @@ const TABLE: &[Row] = &[
         &[503],
         "The provider reports a state that this version does not know.",
     ),
-    ("refund_pending", &[503], "The refund is not through yet."),
     ("amount_out_of_range", &[422], "The amount is too large to count."),
     // commissions
     (

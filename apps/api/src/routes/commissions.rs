@@ -2,7 +2,9 @@
 
 use actix_web::get;
 use actix_web::web::Json as Answer;
-use posx_commissions::{CommissionExplanation, CommissionFilter, CommissionState, CommissionView};
+use posx_commissions::{
+    AdjustmentView, CommissionExplanation, CommissionFilter, CommissionState, CommissionView,
+};
 use posx_kernel::{CommissionId, Cursor, OrderId, Page};
 use posx_tenancy::Capability;
 use serde::Deserialize;
@@ -14,7 +16,11 @@ use crate::problem::ApiError;
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list).service(get_commission).service(explain);
+    config
+        .service(list)
+        .service(get_commission)
+        .service(explain)
+        .service(adjustments);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -80,5 +86,36 @@ async fn explain(
 ) -> Result<Answer<CommissionExplanation>, ApiError> {
     let only = member.only_own_without(Capability::CommissionsRead)?;
     let found = api.commission_queries.explain(member.scope(), id, only).await?;
+    Ok(Answer(found.ok_or_else(CommissionId::not_found)?))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Adjustments {
+    limit: Option<u16>,
+    #[param(value_type = Option<String>)]
+    after: Option<Cursor>,
+}
+
+/// What refunds and disputes took back of the commission and gave back, newest first.
+#[utoipa::path(tag = "commissions", operation_id = "list_commission_adjustments",
+    params(("id" = CommissionId, Path), Adjustments),
+    extensions(("x-capability" = json!(can::SeeCommissions::names()))),
+    responses((status = 200, body = Page<AdjustmentView>)))]
+#[get("/api/v1/commissions/{id}/adjustments")]
+async fn adjustments(
+    api: Api,
+    Guarded(member, (Id(id), Query(query))): Guarded<
+        Allowed<can::SeeCommissions>,
+        (Id<CommissionId>, Query<Adjustments>),
+    >,
+) -> Result<Answer<Page<AdjustmentView>>, ApiError> {
+    let only = member.only_own_without(Capability::CommissionsRead)?;
+    let page = page(query.limit, query.after);
+    let found = api
+        .commission_queries
+        .adjustments(member.scope(), id, only, page)
+        .await?;
     Ok(Answer(found.ok_or_else(CommissionId::not_found)?))
 }

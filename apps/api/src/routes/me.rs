@@ -1,5 +1,7 @@
 //! Who the caller is here, joining, and whom they referred.
 
+mod agent;
+pub mod payouts;
 pub mod wallets;
 
 use std::collections::BTreeSet;
@@ -19,6 +21,8 @@ use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(get_me).service(join).service(referrals);
+    agent::routes(config);
+    payouts::routes(config);
     wallets::routes(config);
 }
 

@@ -6,11 +6,14 @@ use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
 use posx_commissions::OrderExplanation;
 use posx_kernel::{OrderId, Page, PartyId, StoredAnswer};
-use posx_orders::{OrderError, OrderFilter, OrderSummary, OrderView, PlaceOrder, Placed, QuoteView};
+use posx_orders::{
+    OrderError, OrderFilter, OrderSummary, OrderView, PlaceOrder, Placed, PromoView, Quote, QuoteView,
+};
 use posx_tenancy::Capability;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use self::body::{CheckoutView, Listing, OrderBody, PlacedOrderView, PreviewBody, check_currency, wished};
+use self::body::{CheckoutView, Listing, OrderBody, PlacedOrderView, PreviewBody, check_currency};
+pub use self::body::{LineBody, wished};
 use super::{bytes, page};
 use crate::extract::{
     Allowed, AllowedMember, Guarded, Id, Idempotent, IdempotentPath, Json, Policy as _, Query, REPLAYED,
@@ -42,13 +45,20 @@ async fn preview(
     let lines = wished(body.lines);
     let quote = api
         .orders
-        .preview(buyer.scope(), buyer.site(), buyer.party(), &lines)
+        .preview(
+            buyer.scope(),
+            buyer.site(),
+            buyer.party(),
+            &lines,
+            body.promo_code.as_deref(),
+        )
         .await?;
     Ok(Answer(QuoteView::of(&quote)))
 }
 
 /// Reserves the stock and places the order, once per key. Repeated, it answers with the very bytes of the first answer and
-/// `Idempotent-Replayed: true`. A referral code that is unknown does not block: `referral` says what became of it.
+/// `Idempotent-Replayed: true`. A referral code that is unknown does not block: `referral` says what became of it. So it is with a
+/// promo code, and `promo`, unless it is required.
 #[utoipa::path(tag = "orders", operation_id = "place_order", request_body = OrderBody,
     params(("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters.")),
     extensions(("x-capability" = json!(can::Buy::names()))),
@@ -69,16 +79,18 @@ async fn place(
     let wish = PlaceOrder {
         site: buyer.site(),
         buyer: buyer.party(),
+        promo: body.promo(),
         lines: wished(body.lines),
         wallet_address: body.wallet_address,
         referrer,
         call: Some(call),
     };
-    let render = |order: &posx_orders::Order| StoredAnswer {
+    let render = |order: &posx_orders::Order, quote: &Quote| StoredAnswer {
         status: 201,
         body: bytes(&PlacedOrderView {
             order: OrderView::of(order, Vec::new()),
             referral,
+            promo: PromoView::of(quote),
         }),
     };
     let placed = api.orders.place(buyer.scope(), &wish, &render).await?;

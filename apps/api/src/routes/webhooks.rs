@@ -105,10 +105,10 @@ async fn from_stripe(
     let event = delivery
         .event()
         .map_err(|error| EdgeError::BadEvent(Box::new(error)))?;
-    let intent = event.payment_intent().map(|notice| notice.intent_id.to_owned());
+    let ours = event.notice().map(|notice| notice.external_id().to_owned());
     let envelope = Envelope {
-        known: intent.is_some(),
-        external_id: intent.or(event.object.id),
+        known: ours.is_some(),
+        external_id: ours.or(event.object.id),
         event_id: event.id,
         event_type: event.kind,
         endpoint,

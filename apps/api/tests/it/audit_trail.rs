@@ -14,6 +14,8 @@ use crate::world::{Call, Person, Scene, api};
 /// Operations that keep nothing in the site, and why.
 const LEAVES_NOTHING: &[(&str, &str)] = &[
     ("preview_order", "it computes"),
+    ("simulate_commission_plan", "it computes"),
+    ("validate_promo_code", "it computes"),
     ("create_sign_in_challenge", "a nonce, for a visitor"),
     ("create_wallet_challenge", "a nonce"),
     ("device_heartbeat", "a sign of life"),
@@ -33,12 +35,28 @@ const SHOWN_ELSEWHERE: &[(&str, &str)] = &[
         "replay_job",
         "posx-postgres, inbox::p39_a_dead_job_is_listed_for_its_site_only_and_replayed_by_it_only",
     ),
+    ("make_agent_statements", "agents: when a month is over"),
     ("retry_allocation", "posx-allocations"),
     ("accept_invitation", "posx-tenancy, invitation"),
     ("confirm_second_factor", "posx-postgres, second_factors"),
     ("verify_second_factor", "posx-postgres, second_factors"),
     ("renew_recovery_codes", "posx-postgres, second_factors"),
     ("remove_second_factor", "posx-postgres, second_factors"),
+    ("create_settlement", "payouts::every_step_leaves_an_entry"),
+    ("preview_settlement", "payouts::every_step_leaves_an_entry"),
+    ("approve_settlement", "payouts::every_step_leaves_an_entry"),
+    ("discard_settlement", "payouts::every_step_leaves_an_entry"),
+    ("retry_payout", "payouts::every_step_leaves_an_entry"),
+    ("mark_payout_paid", "payouts::every_step_leaves_an_entry"),
+    ("mark_payout_failed", "payouts::every_step_leaves_an_entry"),
+    ("give_payout_back", "payouts::every_step_leaves_an_entry"),
+    ("create_payout_file", "payouts::every_step_leaves_an_entry"),
+    ("write_off_balance", "payouts::every_step_leaves_an_entry"),
+    ("request_withdrawal", "payouts::every_step_leaves_an_entry"),
+    ("approve_withdrawal", "payouts::every_step_leaves_an_entry"),
+    ("reject_withdrawal", "payouts::every_step_leaves_an_entry"),
+    ("cancel_withdrawal", "payouts::every_step_leaves_an_entry"),
+    ("remove_payout_account", "payouts::every_step_leaves_an_entry"),
 ];
 
 #[actix_web::test]
@@ -116,7 +134,7 @@ where
                 .text("/id");
             operation.call(objects).by(&objects.buyer)
         }
-        "activate_commission_plan" => {
+        "activate_commission_plan" | "schedule_commission_plan" => {
             let plan =
                 Call::post("/api/v1/commission-plans").json(&body_for("create_commission_plan", objects));
             objects.plan = plan

@@ -52,6 +52,8 @@ impl Operation {
         let path = self
             .path
             .replace("{family}", "EVM")
+            .replace("{currency}", "KWD")
+            .replace("{method}", "bank")
             .replace("{operation}", "create_commission_plan");
         let path = if path.contains("{id}") {
             path.replace("{id}", objects.id_for(&path))
@@ -276,10 +278,18 @@ async fn p01_another_sites_object_is_not_found() {
                 assert!(answer.bytes.is_empty(), "{operation:?}");
                 continue;
             }
+            if operation.id == "get_my_agent" {
+                assert_eq!(answer.json["figures"]["total_customers"], 0, "their own");
+                continue;
+            }
             let mut items = answer.json["items"].as_array().cloned().expect("items");
             if operation.id == "list_members" {
                 // The caller's own membership.
                 items.retain(|item| item["role"] != "owner");
+            }
+            if operation.id == "report_overview" {
+                // Figures, each of them nothing.
+                items.retain(|item| item["value"] != "0" && item["value"] != "0.00");
             }
             assert!(items.is_empty(), "{operation:?}: {items:?}");
         }

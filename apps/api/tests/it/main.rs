@@ -1,9 +1,11 @@
 //! The API on a real database. What every route owes is asked of the OpenAPI document, so that a new route without it fails.
 
+mod agents;
 mod api_keys;
 mod approvals;
 mod audit_trail;
 mod bad_input;
+mod commissions;
 mod cors;
 mod coverage;
 mod crash;
@@ -16,14 +18,20 @@ mod members;
 mod objects;
 mod operations;
 mod orders;
+mod payouts;
+mod plans;
 mod platform;
 mod privacy;
+mod promo_codes;
 mod provider_accounts;
+mod refunds;
+mod reports;
 mod roles;
 mod schemathesis;
 mod server;
 mod sessions;
 mod step_up;
+mod vesting;
 mod wallets;
 mod webhooks;
 mod world;

@@ -10,6 +10,7 @@ use posx_tenancy::{Role, SessionClient, SignInFacts, Site};
 use serde_json::{Value, json};
 
 use crate::devices::{Machines, machines};
+use crate::payouts::PayoutObjects;
 use crate::world::{Call, Person, Scene};
 
 pub const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
@@ -20,14 +21,22 @@ pub struct Objects {
     pub owner: Person,
     pub buyer: Person,
     pub agent: Person,
+    pub agent_party: String,
+    /// Of the agent: the month before, in which nothing happened.
+    pub statement: String,
     pub asset: String,
     pub tier: String,
+    pub promo_code: String,
     pub plan: String,
     pub order: String,
     pub intent: String,
+    /// A closed inquiry about the payment.
+    pub dispute: String,
     pub commission: String,
     pub allocation: String,
     pub batch: String,
+    pub vesting_policy: String,
+    pub vesting_schedule: String,
     pub approval: String,
     pub webhook: String,
     pub job: String,
@@ -35,6 +44,7 @@ pub struct Objects {
     /// Of one who joined and did nothing else.
     pub party: String,
     pub place: String,
+    pub payouts: PayoutObjects,
     pub invitation: String,
     pub grant: String,
     pub session: String,
@@ -50,12 +60,22 @@ impl Objects {
             .next()
             .unwrap_or("");
         match collection {
+            "agents" => &self.agent_party,
+            "agent-statements" => &self.statement,
             "tiers" => &self.tier,
+            "promo-codes" => &self.promo_code,
             "orders" => &self.order,
+            "disputes" => &self.dispute,
             "commissions" => &self.commission,
+            "settlements" => &self.payouts.settlement,
+            "payouts" => &self.payouts.payout,
+            "payout-files" => &self.payouts.file,
+            "withdrawals" => &self.payouts.withdrawal,
             "commission-plans" => &self.plan,
             "allocations" => &self.allocation,
             "allocation-batches" => &self.batch,
+            "vesting-policies" => &self.vesting_policy,
+            "vesting-schedules" => &self.vesting_schedule,
             "approvals" => &self.approval,
             "jobs" => &self.job,
             "members" => &self.member,
@@ -73,6 +93,7 @@ impl Objects {
 }
 
 /// A body that the operation accepts when its ids are good.
+#[expect(clippy::too_many_lines, reason = "one row for each operation")]
 pub fn body_for(operation: &str, objects: &Objects) -> Value {
     let line = json!({ "tier_id": objects.tier, "quantity": 1 });
     let terms = |extra: Value| {
@@ -84,7 +105,15 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
     };
     match operation {
         "preview_order" => json!({ "lines": [line] }),
+        "validate_promo_code" => json!({ "code": "GOLD10", "lines": [line] }),
+        "create_promo_code" => {
+            json!({ "code": "NEW10", "discount": { "rate": "0.1" }, "tier_ids": [objects.tier] })
+        }
+        "edit_promo_code" => json!({ "discount": { "rate": "0.2" } }),
         "place_order" => json!({ "lines": [line], "wallet_address": WALLET }),
+        "refund_order" => {
+            json!({ "amount": { "amount": "10.000", "currency": "KWD" }, "reason": "duplicate" })
+        }
         "create_tier" => terms(json!({ "asset_id": objects.asset, "tokens_per_unit": "5", "supply": 10 })),
         "edit_tier" => terms(json!({ "position": 3 })),
         "correct_tier_supply" => json!({ "quantity": 5, "reason": "more were minted" }),
@@ -96,7 +125,21 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
             "levels": [{ "level": 1, "rate": "0.1", "minimum_sales": { "amount": "0", "currency": "KWD" } }],
             "hold_days": 7,
         }),
+        "schedule_commission_plan" => json!({ "from": "2099-01-01T00:00:00Z" }),
+        "simulate_commission_plan" => {
+            json!({ "from": "2026-01-01T00:00:00Z", "until": "2026-12-31T00:00:00Z" })
+        }
+        "record_agent_terms" => json!({ "terms": { "grade": "gold" } }),
         "create_allocation_batch" => json!({ "allocations": [objects.allocation] }),
+        "edit_agent" => json!({ "display_name": "Mona", "state": "suspended" }),
+        "place_agent" => json!({ "parent": objects.party }),
+        "make_agent_statements" => json!({ "month": "2020-01" }),
+        "create_vesting_policy" => json!({
+            "name": "Team", "share_at_start": "0.1", "cliff_months": 6, "periods": 24, "unit": "month",
+        }),
+        "move_vesting_start" => json!({ "starts_on": "2099-01-31" }),
+        "set_tier_vesting" => json!({ "policy": objects.vesting_policy }),
+        "revoke_vesting" => json!({ "reason": "left the programme" }),
         "erase_personal_data" => json!({ "reason": "asked for it" }),
         "change_member" => json!({ "role": "viewer" }),
         "create_place" => json!({ "code": "NEW", "name": "New street", "time_zone": "Asia/Kuwait" }),
@@ -128,6 +171,22 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
             json!({ "address": WALLET, "chain_id": 137, "domain": "localhost:5173" })
         }
         "bind_wallet" => json!({ "address": WALLET }),
+        "create_settlement" => json!({ "method": "manual" }),
+        "approve_settlement" => json!({ "hash": "0".repeat(64) }),
+        "mark_payout_paid" => json!({ "reference": "statement 7" }),
+        "mark_payout_failed" | "give_payout_back" | "reject_withdrawal" => {
+            json!({ "reason": "not this way" })
+        }
+        "create_payout_file" => json!({ "currency": "KWD" }),
+        "edit_payout_rules" => json!({ "minimum": { "amount": "5", "currency": "KWD" } }),
+        "write_off_balance" => {
+            json!({ "agent": objects.party, "amount": { "amount": "1", "currency": "KWD" }, "reason": "moved away" })
+        }
+        "request_withdrawal" => json!({ "amount": { "amount": "20", "currency": "KWD" }, "method": "bank" }),
+        "set_bank_account" => json!({ "bank": { "holder": "Ann Agent", "iban": "DE89370400440532013000" } }),
+        "onboard_connect_account" => json!({
+            "country": "DE", "refresh_url": "https://shop.test/again", "return_url": "https://shop.test/done",
+        }),
         other => panic!("what does {other} take? Say so in objects.rs"),
     }
 }
@@ -153,6 +212,7 @@ pub fn stripe_event(id: &str, kind: &str, intent: &str) -> Vec<u8> {
 }
 
 /// Owner, agent and buyer; asset, plan and tier; a paid order with its commission, allocation, webhook event and jobs.
+#[expect(clippy::too_many_lines, reason = "one of everything")]
 pub async fn furnish<S, B>(scene: &Scene, app: &S, site: &Site) -> Objects
 where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
@@ -160,9 +220,11 @@ where
 {
     let owner = scene.member(site, Role::Owner).await;
     let (asset, plan, tier) = offer(app, site, &owner).await;
+    let promo_code = promo_code(app, site, &owner).await;
     let (agent, buyer) = (scene.stranger(), scene.stranger());
     let join = |person: &Person, body: Value| Call::post("/api/v1/me").by(person).at(site).json(&body);
     let joined = join(&agent, json!({})).send(app).await.expect(201);
+    let agent_party = joined.text("/membership/party_id");
     let code = joined.text("/membership/referral_code");
     let joined = join(&buyer, json!({ "referral_code": code }))
         .send(app)
@@ -172,7 +234,9 @@ where
 
     let (order, intent) = buy(scene, app, site, &buyer, &tier).await;
     deliver(scene, app, &order, &intent).await;
+    crate::refunds::inquiry(scene, &SiteScope::of_claimed_job(site.id), &intent).await;
     let list = async |path: &str| Call::get(path).by(&owner).at(site).send(app).await.expect(200);
+    let dispute = list("/api/v1/disputes").await.text("/items/0/id");
     let of_order = async |what: &str| {
         list(&format!("/api/v1/{what}?all=true&order={order}"))
             .await
@@ -182,6 +246,9 @@ where
     let batch = Call::post("/api/v1/allocation-batches").json(&json!({ "allocations": [allocation] }));
     let batch = batch.by(&owner).at(site).key("batch").send(app).await;
     let batch = batch.expect(201).text("/id");
+    let (vesting_policy, vesting_schedule) =
+        crate::vesting::furnish(scene, app, site, (&owner, &agent), &asset).await;
+    let statement = crate::agents::statement(scene, site, &agent_party).await;
     let approval = crate::approvals::asked(scene, site, &owner).await;
     let webhook = list("/api/v1/webhook-events").await.text("/items/0/id");
     let job = list("/api/v1/jobs").await.json["items"][0]["id"].to_string();
@@ -200,29 +267,52 @@ where
     let (place, invitation) = crate::members::furnish(app, site, &owner).await;
     let session = open_session(scene, &buyer).await;
     let machines = machines(scene, app, site, &owner).await;
+    let payouts = crate::payouts::furnish(scene, app, site, &owner).await;
     Objects {
         owner,
         buyer,
         agent,
+        agent_party,
+        statement,
         asset,
         tier,
+        promo_code,
         plan,
         order,
         intent,
+        dispute,
         commission,
         allocation,
         batch,
+        vesting_policy,
+        vesting_schedule,
         approval,
         webhook,
         job,
         member,
         party,
         place,
+        payouts,
         invitation,
         grant,
         session,
         machines,
     }
+}
+
+/// Ten per cent, once a buyer.
+async fn promo_code<S, B>(app: &S, site: &Site, owner: &Person) -> String
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let body = json!({ "code": "GOLD10", "discount": { "rate": "0.1" } });
+    let made = Call::post("/api/v1/promo-codes")
+        .by(owner)
+        .at(site)
+        .key("promo")
+        .json(&body);
+    made.send(app).await.expect(201).text("/id")
 }
 
 /// The provider tells of the payment.
@@ -308,7 +398,22 @@ where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody,
 {
-    let body = json!({ "lines": [{ "tier_id": tier, "quantity": 2 }], "wallet_address": WALLET });
+    buy_to(scene, app, site, (buyer, WALLET), tier).await
+}
+
+/// As [`buy`], for a wallet of the buyer's own.
+pub async fn buy_to<S, B>(
+    scene: &Scene,
+    app: &S,
+    site: &Site,
+    (buyer, wallet): (&Person, &str),
+    tier: &str,
+) -> (String, String)
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let body = json!({ "lines": [{ "tier_id": tier, "quantity": 2 }], "wallet_address": wallet });
     let placed = Call::post("/api/v1/orders")
         .by(buyer)
         .at(site)

@@ -143,7 +143,10 @@ async fn one_who_joins_is_a_member_at_once_and_an_unknown_code_does_not_stop_the
     assert_eq!(join().send(&app).await.expect(201).json["referral"], "unknown");
     join().send(&app).await.expect(200);
     let joined = me().send(&app).await.expect(200);
-    assert_eq!(joined.json["membership"]["capabilities"], json!(["orders:buy"]));
+    assert_eq!(
+        joined.json["membership"]["capabilities"],
+        json!(["orders:buy", "withdrawals:request"])
+    );
     Call::get("/api/v1/orders")
         .by(&person)
         .at(&scene.site)

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use posx_allocations::testing::FakeCustody;
+use posx_commissions::testing::FakePayoutGateway;
 use posx_kernel::{ManualClock, SiteId};
 use posx_orders::testing::ScriptedGateway;
 use posx_runtime::{CustodyMode, Providers, Services, Settings, StartError};
@@ -37,6 +38,7 @@ pub async fn connect(settings: &Settings) -> Result<Services, StartError> {
     let providers = Providers {
         stripe: None,
         payments: Arc::new(ScriptedGateway::default()),
+        payouts: Arc::new(FakePayoutGateway::default()),
         custody: Arc::new(FakeCustody::default()),
     };
     Services::connect_with(settings, Arc::new(ManualClock::default()), providers).await

@@ -6,7 +6,7 @@ use posx_kernel::{Kind, Refusal, SiteScope, WebhookId, retry_busy};
 use posx_orders::gateway::IntentId;
 use posx_postgres::{InboxRow, WebhookEndpoint};
 use posx_runtime::Environment;
-use posx_stripe::StripeEvent;
+use posx_stripe::{Notice, StripeEvent};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -111,19 +111,33 @@ async fn apply(work: &Work<'_>, event: &InboxRow) -> Result<Applied, JobError> {
     }
 }
 
-/// The event only says *which* intent changed; where it stands is asked of the provider, so the order of events is no
-/// matter.
+/// The event only says *which* intent, refund or dispute changed; where it stands is asked of the provider, so the order of
+/// events is no matter.
 async fn apply_stripe(work: &Work<'_>, scope: &SiteScope, stored: &InboxRow) -> Result<Applied, JobError> {
     let event = StripeEvent::parse(&stored.body).map_err(WebhookError::Stripe)?;
     if let Some(why) = why_not_ours(work, scope, stored, &event).await? {
         return Ok(Applied::Parked(why));
     }
-    let Some(notice) = event.payment_intent() else {
-        return Ok(Applied::Ignored("type_not_acted_on"));
-    };
-    let intent = IntentId(notice.intent_id.to_owned());
-    let applied = work.services.orders.apply_intent(scope, &intent).await?;
-    tracing::info!(?applied, "payment intent applied");
+    if let Some(transfer) = event.transfer() {
+        let ours = work.services.payouts.transfer_changed(scope, transfer).await?;
+        tracing::info!(ours, "transfer to an agent applied");
+        return Ok(Applied::Done);
+    }
+    let orders = &work.services.orders;
+    let intent = |id: &str| IntentId(id.to_owned());
+    match event.notice() {
+        Some(Notice::Intent(id)) => {
+            let applied = orders.apply_intent(scope, &intent(id)).await?;
+            tracing::info!(?applied, "payment intent applied");
+        }
+        Some(Notice::Refund { intent: Some(id), .. }) => orders.apply_refunds(scope, &intent(id)).await?,
+        Some(Notice::Refund { id, intent: None }) => orders.apply_refund_by_id(scope, id).await?,
+        Some(Notice::Dispute { id, .. }) => {
+            let applied = orders.apply_dispute(scope, id).await?;
+            tracing::info!(?applied, "dispute applied");
+        }
+        None => return Ok(Applied::Ignored("type_not_acted_on")),
+    }
     Ok(Applied::Done)
 }
 

@@ -8,7 +8,10 @@ use crate::task::{Lane, Task, Work};
 /// A webhook that has not come by then is not waited for any longer.
 const OPEN_FOR: TimeDelta = TimeDelta::minutes(5);
 
-/// By the clock: asks the payment provider about attempts that have been open for long without a word.
+/// An open refund may take days: it is asked about once in so long.
+const REFUND_OPEN_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// By the clock: asks the payment provider about attempts and refunds that have been open for long without a word.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ReconcilePayments {}
 
@@ -24,6 +27,15 @@ impl Task for ReconcilePayments {
             .orders
             .reconcile_attempts(work.scope()?, older_than)
             .await?;
+        let older_than = work.services.clock.now() - REFUND_OPEN_FOR;
+        let refunds = work
+            .services
+            .orders
+            .reconcile_refunds(work.scope()?, older_than)
+            .await?;
+        if refunds > 0 {
+            tracing::info!(refunds, "open refunds looked up");
+        }
         if asked > 0 {
             tracing::info!(asked, "open payment attempts looked up");
         }

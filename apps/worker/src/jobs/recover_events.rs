@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use posx_kernel::{Kind, Refusal, WebhookId};
 use posx_postgres::{NewWebhook, WebhookEndpoint};
-use posx_stripe::{MissedEvent, StripeError, Window};
+use posx_stripe::{MissedEvent, Notice, StripeError, Window};
 use serde::Deserialize;
 
 use crate::error::JobError;
@@ -83,14 +83,14 @@ impl Task for RecoverEvents {
 async fn store(work: &Work<'_>, missed: &MissedEvent) -> Result<bool, JobError> {
     let services = work.services;
     let now = services.clock.now();
-    let intent = missed.event.payment_intent().map(|notice| notice.intent_id);
+    let ours = missed.event.notice().map(Notice::external_id);
     let new = NewWebhook {
         id: WebhookId::from_uuid(services.ids.uuid(now)),
         provider: "stripe",
         event_id: &missed.event.id,
         event_type: &missed.event.kind,
-        external_id: intent.or(missed.event.object.id.as_deref()),
-        known: intent.is_some(),
+        external_id: ours.or(missed.event.object.id.as_deref()),
+        known: ours.is_some(),
         endpoint: WebhookEndpoint::RECOVERED,
         body: &missed.body,
         headers: serde_json::json!({}),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::error::JobError;
 use crate::task::{Lane, Task, Work};
 
-/// Follows `refund.requested`: sends it, or asks what became of it, until the provider is through.
+/// Follows `refund.requested`: sends it, or asks what became of it. Later news come by events and by the sweep.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SendRefund {
     refund: Uuid,

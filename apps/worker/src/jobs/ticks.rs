@@ -30,6 +30,8 @@ ticks! {
     TickMature = "tick_mature" => Mature;
     TickRecover = "tick_recover" => Recover;
     TickSeal = "tick_seal" => Seal;
+    TickUnlock = "tick_unlock" => Unlock;
+    TickStatements = "tick_statements" => Statements;
 }
 
 /// Also deletes what belongs to no site.
@@ -44,6 +46,7 @@ impl Task for TickPurge {
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         tick(work.services, Tick::Purge).await?;
         super::purge::purge_webhooks(work.services).await?;
+        work.services.jobs_database.purge_superseded_jobs().await?;
         super::purge::purge_sessions(work.services).await
     }
 }

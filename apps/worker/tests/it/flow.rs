@@ -55,9 +55,10 @@ impl World {
             lines: vec![WishedLine { tier, quantity: 2 }],
             wallet_address: Some(ADDRESS.into()),
             referrer: None,
+            promo: None,
             call: None,
         };
-        let answer = |_: &Order| StoredAnswer {
+        let answer = |_: &Order, _: &posx_orders::Quote| StoredAnswer {
             status: 201,
             body: Vec::new(),
         };

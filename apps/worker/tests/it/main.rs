@@ -4,9 +4,14 @@
 
 mod crash;
 mod flow;
+mod payouts;
 mod purge;
 mod queue;
 mod recover;
+mod returns;
 mod schedule;
+mod shares;
+mod statements;
+mod vesting;
 mod webhooks;
 mod world;

@@ -115,3 +115,44 @@ async fn a_job_of_a_task_that_nobody_knows_stays_and_is_told() {
         "{drained:?}"
     );
 }
+
+#[tokio::test]
+async fn a_job_that_was_asked_for_again_while_it_ran_is_superseded_and_not_dead() {
+    let world = World::own().await;
+    let ask = "select graphile_worker.enqueue_for_site($1, 'purge', '{}', 'one key', 0, 0, 20)";
+    let site = world.site.id.as_uuid();
+    sqlx::query(ask)
+        .bind(site)
+        .execute(&world.superuser)
+        .await
+        .unwrap();
+    let run = "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'killed later', attempts = 1";
+    sqlx::query(run).execute(&world.superuser).await.unwrap();
+    sqlx::query(ask)
+        .bind(site)
+        .execute(&world.superuser)
+        .await
+        .unwrap();
+    let jobs = &world.services.jobs_database;
+    assert_eq!(
+        jobs.purge_superseded_jobs().await.unwrap(),
+        0,
+        "it may still end well"
+    );
+    let give_up = "update graphile_worker._private_jobs set locked_at = null, locked_by = null where locked_by is not null";
+    sqlx::query(give_up).execute(&world.superuser).await.unwrap();
+    let listed = world
+        .services
+        .database
+        .jobs(&world.scope, false, None, 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        (listed.len(), listed[0].dead, listed[0].attempts),
+        (1, false, 0),
+        "the newer one"
+    );
+    assert_eq!(world.queued("purge").await, 2);
+    assert_eq!(jobs.purge_superseded_jobs().await.unwrap(), 1);
+    assert_eq!(world.queued("purge").await, 1);
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use posx_allocations::testing::FakeCustody;
+use posx_commissions::testing::FakePayoutGateway;
 use posx_kernel::{
     Currency, IdentityId, ManualClock, Randomness, SiteScope, SystemClock, SystemIds, SystemRandomness,
 };
@@ -21,6 +22,7 @@ pub struct World {
     pub env: Vec<(String, String)>,
     pub gateway: Arc<ScriptedGateway>,
     pub custody: Arc<FakeCustody>,
+    pub payouts: Arc<FakePayoutGateway>,
     pub clock: Arc<ManualClock>,
     pub site: Site,
     pub scope: SiteScope,
@@ -74,6 +76,7 @@ impl World {
     async fn on(app_url: &str, jobs_url: &str, platform_url: &str, superuser_url: &str) -> Self {
         let env = env(app_url, jobs_url);
         let settings = Settings::load(None, env.iter().cloned()).unwrap();
+        let payouts = Arc::new(FakePayoutGateway::default());
         let (gateway, custody, clock) = (
             Arc::new(ScriptedGateway::default()),
             Arc::new(FakeCustody::default()),
@@ -82,6 +85,7 @@ impl World {
         let providers = Providers {
             stripe: None,
             payments: gateway.clone(),
+            payouts: payouts.clone(),
             custody: custody.clone(),
         };
         let services = Services::connect_with(&settings, clock.clone(), providers)
@@ -105,6 +109,7 @@ impl World {
             env,
             gateway,
             custody,
+            payouts,
             clock,
             site,
             scope,
@@ -153,7 +158,7 @@ impl World {
 
     /// A job of the site, as `app.add_job` adds it.
     pub async fn add_job(&self, task: &str, payload: serde_json::Value, tries: i32) {
-        sqlx::query("select graphile_worker.enqueue_for_site($1, $2, $3, null, 0, 0, $4)")
+        sqlx::query("select graphile_worker.enqueue_for_site($1, $2, $3, gen_random_uuid()::text, 0, 0, $4)")
             .bind(self.site.id.as_uuid())
             .bind(task)
             .bind(payload)

@@ -1,17 +1,19 @@
 //! Allocations, their batches, and what they read and tell of orders.
 
+mod orders;
 mod queries;
 
 use async_trait::async_trait;
 use posx_allocations::custody::ExternalId;
 use posx_allocations::{
     Allocation, AllocationRepository, AllocationState, AllocationsTx, Batch, CustodyAsset, DeliveredOrders,
-    Delivery, ExternalIds, LineToDeliver, OrderToDeliver, StateName,
+    ExternalIds, StateName, VestingRepository,
 };
 use posx_kernel::{
     AllocationId, BatchId, Begin, ChainAssetId, LineId, OrderId, Outbox, PartyId, SiteScope, StoreError,
     Timestamp, TokenAmount,
 };
+use posx_tiers::StockRepository;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -37,6 +39,12 @@ impl AllocationsTx for SiteTx {
     fn external_ids(&mut self) -> &mut dyn ExternalIds {
         self
     }
+    fn vesting(&mut self) -> &mut dyn VestingRepository {
+        self
+    }
+    fn stock(&mut self) -> &mut dyn StockRepository {
+        self
+    }
     fn outbox(&mut self) -> &mut dyn Outbox {
         self
     }
@@ -56,75 +64,12 @@ impl ExternalIds for SiteTx {
     }
 }
 
-#[async_trait]
-impl DeliveredOrders for SiteTx {
-    async fn for_update(&mut self, order: OrderId) -> Result<Option<OrderToDeliver>, StoreError> {
-        // Rows that only refer to the order go on being inserted: no key is changed.
-        let sql = "select buyer_id, wallet_address, wallet_usable_from, lifecycle in ('confirmed', 'fulfilled') as paid
-                   from orders where id = $1 for no key update";
-        let row = sqlx::query(sql)
-            .bind(order.as_uuid())
-            .fetch_optional(self.connection())
-            .await
-            .store()?;
-        let Some(row) = row else { return Ok(None) };
-        let sql = "select id, asset_id, tokens::text as tokens from order_lines where order_id = $1 order by position";
-        let lines = sqlx::query(sql)
-            .bind(order.as_uuid())
-            .fetch_all(self.connection())
-            .await
-            .store()?;
-        Ok(Some(OrderToDeliver {
-            order,
-            buyer: PartyId::from_uuid(row.try_get("buyer_id").store()?),
-            address: row.try_get("wallet_address").store()?,
-            wallet_usable_from: row.try_get("wallet_usable_from").store()?,
-            paid: row.try_get("paid").store()?,
-            lines: lines.iter().map(line).collect::<Result<_, _>>()?,
-        }))
-    }
-
-    async fn set_delivery(
-        &mut self,
-        order: OrderId,
-        delivery: Delivery,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "update orders set
-               delivery = $2,
-               lifecycle = case when $2 = 'done' and lifecycle = 'confirmed' then 'fulfilled' else lifecycle end,
-               closed_at = case when $2 = 'done' and lifecycle = 'confirmed' then $3 else closed_at end,
-               version = version + 1
-             where id = $1 and (delivery <> $2 or ($2 = 'done' and lifecycle = 'confirmed'))",
-        )
-        .bind(order.as_uuid())
-        .bind(delivery.as_str())
-        .bind(at)
-        .execute(self.connection())
-        .await
-        .store()?;
-        Ok(())
-    }
-
-    async fn flag(&mut self, order: OrderId, why: &str) -> Result<(), StoreError> {
-        let sql =
-            "update orders set attention = $2, version = version + 1 where id = $1 and attention is null";
-        sqlx::query(sql)
-            .bind(order.as_uuid())
-            .bind(why)
-            .execute(self.connection())
-            .await
-            .store()?;
-        Ok(())
-    }
-}
-
 /// One list of columns for every way to find an allocation.
 macro_rules! allocation_where {
     ($rest:literal) => {
         concat!(
-            "select id, order_id, line_id, party_id, asset_id, address, amount::text as amount, state, batch_id, try, ",
+            "select id, order_id, line_id, part, party_id, asset_id, address, amount::text as amount, cut::text as cut, ",
+            "owed::text as owed, changes, state, batch_id, try, ",
             "external_id, provider_id, tx_hash, confirmations, reason, needs_person, created_at, updated_at, confirmed_at, ",
             "wallet_usable_from ",
             "from allocations where ",
@@ -156,38 +101,62 @@ impl AllocationRepository for SiteTx {
         rows.iter().map(allocation).collect()
     }
 
-    async fn by_provider_id_for_update(
-        &mut self,
-        provider_id: &str,
-    ) -> Result<Option<Allocation>, StoreError> {
-        let sql = allocation_where!("provider_id = $1 for no key update");
-        let row = sqlx::query(sql)
+    async fn by_provider_id(&mut self, provider_id: &str) -> Result<Option<AllocationId>, StoreError> {
+        let row = sqlx::query("select id from allocations where provider_id = $1")
             .bind(provider_id)
             .fetch_optional(self.connection())
             .await
             .store()?;
-        row.as_ref().map(allocation).transpose()
+        row.map(|row| row.try_get("id").map(AllocationId::from_uuid).store())
+            .transpose()
+    }
+
+    async fn order_of(&mut self, id: AllocationId) -> Result<Option<OrderId>, StoreError> {
+        let row = sqlx::query("select order_id from allocations where id = $1")
+            .bind(id.as_uuid())
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
+        row.map(|row| row.try_get("order_id").map(OrderId::from_uuid).store())
+            .transpose()
+    }
+
+    async fn of_order(&mut self, order: OrderId) -> Result<Vec<Allocation>, StoreError> {
+        let sql = allocation_where!("order_id = $1 order by id for no key update");
+        let rows = sqlx::query(sql)
+            .bind(order.as_uuid())
+            .fetch_all(self.connection())
+            .await
+            .store()?;
+        rows.iter().map(allocation).collect()
     }
 
     async fn insert_new(&mut self, allocations: &[Allocation]) -> Result<Vec<AllocationId>, StoreError> {
+        if allocations.is_empty() {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query(
-            "insert into allocations (id, order_id, line_id, party_id, asset_id, address, amount, state, created_at,
-                                      updated_at, wallet_usable_from)
-             select n.id, n.order_id, n.line, n.party, n.asset, n.address, n.amount::numeric, 'pending', n.at, n.at,
-                    n.usable_from
-             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
-                         $8::timestamptz[], $9::timestamptz[])
-                  as n (id, order_id, line, party, asset, address, amount, at, usable_from)
+            "insert into allocations (id, order_id, line_id, part, party_id, asset_id, address, amount, cut, changes, state,
+                                      created_at, updated_at, wallet_usable_from)
+             select n.id, n.order_id, n.line, n.part, n.party, n.asset, n.address, n.amount::numeric, n.cut::numeric,
+                    n.changes, n.state, n.at, n.at, n.usable_from
+             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::uuid[], $6::uuid[], $7::text[], $8::text[],
+                         $9::text[], $10::integer[], $11::text[], $12::timestamptz[], $13::timestamptz[])
+                  as n (id, order_id, line, part, party, asset, address, amount, cut, changes, state, at, usable_from)
              on conflict on constraint allocations_line_key do nothing
              returning id",
         )
         .bind(column(allocations, |new| new.id.as_uuid()))
         .bind(column(allocations, |new| new.order.as_uuid()))
         .bind(column(allocations, |new| new.line.as_uuid()))
+        .bind(column(allocations, |new| i16::try_from(new.part).unwrap_or(i16::MAX)))
         .bind(column(allocations, |new| new.party.as_uuid()))
         .bind(column(allocations, |new| new.asset.as_uuid()))
         .bind(column(allocations, |new| new.address.clone()))
         .bind(column(allocations, |new| new.amount.to_string()))
+        .bind(column(allocations, |new| new.cut.to_string()))
+        .bind(column(allocations, |new| crate::tiers::stored_count(new.changes)))
+        .bind(column(allocations, |new| new.state.name().as_str()))
         .bind(column(allocations, |new| new.created_at))
         .bind(column(allocations, |new| new.wallet_usable_from))
         .fetch_all(self.connection())
@@ -197,15 +166,20 @@ impl AllocationRepository for SiteTx {
     }
 
     async fn save(&mut self, allocations: &[Allocation]) -> Result<(), StoreError> {
+        if allocations.is_empty() {
+            return Ok(());
+        }
         let done = sqlx::query(
             "update allocations a set
                state = s.state, batch_id = s.batch, try = s.try, external_id = s.external_id, provider_id = s.provider_id,
                tx_hash = s.tx_hash, confirmations = s.confirmations, reason = s.reason, needs_person = s.needs_person,
-               confirmed_at = s.confirmed_at, updated_at = s.updated_at
+               confirmed_at = s.confirmed_at, updated_at = s.updated_at, amount = s.amount::numeric, cut = s.cut::numeric,
+               owed = s.owed::numeric, changes = s.changes
              from unnest($1::uuid[], $2::text[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::text[],
-                         $8::integer[], $9::text[], $10::boolean[], $11::timestamptz[], $12::timestamptz[])
+                         $8::integer[], $9::text[], $10::boolean[], $11::timestamptz[], $12::timestamptz[], $13::text[],
+                         $14::text[], $15::text[], $16::integer[])
                   as s (id, state, batch, try, external_id, provider_id, tx_hash, confirmations, reason, needs_person,
-                        confirmed_at, updated_at)
+                        confirmed_at, updated_at, amount, cut, owed, changes)
              where a.id = s.id",
         )
         .bind(column(allocations, |saved| saved.id.as_uuid()))
@@ -220,6 +194,10 @@ impl AllocationRepository for SiteTx {
         .bind(column(allocations, needs_person))
         .bind(column(allocations, confirmed_at))
         .bind(column(allocations, |saved| saved.updated_at))
+        .bind(column(allocations, |saved| saved.amount.to_string()))
+        .bind(column(allocations, |saved| saved.cut.to_string()))
+        .bind(column(allocations, |saved| saved.owed.to_string()))
+        .bind(column(allocations, |saved| crate::tiers::stored_count(saved.changes)))
         .execute(self.connection())
         .await
         .store()?;
@@ -231,7 +209,11 @@ impl AllocationRepository for SiteTx {
     }
 
     async fn states_of_order(&mut self, order: OrderId) -> Result<Vec<StateName>, StoreError> {
-        let sql = "select state from allocations where order_id = $1";
+        let sql = "select state from allocations where order_id = $1
+                   union all
+                   select 'pending' from vesting_releases r
+                   join vesting_schedules s on s.site_id = r.site_id and s.id = r.schedule_id
+                   where s.order_id = $1 and r.state in ('locked', 'due') and r.cut < r.amount";
         let rows = sqlx::query(sql)
             .bind(order.as_uuid())
             .fetch_all(self.connection())
@@ -299,9 +281,11 @@ fn column<T>(allocations: &[Allocation], value: impl Fn(&Allocation) -> T) -> Ve
     allocations.iter().map(value).collect()
 }
 
+/// Why it failed, or why it is parked.
 fn reason(allocation: &Allocation) -> Option<&str> {
     match &allocation.state {
         AllocationState::Failed { reason, .. } => Some(reason),
+        AllocationState::Cancelled { failure, .. } => allocation.parked.as_deref().or(failure.as_deref()),
         _ => allocation.parked.as_deref(),
     }
 }
@@ -321,22 +305,25 @@ const fn confirmed_at(allocation: &Allocation) -> Option<Timestamp> {
 }
 
 fn allocation(row: &PgRow) -> Result<Allocation, StoreError> {
-    let tries: i16 = row.try_get("try").store()?;
     let (state, parked) = state(row)?;
     Ok(Allocation {
         id: AllocationId::from_uuid(row.try_get("id").store()?),
         order: OrderId::from_uuid(row.try_get("order_id").store()?),
         line: LineId::from_uuid(row.try_get("line_id").store()?),
+        part: small(row, "part")?,
         party: PartyId::from_uuid(row.try_get("party_id").store()?),
         asset: ChainAssetId::from_uuid(row.try_get("asset_id").store()?),
         address: row.try_get("address").store()?,
         wallet_usable_from: row.try_get("wallet_usable_from").store()?,
         amount: tokens(row, "amount")?,
+        cut: tokens(row, "cut")?,
+        owed: tokens(row, "owed")?,
+        changes: crate::tiers::count(row.try_get("changes").store()?)?,
         batch: row
             .try_get::<Option<Uuid>, _>("batch_id")
             .store()?
             .map(BatchId::from_uuid),
-        tries: u16::try_from(tries).map_err(|_| StoreError::broken("an allocation's tries"))?,
+        tries: small(row, "try")?,
         external_id: row
             .try_get::<Option<String>, _>("external_id")
             .store()?
@@ -392,6 +379,10 @@ fn state(row: &PgRow) -> Result<(AllocationState, Option<String>), StoreError> {
                 None,
             ));
         }
+        StateName::Cancelled => AllocationState::Cancelled {
+            failure: reason.filter(|_| !needs_person),
+            provider_id,
+        },
     };
     Ok((state, parked))
 }
@@ -401,19 +392,16 @@ fn state_name(row: &PgRow) -> Result<StateName, StoreError> {
     StateName::from_name(name).ok_or_else(|| StoreError::broken("an allocation's state"))
 }
 
-fn line(row: &PgRow) -> Result<LineToDeliver, StoreError> {
-    Ok(LineToDeliver {
-        line: LineId::from_uuid(row.try_get("id").store()?),
-        asset: ChainAssetId::from_uuid(row.try_get("asset_id").store()?),
-        tokens: tokens(row, "tokens")?,
-    })
+pub(crate) fn small(row: &PgRow, column: &str) -> Result<u16, StoreError> {
+    let stored: i16 = row.try_get(column).store()?;
+    u16::try_from(stored).map_err(|_| StoreError::broken("a negative count"))
 }
 
-fn tokens(row: &PgRow, column: &str) -> Result<TokenAmount, StoreError> {
+pub(crate) fn tokens(row: &PgRow, column: &str) -> Result<TokenAmount, StoreError> {
     crate::tiers::tokens(row.try_get(column).store()?)
 }
 
-fn decimals(row: &PgRow) -> Result<u8, StoreError> {
+pub(crate) fn decimals(row: &PgRow) -> Result<u8, StoreError> {
     let decimals: i16 = row.try_get("decimals").store()?;
     u8::try_from(decimals).map_err(|_| StoreError::broken("an asset's decimals"))
 }

@@ -95,6 +95,7 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
     "app.add_job",
     "app.jobs_of_site",
     "app.replay_job",
+    "app.lock_payables",
     "app.seal_events",
     "app.forget_login",
     "app.erase_party",
@@ -109,6 +110,7 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
     "graphile_worker.enqueue_for_site",
     "graphile_worker.jobs_of_site",
     "graphile_worker.replay_job_of_site",
+    "graphile_worker.purge_superseded",
 ];
 
 /// The only tables of a site whose rows the app role deletes: answers of old calls, nonces that nobody can use any more,

@@ -1,15 +1,19 @@
 //! Commission plans, decisions and commissions.
 
+mod adjustments;
+mod plans;
 mod queries;
+mod simulate;
+mod terms;
 
 use async_trait::async_trait;
 use posx_commissions::{
-    Commission, CommissionRepository, CommissionState, CommissionsTx, Decision, HoldDays, Levels, Outcome,
-    PaidOrder, PaidOrders, Plan, PlanRepository, PlanSnapshot,
+    Adjustment, Commission, CommissionRepository, CommissionState, CommissionsTx, Decision, Outcome,
+    PaidOrder, PaidOrders, PlanRepository, PlanSnapshot, SaleLine, TermsRepository,
 };
 use posx_kernel::{
     Begin, CommissionId, Currency, Money, OrderId, Outbox, PartyId, PlanId, Rate, SiteScope, StoreError,
-    Timestamp,
+    TierId, Timestamp,
 };
 use posx_tenancy::ReferralTree;
 use sqlx::Row;
@@ -31,6 +35,9 @@ impl CommissionsTx for SiteTx {
     fn plans(&mut self) -> &mut dyn PlanRepository {
         self
     }
+    fn terms(&mut self) -> &mut dyn TermsRepository {
+        self
+    }
     fn paid_orders(&mut self) -> &mut dyn PaidOrders {
         self
     }
@@ -46,82 +53,14 @@ impl CommissionsTx for SiteTx {
 }
 
 #[async_trait]
-impl PlanRepository for SiteTx {
-    async fn find(&mut self, id: PlanId) -> Result<Option<Plan>, StoreError> {
-        let sql = "select id, name, version, levels, hold_days, active, created_at from commission_plans where id = $1";
-        let row = sqlx::query(sql)
-            .bind(id.as_uuid())
-            .fetch_optional(self.connection())
-            .await
-            .store()?;
-        row.as_ref().map(plan).transpose()
-    }
-
-    async fn active(&mut self) -> Result<Option<Plan>, StoreError> {
-        let sql = "select id, name, version, levels, hold_days, active, created_at from commission_plans where active";
-        let row = sqlx::query(sql).fetch_optional(self.connection()).await.store()?;
-        row.as_ref().map(plan).transpose()
-    }
-
-    async fn latest_version(&mut self, name: &str) -> Result<u32, StoreError> {
-        let sql = "select coalesce(max(version), 0) as version from commission_plans where name = $1";
-        let row = sqlx::query(sql)
-            .bind(name)
-            .fetch_one(self.connection())
-            .await
-            .store()?;
-        unsigned(&row, "version")
-    }
-
-    async fn insert(&mut self, plan: &Plan) -> Result<bool, StoreError> {
-        let version =
-            i32::try_from(plan.version).map_err(|_| StoreError::broken("a plan version beyond 32 bits"))?;
-        let done = sqlx::query(
-            "insert into commission_plans (id, name, version, levels, hold_days, active, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7)
-             on conflict on constraint commission_plans_version_key do nothing",
-        )
-        .bind(plan.id.as_uuid())
-        .bind(&plan.name)
-        .bind(version)
-        .bind(Json(&plan.levels))
-        .bind(i32::from(plan.hold_days.days()))
-        .bind(plan.active)
-        .bind(plan.created_at)
-        .execute(self.connection())
-        .await
-        .store()?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    async fn make_only_active(&mut self, id: PlanId) -> Result<(), StoreError> {
-        // The unique index allows one active plan at every moment, and without any there is no row to wait for.
-        let lock = "select pg_advisory_xact_lock(
-            hashtextextended('commission_plans:' || (select app.current_site_id())::text, 0))";
-        sqlx::query(lock).execute(self.connection()).await.store()?;
-        let others = "update commission_plans set active = false where active and id <> $1";
-        sqlx::query(others)
-            .bind(id.as_uuid())
-            .execute(self.connection())
-            .await
-            .store()?;
-        let this = "update commission_plans set active = true where id = $1";
-        sqlx::query(this)
-            .bind(id.as_uuid())
-            .execute(self.connection())
-            .await
-            .store()?;
-        Ok(())
-    }
-}
-
-#[async_trait]
 impl PaidOrders for SiteTx {
     async fn find(&mut self, order: OrderId) -> Result<Option<PaidOrder>, StoreError> {
         let row = sqlx::query(
-            "select buyer_id, currency, total, plan_snapshot,
+            "select buyer_id, currency, total, returned, disputed, plan_snapshot,
+                    array(select l.tier_id from order_lines l where l.order_id = orders.id order by l.position) as tiers,
+                    array(select l.amount from order_lines l where l.order_id = orders.id order by l.position) as amounts,
                     case when lifecycle in ('confirmed', 'fulfilled') then paid_at end as paid_at
-             from orders where id = $1",
+             from orders where id = $1 for share",
         )
         .bind(order.as_uuid())
         .fetch_optional(self.connection())
@@ -132,6 +71,9 @@ impl PaidOrders for SiteTx {
             order,
             buyer: PartyId::from_uuid(row.try_get("buyer_id").store()?),
             total: money(&row, "total")?,
+            returned: money(&row, "returned")?,
+            disputed: row.try_get("disputed").store()?,
+            lines: lines(&row)?,
             snapshot: snapshot(&row)?,
             paid_at: row.try_get("paid_at").store()?,
         }))
@@ -145,8 +87,10 @@ impl PaidOrders for SiteTx {
     ) -> Result<Vec<Money>, StoreError> {
         let rows = sqlx::query(
             "select coalesce((
-                 select sum(o.total) from referrals r join orders o on o.site_id = r.site_id and o.buyer_id = r.party_id
-                 where r.referrer_id = a.agent and r.bound_at <= $3 and o.currency = $2 and o.lifecycle in ('confirmed', 'fulfilled')
+                 select sum(o.total - least(o.returned, o.total)) from referral_paths r
+                 join orders o on o.site_id = r.site_id and o.buyer_id = r.descendant_id
+                 where r.ancestor_id = a.agent and r.depth = 1 and r.since <= $3 and (r.until is null or r.until > $3)
+                   and o.currency = $2 and o.lifecycle in ('confirmed', 'fulfilled')
                    and o.payment <> 'refunded' and o.paid_at < $3), 0)::bigint as sales
              from unnest($1::uuid[]) with ordinality as a (agent, at) order by a.at",
         )
@@ -175,6 +119,15 @@ impl CommissionRepository for SiteTx {
         Ok(done.rows_affected() == 1)
     }
 
+    async fn lock_months(
+        &mut self,
+        agents: &[PartyId],
+        currency: Currency,
+        paid_at: Timestamp,
+    ) -> Result<Vec<Money>, StoreError> {
+        terms::lock_months(self, agents, currency, paid_at).await
+    }
+
     async fn insert(
         &mut self,
         order: OrderId,
@@ -189,11 +142,12 @@ impl CommissionRepository for SiteTx {
     async fn ready_due(&mut self, now: Timestamp, limit: u16) -> Result<Vec<Commission>, StoreError> {
         let rows = sqlx::query(
             "with due as (
-                 select id from commissions where state = 'held' and hold_until <= $1
-                 order by hold_until, id limit $2 for no key update skip locked)
+                 select h.id from commissions h where h.state = 'held' and h.hold_until <= $1
+                   and not exists (select from orders o where o.site_id = h.site_id and o.id = h.order_id and o.disputed)
+                 order by h.hold_until, h.id limit $2 for no key update skip locked)
              update commissions c set state = 'ready', updated_at = $1 from due where c.id = due.id
-             returning c.id, c.order_id, c.agent_id, c.level, c.rate::text as rate, c.currency, c.base, c.amount, c.state,
-                       c.hold_until, c.plan_id, c.created_at, c.updated_at",
+             returning c.id, c.order_id, c.agent_id, c.level, c.rate::text as rate, c.currency, c.base, c.amount,
+                       c.reversed, c.state, c.back_to, c.hold_until, c.plan_id, c.created_at, c.updated_at",
         )
         .bind(now)
         .bind(i32::from(limit))
@@ -201,6 +155,26 @@ impl CommissionRepository for SiteTx {
         .await
         .store()?;
         rows.iter().map(commission).collect()
+    }
+
+    async fn for_update(&mut self, order: OrderId) -> Result<Vec<Commission>, StoreError> {
+        let sql = "select id, order_id, agent_id, level, rate::text as rate, currency, base, amount, reversed, state, back_to,
+                          hold_until, plan_id, created_at, updated_at
+                   from commissions where order_id = $1 order by id for no key update";
+        let rows = sqlx::query(sql)
+            .bind(order.as_uuid())
+            .fetch_all(self.connection())
+            .await
+            .store()?;
+        rows.iter().map(commission).collect()
+    }
+
+    async fn adjust(&mut self, commission: &Commission, step: Option<&Adjustment>) -> Result<(), StoreError> {
+        adjustments::save(self, commission).await?;
+        match step {
+            Some(step) => adjustments::insert(self, step).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -215,9 +189,9 @@ async fn insert_decisions(
         Outcome::Skipped(reason) => Some(reason.as_str()),
     };
     sqlx::query(
-        "insert into commission_decisions (order_id, level, agent_id, agent_sales, outcome, reason, at)
-         select $1, d.level, d.agent, d.sales, case when d.reason is null then 'earned' else 'skipped' end, d.reason, $6
-         from unnest($2::smallint[], $3::uuid[], $4::bigint[], $5::text[]) as d (level, agent, sales, reason)",
+        "insert into commission_decisions (order_id, level, agent_id, agent_sales, outcome, reason, facts, at)
+         select $1, d.level, d.agent, d.sales, case when d.reason is null then 'earned' else 'skipped' end, d.reason, d.facts, $6
+         from unnest($2::smallint[], $3::uuid[], $4::bigint[], $5::text[], $7::jsonb[]) as d (level, agent, sales, reason, facts)",
     )
     .bind(order.as_uuid())
     .bind(decisions.iter().map(|decision| i16::from(decision.level)).collect::<Vec<_>>())
@@ -225,6 +199,7 @@ async fn insert_decisions(
     .bind(decisions.iter().map(|decision| decision.sales.minor()).collect::<Vec<_>>())
     .bind(decisions.iter().map(reason).collect::<Vec<_>>())
     .bind(at)
+    .bind(decisions.iter().map(|decision| Json(&decision.facts)).collect::<Vec<_>>())
     .execute(tx.connection())
     .await
     .store()?;
@@ -238,12 +213,14 @@ async fn insert_commissions(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "insert into commissions (order_id, id, agent_id, level, rate, currency, base, amount, state, hold_until, plan_id,
-                                  created_at, updated_at)
+                                  created_at, updated_at, month)
          select $1, c.id, c.agent, c.level, c.rate::numeric, c.currency, c.base, c.amount, c.state, c.hold_until, c.plan,
-                c.created_at, c.created_at
-         from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+                c.created_at, c.created_at,
+                date_trunc('month', o.paid_at at time zone (select s.time_zone from app.site(app.current_site_id()) s))::date
+         from orders o cross join unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
                      $9::text[], $10::timestamptz[], $11::uuid[], $12::timestamptz[])
-              as c (id, agent, level, rate, currency, base, amount, state, hold_until, plan, created_at)",
+              as c (id, agent, level, rate, currency, base, amount, state, hold_until, plan, created_at)
+         where o.id = $1",
     )
     .bind(order.as_uuid())
     .bind(earned.iter().map(|made| made.id.as_uuid()).collect::<Vec<_>>())
@@ -263,22 +240,6 @@ async fn insert_commissions(
     Ok(())
 }
 
-fn plan(row: &PgRow) -> Result<Plan, StoreError> {
-    let hold_days: i32 = row.try_get("hold_days").store()?;
-    let hold_days = u16::try_from(hold_days)
-        .ok()
-        .and_then(|days| HoldDays::new(days).ok());
-    Ok(Plan {
-        id: PlanId::from_uuid(row.try_get("id").store()?),
-        name: row.try_get("name").store()?,
-        version: unsigned(row, "version")?,
-        levels: row.try_get::<Json<Levels>, _>("levels").store()?.0,
-        hold_days: hold_days.ok_or_else(|| StoreError::broken("a plan's hold days"))?,
-        active: row.try_get("active").store()?,
-        created_at: row.try_get("created_at").store()?,
-    })
-}
-
 fn commission(row: &PgRow) -> Result<Commission, StoreError> {
     let level: i16 = row.try_get("level").store()?;
     let rate: &str = row.try_get("rate").store()?;
@@ -293,7 +254,12 @@ fn commission(row: &PgRow) -> Result<Commission, StoreError> {
             .map_err(|_| StoreError::broken("a commission's rate"))?,
         base: money(row, "base")?,
         amount: money(row, "amount")?,
+        reversed: money(row, "reversed")?,
         state: CommissionState::from_name(state).ok_or_else(|| StoreError::broken("a commission's state"))?,
+        back_to: row
+            .try_get::<Option<&str>, _>("back_to")
+            .store()?
+            .and_then(CommissionState::from_name),
         hold_until: row.try_get("hold_until").store()?,
         plan: PlanId::from_uuid(row.try_get("plan_id").store()?),
         created_at: row.try_get("created_at").store()?,
@@ -304,6 +270,17 @@ fn commission(row: &PgRow) -> Result<Commission, StoreError> {
 fn snapshot(row: &PgRow) -> Result<Option<PlanSnapshot>, StoreError> {
     let json: Option<Json<PlanSnapshot>> = row.try_get("plan_snapshot").store()?;
     Ok(json.map(|json| json.0))
+}
+
+fn lines(row: &PgRow) -> Result<Vec<SaleLine>, StoreError> {
+    let currency = currency(row)?;
+    let tiers: Vec<uuid::Uuid> = row.try_get("tiers").store()?;
+    let amounts: Vec<i64> = row.try_get("amounts").store()?;
+    let line = |(tier, amount)| SaleLine {
+        tier: TierId::from_uuid(tier),
+        amount: Money::from_minor(amount, currency),
+    };
+    Ok(tiers.into_iter().zip(amounts).map(line).collect())
 }
 
 fn money(row: &PgRow, column: &str) -> Result<Money, StoreError> {

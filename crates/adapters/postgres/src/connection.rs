@@ -53,6 +53,12 @@ impl Database {
         SiteTx::begin(&self.pool, scope.site(), "BEGIN READ ONLY").await
     }
 
+    /// For reads of several statements that must see one state: nothing of it can write either.
+    pub(crate) async fn read_site_at_once(&self, scope: &SiteScope) -> Result<SiteTx, StoreError> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        SiteTx::begin(&self.pool, scope.site(), begin).await
+    }
+
     /// Waits until every connection is back and closes them.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -255,6 +255,15 @@ impl JobsDatabase {
         row.try_get(0).store()
     }
 
+    /// Deletes what is left of jobs that were asked for again while they ran, and whose worker did not end them.
+    pub async fn purge_superseded_jobs(&self) -> Result<i64, StoreError> {
+        let row = sqlx::query("select graphile_worker.purge_superseded()")
+            .fetch_one(&self.pool)
+            .await
+            .store()?;
+        row.try_get(0).store()
+    }
+
     pub async fn active_sites(&self) -> Result<Vec<SiteId>, StoreError> {
         let rows = sqlx::query("select app.active_sites()")
             .fetch_all(&self.pool)

@@ -7,6 +7,8 @@
 //! * After a failed statement a transaction is only dropped. A "no" that a use case goes on after is a value, never an error.
 //! * The app role cannot read the queue or the inbox; the runner's own role, [`JobsDatabase`], can.
 
+mod agent_balances;
+mod agents;
 mod allocations;
 mod api_keys;
 mod approvals;
@@ -27,18 +29,24 @@ mod members;
 mod migrate;
 mod orders;
 mod outbox;
+mod payout_accounts;
+mod payouts;
 mod personal_data;
 mod places;
 mod platform;
 mod posture;
 mod probe;
+mod promo_codes;
 mod provider_accounts;
+mod reports;
 mod second_factors;
 mod secrets;
 mod sessions;
+mod settlements;
 mod site_tx;
 mod tenancy;
 mod tiers;
+mod vesting;
 mod wallet_proofs;
 
 pub use audit::{AuditReport, Finding, audit_connection, audit_isolation};
@@ -52,13 +60,22 @@ pub use personal_data::PERSONAL_DATA_SECTIONS;
 pub use platform::PlatformDatabase;
 pub use posture::Posture;
 pub use provider_accounts::{NewProviderAccount, ProviderAccountRow, SealedAccount};
+pub use reports::{
+    AnomalyKind, AnomalyPlace, AnomalyRow, CommissionRow, LeadersBy, LeadersOf, OverviewRow, Period,
+    RankedRow, SalesRow,
+};
 pub use secrets::{KeyVersion, KeysOfSites, SEALED_COLUMNS, SealedColumn};
 pub use site_tx::SiteTx;
+
+/// The statement of a page of a tree, for the same.
+pub const fn tree_statement() -> &'static str {
+    agents::TREE
+}
 
 /// The statements of placing an order, for measuring how fast the database alone runs them.
 pub fn placing_statements() -> [String; 3] {
     [
-        orders::write::facts_sql(),
+        orders::write::facts_sql(false),
         orders::write::INSERT_ORDER.to_owned(),
         tiers::MOVE_STOCK.to_owned(),
     ]

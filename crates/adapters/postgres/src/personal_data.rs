@@ -31,14 +31,67 @@ pub const PERSONAL_DATA_SECTIONS: &[(&str, &str)] = &[
         "refunds",
         "select r.* from refunds r join orders o on o.id = r.order_id where o.buyer_id = $1",
     ),
+    (
+        "disputes",
+        "select d.* from disputes d join orders o on o.id = d.order_id where o.buyer_id = $1",
+    ),
     ("allocations", "select * from allocations where party_id = $1"),
+    (
+        "vesting_schedules",
+        "select * from vesting_schedules where party_id = $1",
+    ),
+    (
+        "vesting_releases",
+        "select r.* from vesting_releases r join vesting_schedules s on s.id = r.schedule_id where s.party_id = $1",
+    ),
+    (
+        "line_restocks",
+        "select r.* from line_restocks r join order_lines l on l.id = r.line_id join orders o on o.id = l.order_id
+         where o.buyer_id = $1",
+    ),
     ("tier_buyers", "select * from tier_buyers where party_id = $1"),
+    ("promo_code_buyers", "select * from promo_code_buyers where party_id = $1"),
+    ("promo_code_usages", "select * from promo_code_usages where buyer_id = $1"),
     (
         "referrals",
         "select * from referrals where party_id = $1 or referrer_id = $1",
     ),
     ("commissions", "select * from commissions where agent_id = $1"),
+    (
+        "commission_adjustments",
+        "select a.* from commission_adjustments a join commissions c on c.id = a.commission_id where c.agent_id = $1",
+    ),
+    ("agent_terms", "select * from agent_terms where agent_id = $1"),
     ("commission_decisions", "select * from commission_decisions where agent_id = $1"),
+    ("agents", "select * from agents where party_id = $1"),
+    ("agent_suspensions", "select * from agent_suspensions where agent_id = $1"),
+    ("agent_statements", "select * from agent_statements where agent_id = $1"),
+    (
+        "referral_paths",
+        "select * from referral_paths where descendant_id = $1 or (ancestor_id = $1 and depth = 1)",
+    ),
+    (
+        "payout_accounts",
+        "select party_id, method, version, masked, created_at, usable_from, removed_at from payout_accounts where party_id = $1",
+    ),
+    ("settlement_lines", "select * from settlement_lines where agent_id = $1"),
+    (
+        "payouts",
+        "select * from payouts where agent_id = $1 or decided_by = $2",
+    ),
+    (
+        "settlements",
+        "select id, method, state, revision, made_by, approved_by, approved_at, created_at from settlements
+         where made_by = $2 or approved_by = $2",
+    ),
+    (
+        "payout_files",
+        "select id, currency, payouts, total, created_at from payout_files where created_by = $2",
+    ),
+    (
+        "write_offs",
+        "select * from write_offs where agent_id = $1 or made_by = $2",
+    ),
     (
         "postings",
         "select p.*, e.kind, e.posted_at from accounts a join postings p on p.account = a.code and p.unit = a.unit

@@ -36,6 +36,11 @@ pub const SEALED_COLUMNS: &[SealedColumn] = &[
         column: "secret_sealed",
         row: "'fac_' || replace(id::text, '-', '')",
     },
+    SealedColumn {
+        table: "payout_accounts",
+        column: "details_sealed",
+        row: "'pty_' || replace(party_id::text, '-', '') || ':' || version",
+    },
 ];
 
 /// A version of a site's key that is still kept.

@@ -6,9 +6,11 @@ use posx_kernel::{
     Who,
 };
 use posx_ledger::{LedgerRepository, LedgerTx};
-use posx_orders::{AttemptRepository, OrderRepository, OrdersTx, RefundRepository, WalletRepository};
+use posx_orders::{
+    AttemptRepository, DisputeRepository, OrderRepository, OrdersTx, RefundRepository, WalletRepository,
+};
 use posx_tenancy::{MemberRepository, MembershipRepository, ReferralRepository, TenancyTx};
-use posx_tiers::{AssetRepository, StockRepository, TierRepository, TiersTx};
+use posx_tiers::{AssetRepository, PromoCodeRepository, StockRepository, TierRepository, TiersTx};
 use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
@@ -115,6 +117,9 @@ impl TiersTx for SiteTx {
     fn stock(&mut self) -> &mut dyn StockRepository {
         self
     }
+    fn promo_codes(&mut self) -> &mut dyn PromoCodeRepository {
+        self
+    }
     fn outbox(&mut self) -> &mut dyn Outbox {
         self
     }
@@ -137,6 +142,9 @@ impl OrdersTx for SiteTx {
         self
     }
     fn refunds(&mut self) -> &mut dyn RefundRepository {
+        self
+    }
+    fn disputes(&mut self) -> &mut dyn DisputeRepository {
         self
     }
     fn wallets(&mut self) -> &mut dyn WalletRepository {

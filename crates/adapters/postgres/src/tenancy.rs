@@ -66,23 +66,28 @@ impl MemberRepository for SiteTx {
     }
 }
 
-/// `$1` the party, `$2` whom the order names, `$3` the order, `$4` when. Only what would close a cycle with an edge that is
-/// not committed yet reaches the trigger, which refuses it.
+/// `$1` the party, `$2` whom the order names, `$3` the order, `$4` when. Whom staff placed in the tree stays there. Only what
+/// would close a cycle with an edge that is not committed yet, or give a second parent, reaches the constraints, which refuse it.
 const BIND: &str = "
-    with recursive want as (
+    with want as (
       select p.id as party, coalesce($2, p.claimed_referrer_id) as referrer from parties p
       where p.id = $1
-        and not exists (select from referrals r where r.party_id = p.id)
-        and not exists (select from orders o where o.buyer_id = p.id and o.id <> $3 and o.paid_at is not null)),
-    up (id) as (
-      select referrer from want
-      union
-      select r.referrer_id from up join referrals r on r.party_id = up.id)
+        and not exists (select from referral_paths t where t.descendant_id = p.id)
+        and not exists (select from orders o where o.buyer_id = p.id and o.id <> $3 and o.paid_at is not null))
     insert into referrals (party_id, referrer_id, order_id, bound_at)
     select party, referrer, $3, $4 from want
-    where referrer is not null and not exists (select from up where up.id = want.party)
+    where referrer is not null and referrer <> party
+      and not exists (select from referral_paths t
+                      where t.ancestor_id = want.party and t.descendant_id = want.referrer and t.until is null)
     on conflict (site_id, party_id) do nothing
     returning referrer_id";
+
+/// What another edge that came in between breaks: again, it is seen and nothing is bound.
+const CAME_BETWEEN: [&str; 3] = [
+    "referrals_no_cycle",
+    "referral_paths_no_cycle",
+    "referral_paths_one_above",
+];
 
 #[async_trait]
 impl ReferralRepository for SiteTx {
@@ -98,12 +103,24 @@ impl ReferralRepository for SiteTx {
             Ok(row) => row
                 .map(|row| Ok(PartyId::from_uuid(row.try_get(0).store()?)))
                 .transpose(),
-            Err(sqlx::Error::Database(error)) if error.constraint() == Some("referrals_no_cycle") => {
-                // The other edge came in between: again, it is seen and nothing is bound.
+            Err(sqlx::Error::Database(error))
+                if error
+                    .constraint()
+                    .is_some_and(|name| CAME_BETWEEN.contains(&name)) =>
+            {
                 Err(StoreError::new(StoreFault::Retry, error))
             }
             Err(error) => Err(store(error)),
         }
+    }
+
+    async fn bound_after(&mut self, party: PartyId, at: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        sqlx::query_scalar("select bound_at from referrals where party_id = $1 and bound_at > $2")
+            .bind(party.as_uuid())
+            .bind(at)
+            .fetch_optional(self.connection())
+            .await
+            .store()
     }
 }
 
@@ -116,12 +133,8 @@ impl ReferralTree for SiteTx {
         at: Timestamp,
     ) -> Result<Vec<PartyId>, StoreError> {
         let rows = sqlx::query(
-            "with recursive up (id, level) as (
-               select referrer_id, 1 from referrals where party_id = $1 and bound_at <= $3
-               union all
-               select r.referrer_id, up.level + 1 from up join referrals r on r.party_id = up.id and r.bound_at <= $3
-               where up.level < $2)
-             select id from up where level <= $2 order by level",
+            "select ancestor_id from referral_paths
+             where descendant_id = $1 and depth <= $2 and since <= $3 and (until is null or until > $3) order by depth",
         )
         .bind(party.as_uuid())
         .bind(i32::from(depth))

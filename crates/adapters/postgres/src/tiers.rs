@@ -236,6 +236,7 @@ fn deltas(change: &StockChange, quantity: i64) -> (i64, i64, i64, &'static str) 
         StockChange::Release => (0, -quantity, 0, "release"),
         StockChange::Sell => (0, -quantity, quantity, "sell"),
         StockChange::SellFree => (0, 0, quantity, "sell"),
+        StockChange::Unsell => (0, 0, -quantity, "unsell"),
         StockChange::Correct { .. } => (quantity, 0, 0, "correct"),
     }
 }

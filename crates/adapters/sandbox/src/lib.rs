@@ -7,7 +7,7 @@
 //! * A key with the same parameters gives the first answer again, a stored 500 too, for a day; with others it is an
 //!   error; what was refused for its shape stores nothing (S02–S05, F04).
 //! * A declined card leaves its intent open; only `succeeded` and `canceled` are ends; refunds, pending ones included,
-//!   never exceed what was received (S11–S13, S33).
+//!   never exceed what was received (S11–S13, S33). A disputed payment is not refunded (S36).
 //! * An external id has one transfer, for ever; a second one with it is refused (F05). A transfer only moves forward.
 //! * A lost answer is lost after the effect: what was asked for exists.
 //! * Every webhook is truly signed, at each try, and may come late, twice, out of order, or not at all.
@@ -36,8 +36,8 @@ pub use keys::{KeyError, OldKeys, WorldKeys};
 pub use line::{Fault, Line};
 pub use panel::Panel;
 pub use payments::{
-    ApiError, IntentStatus, PaymentCall, PaymentFailure, PaymentIntent, Payments, RefundStatus,
-    STRIPE_API_VERSION, SandboxGateway, SandboxRefund,
+    ApiError, DisputeStatus, IntentStatus, PaymentCall, PaymentFailure, PaymentIntent, Payments,
+    RefundStatus, STRIPE_API_VERSION, SandboxDispute, SandboxGateway, SandboxPayouts, SandboxRefund,
 };
 pub use transport::{ClientError, TransportError};
 pub use webhooks::{Delivery, DeliveryPlan, Notice, Outcome, RetryPolicy, Webhooks};

@@ -22,6 +22,8 @@ pub enum Fault {
     GatewayTimeout,
     /// It has no effect; the answer is 500, and is stored under the idempotency key if there is one.
     ServerError,
+    /// It has no effect; the answer is 429, and nothing is stored under the idempotency key.
+    RateLimit,
     /// It has no effect; the answer is 400 with this code. Nothing is stored under the idempotency key.
     Refuse { code: String },
 }

@@ -2,11 +2,14 @@
 
 mod book;
 mod client;
+mod connect;
+mod dispute;
 mod error;
 mod http;
 mod idempotency;
 mod intent;
 mod params;
+mod payouts;
 mod perform;
 mod refund;
 mod sign;
@@ -15,12 +18,16 @@ mod wire;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use posx_kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use client::SandboxGateway;
+pub use connect::{ConnectAccount, ConnectTransfer};
+pub use dispute::{DisputeStatus, SandboxDispute};
 pub use error::ApiError;
 pub use intent::{IntentStatus, PaymentFailure, PaymentIntent};
+pub use payouts::SandboxPayouts;
 pub use refund::{RefundStatus, SandboxRefund};
 
 use crate::env::{Env, lock};
@@ -28,6 +35,8 @@ use crate::line::Line;
 use crate::webhooks::{Notice, RetryPolicy, Webhooks};
 use book::{Book, Effect};
 use intent::{Happened, LIVEMODE, Method};
+use params::Metadata;
+use refund::RefundRequest;
 use sign::Signer;
 
 pub(crate) use http::router;
@@ -36,7 +45,7 @@ pub(crate) use http::router;
 pub const STRIPE_API_VERSION: &str = "2026-05-27.dahlia";
 
 /// The kinds of its notices.
-pub(crate) const EVENT_KINDS: [&str; 9] = [
+pub(crate) const EVENT_KINDS: [&str; 16] = [
     "payment_intent.created",
     "payment_intent.requires_action",
     "payment_intent.processing",
@@ -46,6 +55,13 @@ pub(crate) const EVENT_KINDS: [&str; 9] = [
     "refund.created",
     "refund.updated",
     "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "transfer.created",
+    "transfer.reversed",
 ];
 
 /// The calls that can be counted and made to fail.
@@ -61,6 +77,13 @@ pub enum PaymentCall {
     Confirm,
     CreateRefund,
     ListRefunds,
+    RetrieveDispute,
+    CreateAccount,
+    RetrieveAccount,
+    LinkAccount,
+    CreateTransfer,
+    RetrieveTransfer,
+    ListTransfers,
 }
 
 /// The payment provider, seen from behind its counter. A clone is a handle on the same.
@@ -169,6 +192,53 @@ impl Payments {
         self.apply(|book, _| book.settle_refund(refund, status)).map(drop)
     }
 
+    /// Oldest first.
+    pub fn disputes(&self) -> Vec<SandboxDispute> {
+        lock(&self.inner.book).disputes.clone()
+    }
+
+    /// Somebody refunds at the provider's dashboard: all that is left if no amount is said. Its id.
+    pub fn refund_by_hand(&self, intent: &str, minor: Option<i64>) -> Result<String, ApiError> {
+        let request = RefundRequest {
+            intent: intent.to_owned(),
+            amount: minor,
+            metadata: Metadata::new(),
+        };
+        self.id_of(|book, env| book.refund(env, request))
+    }
+
+    /// The buyer's bank disputes the payment, or asks about it; of all of it if no amount is said. Its id. No money moves yet.
+    pub fn open_dispute(
+        &self,
+        intent: &str,
+        minor: Option<i64>,
+        status: DisputeStatus,
+    ) -> Result<String, ApiError> {
+        self.id_of(|book, env| book.open_dispute(env, intent, minor, status))
+    }
+
+    pub fn decide_dispute(&self, dispute: &str, status: DisputeStatus) -> Result<(), ApiError> {
+        self.change_dispute(dispute, |_, dispute| dispute.decide(status))
+    }
+
+    /// Takes the disputed amount away, and a fee besides.
+    pub fn withdraw_funds(&self, dispute: &str, fee_minor: i64) -> Result<(), ApiError> {
+        self.change_dispute(dispute, |env, dispute| dispute.move_funds(env, true, fee_minor))
+    }
+
+    /// Gives the disputed amount back, and so much of the fee.
+    pub fn reinstate_funds(&self, dispute: &str, fee_minor: i64) -> Result<(), ApiError> {
+        self.change_dispute(dispute, |env, dispute| dispute.move_funds(env, false, -fee_minor))
+    }
+
+    /// Until when evidence is taken.
+    pub fn evidence_due(&self, dispute: &str, due_by: Timestamp) -> Result<(), ApiError> {
+        self.change_dispute(dispute, |_, dispute| {
+            dispute.evidence_due_by = due_by;
+            dispute.decide(dispute.status)
+        })
+    }
+
     /// The secrets that webhooks are signed with from now on; two during a rotation.
     pub fn set_webhook_secrets(&self, secrets: Vec<String>) {
         self.inner.signer.set_secrets(secrets);
@@ -179,6 +249,7 @@ impl Payments {
         self.inner.line.repair();
         self.inner.webhooks.repair();
         self.decline_next(0);
+        self.set_short_of_balance(false);
         self.keep_refunds_pending(false);
     }
 
@@ -193,6 +264,20 @@ impl Payments {
 
     pub(crate) fn refunds_stay_pending(&self) -> bool {
         lock(&self.inner.book).refunds_stay_pending
+    }
+
+    fn change_dispute(
+        &self,
+        id: &str,
+        change: impl FnOnce(&Env, &mut SandboxDispute) -> Happened,
+    ) -> Result<(), ApiError> {
+        self.apply(|book, env| book.change_dispute(id, |dispute| change(env, dispute)))
+            .map(drop)
+    }
+
+    fn id_of(&self, effect: impl FnOnce(&mut Book, &Env) -> Effect) -> Result<String, ApiError> {
+        let made = self.apply(effect)?;
+        Ok(made["id"].as_str().unwrap_or_default().to_owned())
     }
 
     fn act(

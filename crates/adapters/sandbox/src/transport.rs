@@ -48,6 +48,8 @@ pub(crate) struct Transport {
 
 pub(crate) struct RawAnswer {
     pub(crate) status: StatusCode,
+    /// It is the stored answer of an earlier request.
+    pub(crate) replayed: bool,
     body: Vec<u8>,
 }
 
@@ -93,7 +95,12 @@ impl Transport {
             body.extend_from_slice(&chunk);
         }
         let status = response.status();
-        Ok(RawAnswer { status, body })
+        let replayed = response.headers().contains_key("idempotent-replayed");
+        Ok(RawAnswer {
+            status,
+            replayed,
+            body,
+        })
     }
 }
 

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use posx_kernel::{Ids as _, ManualClock, SeededIds, SiteId, SystemRandomness, Timestamp};
-use posx_orders::gateway::{GatewayError, Intent, PaymentGateway as _};
-use posx_orders::testing::{Call, OtherSide, Stage, gateway_contract, refund_limit_contract};
-use posx_sandbox::{Fault, PaymentCall, Payments, SandboxGateway, World, WorldConfig};
+use posx_orders::gateway::{GatewayError, Intent, PaymentGateway as _, ProviderDisputeState, RefundState};
+use posx_orders::testing::{Bank, Call, OtherSide, Stage, gateway_contract, return_contract};
+use posx_sandbox::{
+    DisputeStatus, Fault, PaymentCall, Payments, RefundStatus, SandboxGateway, World, WorldConfig,
+};
 use posx_stripe::{ClientConfig, Connection, Mode, StripeAccounts, StripeGateway, StripeKey};
 
 struct Buyers(Payments);
@@ -53,6 +55,43 @@ impl OtherSide for Buyers {
     }
 }
 
+/// By its name, as a body of the panel has it.
+fn named<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    serde_json::from_value(name.into()).unwrap()
+}
+
+#[async_trait]
+impl Bank for Buyers {
+    async fn refunds_by_hand(&self, intent: &Intent, minor: i64) -> String {
+        self.0.refund_by_hand(&intent.id.0, Some(minor)).unwrap()
+    }
+
+    async fn refund_becomes(&self, refund: &str, state: RefundState) {
+        let status: RefundStatus = match state {
+            RefundState::Cancelled => RefundStatus::Canceled,
+            other => named(other.as_str()),
+        };
+        self.0.settle_refund(refund, status).unwrap();
+    }
+
+    async fn disputes(&self, intent: &Intent, minor: i64, state: ProviderDisputeState) -> String {
+        let status: DisputeStatus = named(state.as_str());
+        self.0.open_dispute(&intent.id.0, Some(minor), status).unwrap()
+    }
+
+    async fn withdraws(&self, dispute: &str, fee_minor: i64) {
+        self.0.withdraw_funds(dispute, fee_minor).unwrap();
+    }
+
+    async fn reinstates(&self, dispute: &str) {
+        self.0.reinstate_funds(dispute, 0).unwrap();
+    }
+
+    async fn decides(&self, dispute: &str, state: ProviderDisputeState) {
+        self.0.decide_dispute(dispute, named(state.as_str())).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn the_sandbox_keeps_the_contract_of_a_payment_provider() {
     let now: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
@@ -63,7 +102,7 @@ async fn the_sandbox_keeps_the_contract_of_a_payment_provider() {
     let site = SiteId::from_uuid(SeededIds::new(1).uuid(now));
     let stage = Stage::new(&gateway, &buyers, site, now, 2);
     gateway_contract(&stage).await;
-    refund_limit_contract(&stage).await;
+    return_contract(&stage, &buyers).await;
 }
 
 /// Stripe's own gateway at the sandbox.
@@ -109,7 +148,7 @@ async fn stripes_own_gateway_keeps_the_contract_at_the_sandbox() {
     let scene = Scene::set().await;
     let stage = scene.stage();
     gateway_contract(&stage).await;
-    refund_limit_contract(&stage).await;
+    return_contract(&stage, &scene.buyers).await;
 }
 
 /// The gateway tells a stored failure from a new one by `Idempotent-Replayed` alone.

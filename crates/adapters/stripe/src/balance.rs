@@ -62,6 +62,11 @@ impl BalanceAmount {
 
 impl BalanceLine {
     /// `None` in a currency that POSX does not know.
+    pub fn amount_money(&self) -> Option<Money> {
+        Some(Money::from_minor(self.amount, amount::known(&self.currency)?))
+    }
+
+    /// `None` in a currency that POSX does not know.
     pub fn net_money(&self) -> Option<Money> {
         Some(Money::from_minor(self.net, amount::known(&self.currency)?))
     }

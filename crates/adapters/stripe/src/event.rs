@@ -1,9 +1,15 @@
 //! The envelope of an event, and what we take from it: of a classic one, <https://docs.stripe.com/api/events/object>,
 //! which brings a snapshot of its object, and of a thin one, <https://docs.stripe.com/api/v2/core/events/object>, which
-//! only names it. We read no snapshot, so both come to the same.
+//! only names it. Of a snapshot we read no more than which payment it is of, by which the event finds its site: so both come
+//! to the same.
+
+mod notice;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::Value;
+
+pub use self::notice::Notice;
 
 /// Longest id or type that is stored.
 const TEXT_BYTES_MAX: usize = 255;
@@ -33,6 +39,8 @@ pub struct EventObject {
     pub id: Option<String>,
     /// Stripe's `object`: `payment_intent`, `charge`, …; `none` for a thin event about no object.
     pub kind: String,
+    /// The payment that a refund, a charge or a dispute is of. A thin event does not say it.
+    pub payment_intent: Option<String>,
 }
 
 /// A PaymentIntent changed: fetch it and compare amount, currency and order before anything is paid.
@@ -95,7 +103,11 @@ impl StripeEvent {
                     .id
                     .map(|id| usable(id, "data.object.id"))
                     .transpose()?,
-                kind: usable(envelope.data.object.object, "data.object.object")?,
+                kind: usable(envelope.data.object.kind, "data.object.object")?,
+                payment_intent: match envelope.data.object.payment_intent {
+                    Some(Value::String(id)) => Some(usable(id, "data.object.payment_intent")?),
+                    _ => None,
+                },
             },
         })
     }
@@ -105,10 +117,12 @@ impl StripeEvent {
             Some(related) => EventObject {
                 id: Some(usable(related.id, "related_object.id")?),
                 kind: usable(related.kind, "related_object.type")?,
+                payment_intent: None,
             },
             None => EventObject {
                 id: None,
                 kind: "none".to_owned(),
+                payment_intent: None,
             },
         };
         Ok(Self {
@@ -120,6 +134,15 @@ impl StripeEvent {
             api_version: None,
             object,
         })
+    }
+
+    /// The id of the transfer that it is about.
+    pub fn transfer(&self) -> Option<&str> {
+        let kind = self.kind.strip_prefix("v1.").unwrap_or(&self.kind);
+        if !kind.starts_with("transfer.") || self.object.kind != "transfer" {
+            return None;
+        }
+        self.object.id.as_deref()
     }
 
     /// `None` if the event is about something else.
@@ -208,13 +231,15 @@ struct Data {
 #[derive(Deserialize)]
 struct Object {
     id: Option<String>,
-    object: String,
+    #[serde(rename = "object")]
+    kind: String,
+    payment_intent: Option<Value>,
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -277,7 +302,8 @@ mod tests {
             event.object,
             EventObject {
                 id: None,
-                kind: "balance".into()
+                kind: "balance".into(),
+                payment_intent: None,
             }
         );
     }

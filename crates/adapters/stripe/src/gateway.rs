@@ -9,12 +9,13 @@ use chrono::{DateTime, TimeDelta};
 use posx_kernel::{Clock, PaymentAttemptId, RefundId, SiteId, Timestamp};
 use posx_orders::gateway::{
     CancelOutcome, CreateIntent, CreateRefund, GatewayError, Intent, IntentId, IntentState, PaymentGateway,
-    ProviderRefund,
+    ProviderDispute, ProviderRefund,
 };
 use uuid::Uuid;
 
 use crate::accounts::StripeAccounts;
 use crate::client::{IdempotencyKey, StripeClient};
+use crate::disputes::Dispute;
 use crate::error::{Refusal, StripeError};
 use crate::payments::{NewPaymentIntent, Window};
 use crate::refunds::NewRefund;
@@ -31,6 +32,9 @@ const KEYS_ARE_SAFE_FOR: TimeDelta = TimeDelta::hours(23);
 const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(10);
 /// An intent is nearly always made within this time of its attempt: there it is looked for first.
 const USUALLY_MADE_WITHIN: TimeDelta = TimeDelta::minutes(2);
+
+/// Of a hundred refunds of one intent.
+const REFUND_PAGES_MAX: usize = 100;
 
 /// Payments at Stripe, each site with its own account. The idempotency key is the id of ours that the caller has
 /// committed; an unknown outcome is settled by looking for that id in the metadata of recent objects.
@@ -169,6 +173,17 @@ impl PaymentGateway for StripeGateway {
         let found = async { find_refund(&self.accounts.of(site).await?, intent, refund).await };
         found.await.map_err(|error| told(error, "refund"))
     }
+
+    async fn refunds(&self, site: SiteId, intent: &IntentId) -> Result<Vec<ProviderRefund>, GatewayError> {
+        let found = async { all_refunds(&self.accounts.of(site).await?, intent).await };
+        found.await.map_err(|error| told(error, "refunds"))
+    }
+
+    async fn dispute(&self, site: SiteId, id: &str) -> Result<Option<ProviderDispute>, GatewayError> {
+        let found = async { self.accounts.of(site).await?.dispute(id).await };
+        let read = |found: Option<Dispute>| found.map(ProviderDispute::try_from).transpose();
+        found.await.and_then(read).map_err(|error| told(error, "dispute"))
+    }
 }
 
 /// Our ids carry the time at which they were made: before they were committed, and so before their key was first used.
@@ -207,6 +222,26 @@ async fn find_refund(
 ) -> Result<Option<ProviderRefund>, StripeError> {
     let found = client.refund_with(&intent.0, REFUND, &refund.to_string()).await?;
     found.map(ProviderRefund::try_from).transpose()
+}
+
+/// Oldest first.
+async fn all_refunds(client: &StripeClient, intent: &IntentId) -> Result<Vec<ProviderRefund>, StripeError> {
+    let (mut all, mut after) = (Vec::new(), None);
+    for _ in 0..REFUND_PAGES_MAX {
+        let page = client.refunds(&intent.0, after.as_deref()).await;
+        let page = page.map_err(StripeError::of_lookup)?;
+        for refund in page.items {
+            all.push(ProviderRefund::try_from(refund)?);
+        }
+        after = page.next;
+        if after.is_none() {
+            all.reverse();
+            return Ok(all);
+        }
+    }
+    Err(StripeError::TooManyPages {
+        pages_max: REFUND_PAGES_MAX,
+    })
 }
 
 /// A stored 500 is the answer to this key for a day, so this attempt can get no further (S02). If it made an intent,

@@ -22,6 +22,7 @@ mod events;
 mod gateway;
 mod key;
 mod payments;
+mod payouts;
 mod refunds;
 mod transfers;
 pub mod webhook;
@@ -35,11 +36,12 @@ pub use client::{
 pub use connect::{Capability, ConnectedAccount, NewConnectedAccount, OnboardingLink, Requirements};
 pub use disputes::{Dispute, DisputeStatus};
 pub use error::{Refusal, StripeError};
-pub use event::{EventError, EventObject, PaymentIntentChange, PaymentIntentNotice, StripeEvent};
+pub use event::{EventError, EventObject, Notice, PaymentIntentChange, PaymentIntentNotice, StripeEvent};
 pub use events::MissedEvent;
 pub use gateway::StripeGateway;
 pub use key::{KeyError, Mode, StripeKey};
 pub use payments::{NewPaymentIntent, PaymentIntent, Window};
+pub use payouts::StripePayouts;
 pub use refunds::{NewRefund, Refund};
 pub use transfers::{NewTransfer, Reversal, Reversed, Transfer};
 pub use webhook::{

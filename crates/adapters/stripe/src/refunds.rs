@@ -4,7 +4,7 @@ use posx_kernel::{Currency, Money};
 use serde::Deserialize;
 
 use crate::amount;
-use crate::client::{Form, IdempotencyKey, Metadata, StripeClient};
+use crate::client::{Form, IdempotencyKey, Listed, Metadata, Page, StripeClient};
 use crate::error::StripeError;
 
 const PATH: &str = "/refunds";
@@ -18,6 +18,8 @@ pub struct Refund {
     /// `pending`, `requires_action`, `succeeded`, `failed`, `canceled`; one that succeeded may fail later (S32).
     pub status: Option<String>,
     pub payment_intent: Option<String>,
+    /// `duplicate`, `fraudulent`, `requested_by_customer`, …; of who made it, by hand or by the API.
+    pub reason: Option<String>,
     pub failure_reason: Option<String>,
     /// The line of the balance by which the money of a failed refund came back.
     pub failure_balance_transaction: Option<String>,
@@ -38,6 +40,12 @@ impl Refund {
     }
 }
 
+impl Listed for Refund {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl StripeClient {
     pub async fn create_refund(
         &self,
@@ -54,6 +62,16 @@ impl StripeClient {
 
     pub async fn refund(&self, id: &str) -> Result<Option<Refund>, StripeError> {
         self.find(PATH, id).await
+    }
+
+    /// The intent's refunds, newest first.
+    pub async fn refunds(
+        &self,
+        payment_intent: &str,
+        after: Option<&str>,
+    ) -> Result<Page<Refund>, StripeError> {
+        let filter = Form::default().with("payment_intent", payment_intent);
+        self.page(PATH, &filter, after).await
     }
 
     /// The intent's refund whose metadata has this value under this name.

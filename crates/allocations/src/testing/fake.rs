@@ -5,14 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use posx_kernel::{
-    AllocationId, BatchId, Begin, ChainAssetId, Event, Idempotency, IdempotentTx, OrderId, Outbox,
-    RememberedAnswers, SiteId, SiteScope, StoreError, StoreFault, Timestamp, Transaction,
+    AllocationId, BatchId, Begin, ChainAssetId, Event, Idempotency, IdempotentTx, LineId, OrderId, Outbox,
+    PartyId, RememberedAnswers, SiteId, SiteScope, StoreError, StoreFault, TierId, Timestamp, Transaction,
+    VestingPolicyId, VestingReleaseId, VestingScheduleId,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
+use posx_tiers::{Stock, StockRepository};
 
 use crate::{
     Allocation, AllocationRepository, AllocationState, AllocationsTx, Batch, CustodyAsset, DeliveredOrders,
-    Delivery, ExternalIds, OrderToDeliver, StateName,
+    Delivery, ExternalIds, OrderToDeliver, Release, ReleaseState, Restock, StateName, VestingPolicy,
+    VestingRepository, VestingSchedule,
 };
 
 #[derive(Debug, Clone)]
@@ -33,7 +36,28 @@ pub struct World {
     pub entries: Vec<Entry>,
     pub events: Vec<Event>,
     pub answers: RememberedAnswers,
+    pub restocks: BTreeMap<LineId, Restock>,
+    pub stock: BTreeMap<TierId, Stock>,
+    /// What one buyer holds of a tier.
+    pub buyers: BTreeMap<(TierId, PartyId), i64>,
+    pub policies: BTreeMap<VestingPolicyId, VestingPolicy>,
+    pub tier_terms: Vec<(TierId, Option<VestingPolicyId>, Timestamp)>,
+    pub schedules: BTreeMap<VestingScheduleId, VestingSchedule>,
+    pub releases: BTreeMap<VestingReleaseId, Release>,
     commits: u64,
+}
+
+impl World {
+    /// In order of schedule and number.
+    pub(super) fn releases_of(&self, order: OrderId) -> Vec<Release> {
+        let of_order = |release: &&Release| {
+            let schedule = self.schedules.get(&release.schedule);
+            schedule.is_some_and(|schedule| schedule.order == order)
+        };
+        let mut releases: Vec<_> = self.releases.values().filter(of_order).cloned().collect();
+        releases.sort_by_key(|release| (release.schedule, release.number));
+        releases
+    }
 }
 
 /// Sites and their worlds. A commit on top of another one that came in between fails with [`StoreFault::Retry`].
@@ -68,10 +92,10 @@ impl Begin<dyn AllocationsTx> for FakeDb {
     }
 }
 
-struct FakeTx {
+pub(super) struct FakeTx {
     db: FakeDb,
     site: SiteId,
-    world: World,
+    pub(super) world: World,
 }
 
 #[async_trait]
@@ -111,6 +135,12 @@ impl AllocationsTx for FakeTx {
         self
     }
     fn external_ids(&mut self) -> &mut dyn ExternalIds {
+        self
+    }
+    fn vesting(&mut self) -> &mut dyn VestingRepository {
+        self
+    }
+    fn stock(&mut self) -> &mut dyn StockRepository {
         self
     }
     fn outbox(&mut self) -> &mut dyn Outbox {
@@ -162,6 +192,31 @@ impl DeliveredOrders for FakeTx {
         Ok(self.world.orders.get(&order).map(|order| order.facts.clone()))
     }
 
+    async fn disputed(&mut self, orders: &[OrderId]) -> Result<Vec<OrderId>, StoreError> {
+        let disputed = |id: &&OrderId| {
+            self.world
+                .orders
+                .get(id)
+                .is_some_and(|order| order.facts.disputed)
+        };
+        Ok(orders.iter().filter(disputed).copied().collect())
+    }
+
+    async fn restocks(&mut self, order: OrderId) -> Result<Vec<Restock>, StoreError> {
+        let lines = self
+            .world
+            .orders
+            .get(&order)
+            .map(|order| order.facts.lines.clone());
+        let restock = |line: &crate::LineToDeliver| self.world.restocks.get(&line.line).copied();
+        Ok(lines.unwrap_or_default().iter().filter_map(restock).collect())
+    }
+
+    async fn save_restock(&mut self, restock: &Restock) -> Result<(), StoreError> {
+        self.world.restocks.insert(restock.line, *restock);
+        Ok(())
+    }
+
     async fn set_delivery(
         &mut self,
         order: OrderId,
@@ -195,18 +250,33 @@ impl AllocationRepository for FakeTx {
             .collect())
     }
 
-    async fn by_provider_id_for_update(
-        &mut self,
-        provider_id: &str,
-    ) -> Result<Option<Allocation>, StoreError> {
+    async fn by_provider_id(&mut self, provider_id: &str) -> Result<Option<AllocationId>, StoreError> {
         let theirs = |allocation: &&Allocation| allocation.state.provider_id() == Some(provider_id);
-        Ok(self.world.allocations.values().find(theirs).cloned())
+        let found = self.world.allocations.values().find(theirs);
+        Ok(found.map(|allocation| allocation.id))
+    }
+
+    async fn order_of(&mut self, id: AllocationId) -> Result<Option<OrderId>, StoreError> {
+        Ok(self.world.allocations.get(&id).map(|allocation| allocation.order))
+    }
+
+    async fn of_order(&mut self, order: OrderId) -> Result<Vec<Allocation>, StoreError> {
+        let all = self.world.allocations.values();
+        Ok(all
+            .filter(|allocation| allocation.order == order)
+            .cloned()
+            .collect())
     }
 
     async fn insert_new(&mut self, allocations: &[Allocation]) -> Result<Vec<AllocationId>, StoreError> {
         let mut made = Vec::new();
         for new in allocations {
-            if !self.world.allocations.values().any(|old| old.line == new.line) {
+            if !self
+                .world
+                .allocations
+                .values()
+                .any(|old| (old.line, old.part) == (new.line, new.part))
+            {
                 self.world.allocations.insert(new.id, new.clone());
                 made.push(new.id);
             }
@@ -227,7 +297,13 @@ impl AllocationRepository for FakeTx {
             .allocations
             .values()
             .filter(|allocation| allocation.order == order);
-        Ok(of_order.map(|allocation| allocation.state.name()).collect())
+        let mut states: Vec<_> = of_order.map(|allocation| allocation.state.name()).collect();
+        let ahead = self.world.releases_of(order).into_iter().filter(|release| {
+            let open = matches!(release.state, ReleaseState::Locked | ReleaseState::Due { .. });
+            open && !release.left().is_zero()
+        });
+        states.extend(ahead.map(|_| StateName::Pending));
+        Ok(states)
     }
 
     async fn insert_batch(&mut self, batch: &Batch) -> Result<(), StoreError> {

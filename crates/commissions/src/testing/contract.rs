@@ -170,6 +170,7 @@ async fn one_plan_is_active(service: &Commissions, db: &dyn Begin<dyn Commission
     let wish = |levels: Vec<PlanLevel>| NewPlan {
         name: "Autumn".to_owned(),
         levels,
+        difference: None,
         hold_days: 14,
     };
     let made = async |levels: Vec<PlanLevel>, call: Option<&IdempotentCall>| {
@@ -237,13 +238,14 @@ async fn the_last_activated_plan_is_the_one(
     );
     let mut tx = begin(db, &given.scope).await;
     let plans: &mut dyn PlanRepository = tx.plans();
-    let active = plans.active().await.expect("read").expect("an active plan");
+    let now = given.paid_at + Duration::days(7);
+    let active = plans.in_force(now).await.expect("read").expect("an active plan");
     assert_eq!(active.id, second);
     let first = plans.find(first).await.expect("read").expect("the first");
     let found = (
         first.version,
         active.version,
-        first.active,
+        first.window.is_some_and(|window| window.has_ended(now)),
         active.hold_days.days(),
     );
     assert_eq!(found, (1, 2, false, 14));

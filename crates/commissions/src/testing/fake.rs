@@ -1,5 +1,8 @@
 //! The transaction in memory: it works on a copy of its site's world, which the commit puts back.
 
+mod payouts;
+mod terms;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,9 +14,11 @@ use posx_kernel::{
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
 use posx_tenancy::ReferralTree;
 
+pub use payouts::PayoutRows;
+
 use crate::{
-    Commission, CommissionRepository, CommissionState, CommissionsTx, Decision, PaidOrder, PaidOrders, Plan,
-    PlanRepository,
+    Adjustment, AgentTerms, Commission, CommissionRepository, CommissionState, CommissionsTx, Decision,
+    PaidOrder, PaidOrders, Plan, PlanRepository, TermsRepository,
 };
 
 /// One site's rows.
@@ -26,9 +31,16 @@ pub struct World {
     pub decided: BTreeSet<OrderId>,
     pub decisions: BTreeMap<(OrderId, u8), Decision>,
     pub commissions: BTreeMap<CommissionId, Commission>,
+    pub adjustments: Vec<Adjustment>,
+    /// In the order in which they were recorded.
+    pub terms: Vec<AgentTerms>,
+    /// Parties that exist, where a use case asks.
+    pub parties: BTreeSet<PartyId>,
+    pub inactive: BTreeSet<PartyId>,
     pub entries: Vec<Entry>,
     pub events: Vec<Event>,
     pub answers: RememberedAnswers,
+    pub payouts: PayoutRows,
     commits: u64,
 }
 
@@ -110,6 +122,9 @@ impl CommissionsTx for FakeTx {
     fn plans(&mut self) -> &mut dyn PlanRepository {
         self
     }
+    fn terms(&mut self) -> &mut dyn TermsRepository {
+        self
+    }
     fn paid_orders(&mut self) -> &mut dyn PaidOrders {
         self
     }
@@ -152,8 +167,16 @@ impl PlanRepository for FakeTx {
         Ok(self.world.plans.get(&id).cloned())
     }
 
-    async fn active(&mut self) -> Result<Option<Plan>, StoreError> {
-        Ok(self.world.plans.values().find(|plan| plan.active).cloned())
+    async fn in_force(&mut self, at: Timestamp) -> Result<Option<Plan>, StoreError> {
+        let begun = |plan: &&Plan| plan.window.is_some_and(|window| window.has_begun(at));
+        let latest = self
+            .world
+            .plans
+            .values()
+            .filter(begun)
+            .max_by_key(|plan| plan.window.map(|window| (window.from, window.activation)));
+        let lasts = |plan: &&Plan| plan.window.is_some_and(|window| !window.has_ended(at));
+        Ok(latest.filter(lasts).cloned())
     }
 
     async fn latest_version(&mut self, name: &str) -> Result<u32, StoreError> {
@@ -175,9 +198,20 @@ impl PlanRepository for FakeTx {
         Ok(true)
     }
 
-    async fn make_only_active(&mut self, id: PlanId) -> Result<(), StoreError> {
-        for plan in self.world.plans.values_mut() {
-            plan.active = plan.id == id;
+    async fn lock_activations(&mut self) -> Result<u32, StoreError> {
+        let activation = |plan: &Plan| plan.window.map(|window| window.activation);
+        Ok(self
+            .world
+            .plans
+            .values()
+            .filter_map(activation)
+            .max()
+            .unwrap_or(0))
+    }
+
+    async fn save_window(&mut self, plan: &Plan) -> Result<(), StoreError> {
+        if let Some(stored) = self.world.plans.get_mut(&plan.id) {
+            stored.window = plan.window;
         }
         Ok(())
     }
@@ -206,7 +240,7 @@ impl PaidOrders for FakeTx {
                 .orders
                 .values()
                 .filter(counts)
-                .map(|order| order.total.minor())
+                .map(|order| order.total.minor() - order.returned.minor().min(order.total.minor()))
                 .sum();
             Money::from_minor(minor, currency)
         };
@@ -235,6 +269,18 @@ impl CommissionRepository for FakeTx {
         Ok(self.world.decided.insert(order))
     }
 
+    async fn lock_months(
+        &mut self,
+        agents: &[PartyId],
+        currency: Currency,
+        paid_at: Timestamp,
+    ) -> Result<Vec<Money>, StoreError> {
+        Ok(agents
+            .iter()
+            .map(|agent| self.world.month(*agent, currency, paid_at))
+            .collect())
+    }
+
     async fn insert(
         &mut self,
         order: OrderId,
@@ -254,11 +300,13 @@ impl CommissionRepository for FakeTx {
     }
 
     async fn ready_due(&mut self, now: Timestamp, limit: u16) -> Result<Vec<Commission>, StoreError> {
-        let mut due: Vec<_> = self
-            .world
-            .commissions
+        let World {
+            orders, commissions, ..
+        } = &mut self.world;
+        let disputed = |order: OrderId| orders.get(&order).is_some_and(|order| order.disputed);
+        let mut due: Vec<_> = commissions
             .values_mut()
-            .filter(|commission| commission.is_due(now))
+            .filter(|commission| commission.is_due(now) && !disputed(commission.order))
             .collect();
         due.sort_by_key(|commission| commission.hold_until);
         let ready = |commission: &mut Commission| {
@@ -268,5 +316,16 @@ impl CommissionRepository for FakeTx {
             Ok(commission.clone())
         };
         due.into_iter().take(usize::from(limit)).map(ready).collect()
+    }
+    async fn for_update(&mut self, order: OrderId) -> Result<Vec<Commission>, StoreError> {
+        let of_it = |commission: &&Commission| commission.order == order;
+        Ok(self.world.commissions.values().filter(of_it).cloned().collect())
+    }
+
+    async fn adjust(&mut self, commission: &Commission, step: Option<&Adjustment>) -> Result<(), StoreError> {
+        let stored = self.world.commissions.get_mut(&commission.id);
+        *stored.ok_or_else(|| StoreError::broken("no such commission"))? = commission.clone();
+        self.world.adjustments.extend(step.cloned());
+        Ok(())
     }
 }

@@ -6,6 +6,8 @@ mod orders;
 mod payments;
 mod people;
 mod placing;
+mod promo_codes;
+mod returns;
 #[cfg(test)]
 mod tests;
 
@@ -53,11 +55,26 @@ pub async fn contract(db: Arc<dyn Begin<dyn OrdersTx>>, queries: Arc<dyn OrderQu
         .pages_go_on_where_the_last_one_ended_and_filters_hold()
         .await;
     suite.due_orders_come_longest_due_first_and_page_by_page().await;
+    suite
+        .a_promo_code_is_unique_and_reads_back_as_it_was_stored()
+        .await;
+    suite.p08_a_stale_edit_of_a_promo_code_changes_nothing().await;
+    suite.p07_uses_of_a_promo_code_stay_within_its_limits().await;
+    suite.a_use_is_given_back_once_and_taken_again().await;
+    suite.placing_reads_the_code_and_its_uses().await;
     suite.one_attempt_of_an_order_is_open().await;
     suite.an_attempt_is_found_by_its_intent().await;
     suite.unsettled_attempts_come_oldest_first().await;
     suite.an_object_of_the_provider_belongs_to_one_site().await;
-    suite.an_attempt_is_refunded_once_for_a_reason().await;
+    suite
+        .an_attempt_is_refunded_once_by_itself_and_by_staff_any_number_of_times()
+        .await;
+    suite
+        .p15_more_than_was_captured_is_never_stored_as_refunded()
+        .await;
+    suite.unsettled_refunds_come_longest_untouched_first().await;
+    suite.a_dispute_is_its_sites_and_known_by_the_providers_id().await;
+    suite.open_disputes_and_their_due_evidence_are_found().await;
     suite.wallets_are_their_sites_and_every_read_sees_them().await;
     suite.p20_the_first_payment_binds_for_ever().await;
     suite.p20_nobody_is_bound_to_itself_or_below_itself().await;
@@ -169,6 +186,7 @@ impl<'a> Suite<'a> {
             unit_price: usd(500),
             amount: usd(500 * i64::from(quantity)),
             tokens: TokenAmount::from_base_units(1050),
+            promo_tokens: TokenAmount::ZERO,
             counted_per_buyer,
         }
     }
@@ -199,6 +217,7 @@ impl<'a> Suite<'a> {
             wallet: wallet("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
             wallet_usable_from: None,
             referrer: None,
+            promo_code: None,
             plan_snapshot: None,
             placed_at: now,
             expires_at: now + Duration::minutes(15),

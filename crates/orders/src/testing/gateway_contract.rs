@@ -131,10 +131,6 @@ pub async fn gateway_contract(stage: &Stage<'_>) {
     s15_a_cancellation_whose_answer_was_lost_is_asked_for_again(stage).await;
     s32_a_refund_is_made_once_and_found_by_our_id(stage).await;
     s07_a_refund_whose_answer_was_lost_is_found(stage).await;
-}
-
-/// What [`ScriptedGateway`](super::ScriptedGateway) leaves out: nobody asks it for more than it has.
-pub async fn refund_limit_contract(stage: &Stage<'_>) {
     s33_refunds_never_exceed_what_was_received(stage).await;
     what_was_not_paid_is_not_refunded(stage).await;
     a_refund_is_of_its_intent(stage).await;
@@ -300,6 +296,17 @@ async fn s32_a_refund_is_made_once_and_found_by_our_id(stage: &Stage<'_>) {
     let rest = stage.refund_of(&paid, 1_500);
     let rest = stage.gateway.create_refund(&rest).await.expect("the rest");
     assert_ne!(rest.id, made.id);
+    let all = stage
+        .gateway
+        .refunds(stage.site, &paid.id)
+        .await
+        .expect("an answer");
+    let ids: Vec<_> = all.iter().map(|refund| refund.refund).collect();
+    assert_eq!(ids.len(), 2);
+    assert!(
+        ids.contains(&Some(wish.refund)) && ids.contains(&rest.refund),
+        "{all:?}"
+    );
 }
 
 async fn s07_a_refund_whose_answer_was_lost_is_found(stage: &Stage<'_>) {
@@ -359,11 +366,11 @@ fn assert_refused<T: std::fmt::Debug>(outcome: &Result<T, GatewayError>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::ScriptedGateway;
     use super::*;
 
-    struct Script<'a>(&'a ScriptedGateway);
+    pub struct Script<'a>(pub &'a ScriptedGateway);
 
     #[async_trait]
     impl OtherSide for Script<'_> {

@@ -4,11 +4,13 @@
 mod contract;
 mod gateway;
 mod gateway_contract;
+mod return_contract;
 mod store;
 mod wallet_contract;
 
 pub use contract::{Given, contract};
 pub use gateway::ScriptedGateway;
-pub use gateway_contract::{Call, OtherSide, Stage, gateway_contract, refund_limit_contract};
+pub use gateway_contract::{Call, OtherSide, Stage, gateway_contract};
+pub use return_contract::{Bank, return_contract};
 pub use store::{FakeStore, State};
 pub use wallet_contract::wallet_contract;

@@ -1,6 +1,8 @@
 //! Storage in memory. A transaction works on a copy and puts it back when it commits; the next one waits for it.
 
 mod orders;
+mod promo_codes;
+mod returns;
 mod tiers;
 
 use std::collections::BTreeMap;
@@ -8,18 +10,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Begin, ChainAssetId, Event, Idempotency, IdempotentTx, OrderId, Outbox, PartyId, PaymentAttemptId,
-    RefundId, RememberedAnswers, SiteId, SiteScope, StoreError, TierId, Timestamp, Transaction,
+    Begin, ChainAssetId, DisputeId, Event, Idempotency, IdempotentTx, OrderId, Outbox, PartyId,
+    PaymentAttemptId, PromoCodeId, RefundId, RememberedAnswers, SiteId, SiteScope, StoreError, TierId,
+    Timestamp, Transaction,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
 use posx_tenancy::{FirstPayment, ReferralRepository};
-use posx_tiers::{AssetRepository, ChainAsset, Stock, StockRepository, Tier, TierRepository, TiersTx};
+use posx_tiers::{
+    AssetRepository, ChainAsset, PromoCode, PromoCodeRepository, Stock, StockRepository, Tier,
+    TierRepository, TiersTx,
+};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+pub use self::promo_codes::PromoUsage;
 use crate::gateway::IntentId;
 use crate::{
-    Attempt, AttemptRepository, Bound, NewWallet, Order, OrderRepository, OrdersTx, Refund, RefundRepository,
-    Wallet, WalletRepository,
+    Attempt, AttemptRepository, Bound, Dispute, DisputeRepository, NewWallet, Order, OrderRepository,
+    OrdersTx, Refund, RefundRepository, Wallet, WalletRepository,
 };
 
 /// What one site's tables hold.
@@ -29,9 +36,12 @@ pub struct State {
     pub tiers: BTreeMap<TierId, (Tier, ChainAsset)>,
     pub stock: BTreeMap<TierId, Stock>,
     pub held_by_buyer: BTreeMap<(TierId, PartyId), i64>,
+    pub promo_codes: BTreeMap<PromoCodeId, PromoCode>,
+    pub promo_usages: BTreeMap<OrderId, PromoUsage>,
     pub orders: BTreeMap<OrderId, Order>,
     pub attempts: BTreeMap<PaymentAttemptId, Attempt>,
     pub refunds: BTreeMap<RefundId, Refund>,
+    pub disputes: BTreeMap<DisputeId, Dispute>,
     pub wallets: Vec<(PartyId, Wallet)>,
     /// Party → whom it named when joining.
     pub claimed: BTreeMap<PartyId, PartyId>,
@@ -167,6 +177,9 @@ impl TiersTx for FakeTx {
     fn stock(&mut self) -> &mut dyn StockRepository {
         self
     }
+    fn promo_codes(&mut self) -> &mut dyn PromoCodeRepository {
+        self
+    }
     fn outbox(&mut self) -> &mut dyn Outbox {
         self
     }
@@ -180,6 +193,9 @@ impl OrdersTx for FakeTx {
         self
     }
     fn refunds(&mut self) -> &mut dyn RefundRepository {
+        self
+    }
+    fn disputes(&mut self) -> &mut dyn DisputeRepository {
         self
     }
     fn wallets(&mut self) -> &mut dyn WalletRepository {
@@ -212,6 +228,11 @@ impl ReferralRepository for FakeTx {
         }
         referrals.insert(payment.party, (referrer, payment.at));
         Ok(Some(referrer))
+    }
+
+    async fn bound_after(&mut self, party: PartyId, at: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let bound = self.work.referrals.get(&party).map(|(_, since)| *since);
+        Ok(bound.filter(|since| *since > at))
     }
 }
 
@@ -250,6 +271,10 @@ impl AttemptRepository for FakeTx {
     async fn find(&mut self, id: PaymentAttemptId) -> Result<Option<Attempt>, StoreError> {
         Ok(self.work.attempts.get(&id).cloned())
     }
+    async fn of_order(&mut self, order: OrderId) -> Result<Vec<Attempt>, StoreError> {
+        let own = self.work.attempts.values().filter(|a| a.order == order);
+        Ok(own.cloned().collect())
+    }
     async fn by_intent(&mut self, provider: &str, intent: &IntentId) -> Result<Option<Attempt>, StoreError> {
         let same = |a: &&Attempt| a.provider == provider && a.intent.as_ref() == Some(intent);
         Ok(self.work.attempts.values().find(same).cloned())
@@ -276,26 +301,6 @@ impl AttemptRepository for FakeTx {
     async fn claim_external_id(&mut self, provider: &str, external_id: &str) -> Result<bool, StoreError> {
         let key = (provider.to_owned(), external_id.to_owned());
         Ok(*self.external_ids.entry(key).or_insert(self.site) == self.site)
-    }
-}
-
-#[async_trait]
-impl RefundRepository for FakeTx {
-    async fn insert(&mut self, refund: &Refund) -> Result<bool, StoreError> {
-        let same = |r: &Refund| r.attempt == refund.attempt && r.reason == refund.reason;
-        if self.work.refunds.values().any(same) {
-            return Ok(false);
-        }
-        self.work.refunds.insert(refund.id, refund.clone());
-        Ok(true)
-    }
-    async fn find(&mut self, id: RefundId) -> Result<Option<Refund>, StoreError> {
-        Ok(self.work.refunds.get(&id).cloned())
-    }
-    async fn save(&mut self, refund: &Refund) -> Result<(), StoreError> {
-        let stored = self.work.refunds.get_mut(&refund.id);
-        *stored.ok_or_else(|| StoreError::broken("a refund that was read is gone"))? = refund.clone();
-        Ok(())
     }
 }
 

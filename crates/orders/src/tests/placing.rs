@@ -116,9 +116,10 @@ async fn the_wallet_is_checked_for_the_chain_of_the_tier() {
             lines: lines.clone(),
             wallet_address,
             referrer: None,
+            promo: None,
             call: None,
         };
-        let answer = |_: &crate::Order| posx_kernel::StoredAnswer {
+        let answer = |_: &crate::Order, _: &crate::Quote| posx_kernel::StoredAnswer {
             status: 201,
             body: Vec::new(),
         };
@@ -200,7 +201,7 @@ proptest! {
         let wished: Vec<_> =
             same.iter().map(|(facts, quantity)| WishedLine { tier: facts.tier.id, quantity: *quantity }).collect();
         let tiers: Vec<_> = same.into_iter().map(|(facts, _)| facts).collect();
-        match quote(&wished, &tiers, currency, noon()) {
+        match quote(&wished, &tiers, None, currency, noon()) {
             Ok(quote) => {
                 let lines: i64 = quote.lines.iter().map(|line| line.amount.minor()).sum();
                 let total = lines - quote.discount.minor() + quote.tax.minor() + quote.shipping.minor();

@@ -20,9 +20,10 @@ async fn try_to_place(world: &World, buyer: PartyId, wallet: Option<&str>) -> Re
         }],
         wallet_address: wallet.map(str::to_owned),
         referrer: None,
+        promo: None,
         call: None,
     };
-    let answer = |_: &Order| posx_kernel::StoredAnswer {
+    let answer = |_: &Order, _: &crate::Quote| posx_kernel::StoredAnswer {
         status: 201,
         body: Vec::new(),
     };

@@ -5,12 +5,13 @@ use posx_kernel::{
     ChainAssetId, Currency, IdempotentCall, Ids, ManualClock, Money, OrderId, PartyId, SeededIds, SiteId,
     SiteScope, StoredAnswer, TierId, TokenAmount,
 };
-use posx_ledger::Side;
+use posx_ledger::{Entry, Side};
 use posx_tenancy::{Module, Site, SiteCode, SiteState};
 use posx_tiers::{Chain, ChainAsset, Tier};
 
+use crate::gateway::IntentId;
 use crate::testing::{FakeStore, ScriptedGateway};
-use crate::{Checkout, Order, OrderError, Orders, PlaceOrder, Placed, WishedLine};
+use crate::{Checkout, Order, OrderError, Orders, PlaceOrder, Placed, Quote, WishedLine};
 
 pub const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
@@ -24,6 +25,20 @@ pub struct World {
     pub scope: SiteScope,
     pub site: Site,
     pub tier: TierId,
+}
+
+fn balance(entries: &[Entry], code: &str) -> i128 {
+    let postings = entries.iter().flat_map(Entry::postings);
+    let own = postings.filter(|posting| posting.account.code() == code);
+    own.map(|posting| {
+        let amount = i128::try_from(posting.amount).expect("a small amount");
+        if posting.side == Side::Debit {
+            amount
+        } else {
+            -amount
+        }
+    })
+    .sum()
 }
 
 pub fn noon() -> DateTime<Utc> {
@@ -133,9 +148,10 @@ impl World {
             }],
             wallet_address: Some(ADDRESS.to_owned()),
             referrer: None,
+            promo: None,
             call,
         };
-        let answer = |order: &Order| StoredAnswer {
+        let answer = |order: &Order, _: &Quote| StoredAnswer {
             status: 201,
             body: order.id.to_string().into_bytes(),
         };
@@ -174,24 +190,38 @@ impl World {
             .await
     }
 
+    pub fn clock_now(&self) -> DateTime<Utc> {
+        use posx_kernel::Clock as _;
+        self.clock.now() + Duration::seconds(1)
+    }
+
+    /// Of an account, debits positive.
+    pub async fn balance(&self, code: &str) -> i128 {
+        self.store.read(|state| balance(&state.entries, code)).await
+    }
+
+    /// The buyer's second try, after the first intent was given up here and not at the provider.
+    pub async fn second_checkout(&self, order: &Order) -> IntentId {
+        self.store
+            .arrange(|state| {
+                for attempt in state.attempts.values_mut() {
+                    attempt.state = crate::AttemptState::Cancelled;
+                }
+            })
+            .await;
+        let call = Self::call("second", 2);
+        let opened = self
+            .orders
+            .checkout(&self.scope, order.buyer, order.id, &call)
+            .await;
+        opened.expect("a checkout").intent
+    }
+
     /// Stock and books agree, whatever happened: tokens reserved and sold as counted, money owed and kept as captured.
     pub async fn check_books(&self) {
         self.store
             .read(|state| {
-                let balance = |code: &str| -> i128 {
-                    let postings = state.entries.iter().flat_map(posx_ledger::Entry::postings);
-                    postings
-                        .filter(|posting| posting.account.code() == code)
-                        .map(|posting| {
-                            let amount = i128::try_from(posting.amount).expect("a small amount");
-                            if posting.side == Side::Debit {
-                                amount
-                            } else {
-                                -amount
-                            }
-                        })
-                        .sum()
-                };
+                let balance = |code: &str| balance(&state.entries, code);
                 let stock = state.stock[&self.tier];
                 assert!(
                     stock.reserved >= 0 && stock.sold >= 0 && stock.available() >= 0,
@@ -201,7 +231,10 @@ impl World {
                 assert_eq!(balance("tokens:sold"), i128::from(stock.sold) * 1050);
                 let captured: i64 = state.orders.values().map(|order| order.captured.minor()).sum();
                 let refunded: i64 = state.orders.values().map(|order| order.refunded.minor()).sum();
-                assert_eq!(balance("provider:clearing"), i128::from(captured - refunded));
+                let disputed = balance("disputes:withdrawn") + balance("disputes:fees");
+                let lost: i64 = state.disputes.values().map(|dispute| dispute.lost.minor()).sum();
+                let gone = i128::from(refunded + lost) + disputed;
+                assert_eq!(balance("provider:clearing"), i128::from(captured) - gone);
                 for order in state.orders.values() {
                     assert!(
                         order.refunded.minor() <= order.captured.minor(),

@@ -28,10 +28,18 @@ operations! {
     AllocationBatch = "create_allocation_batch";
     /// Measured in units, more or fewer.
     SupplyCorrection = "correct_tier_supply";
+    /// Measured in minor units of the site's currency.
+    Refund = "refund_order";
     /// Each is one: a limit of 0 means always.
     PlanCreation = "create_commission_plan";
     /// Each is one: a limit of 0 means always.
     PlanActivation = "activate_commission_plan";
+    /// Each is one: a limit of 0 means always.
+    TermsRecording = "record_agent_terms";
+    /// Measured in minor units of the withdrawal's currency.
+    WithdrawalApproval = "approve_withdrawal";
+    /// Measured in minor units of the debt's currency.
+    WriteOff = "write_off_balance";
     /// Has no limit of its own: it needs a second person wherever there is one.
     LimitRaise = "change_approval_limit";
 }

@@ -1,7 +1,9 @@
 //! What buyers send about orders, and what is shown beyond the domain's views.
 
 use posx_kernel::{Currency, Cursor, Money, PaymentAttemptId, TierId};
-use posx_orders::{Checkout, Lifecycle, OrderError, OrderView, PaymentStatus, WishedLine};
+use posx_orders::{
+    Checkout, Lifecycle, OrderError, OrderView, PaymentStatus, PromoView, PromoWish, WishedLine,
+};
 use posx_tenancy::{ReferralClaim, Site};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,8 @@ pub struct PreviewBody {
     pub lines: Vec<LineBody>,
     /// The site's; another one is refused.
     pub currency: Option<Currency>,
+    /// `promo` of the answer says what it gives, or why it gives nothing.
+    pub promo_code: Option<String>,
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -33,14 +37,20 @@ pub struct OrderBody {
     pub referral_code: Option<String>,
     /// The site's; another one is refused.
     pub currency: Option<Currency>,
+    pub promo_code: Option<String>,
+    /// Rather no order than one without the promo code.
+    #[serde(default)]
+    pub require_promo_code: bool,
 }
 
-/// A placed order, and what became of the referral code that came with it.
+/// A placed order, and what became of the referral code and the promo code that came with it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct PlacedOrderView {
     #[serde(flatten)]
     pub order: OrderView,
     pub referral: ReferralClaim,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promo: Option<PromoView>,
 }
 
 /// What the buyer's browser needs to pay.
@@ -90,6 +100,15 @@ pub fn wished(lines: Vec<LineBody>) -> Vec<WishedLine> {
         quantity: u32::try_from(line.quantity).unwrap_or(0),
     };
     lines.into_iter().map(wish).collect()
+}
+
+impl OrderBody {
+    /// Requiring a code and naming none asks for one that is not there.
+    pub fn promo(&self) -> Option<PromoWish> {
+        let required = self.require_promo_code;
+        let code = self.promo_code.clone().or_else(|| required.then(String::new))?;
+        Some(PromoWish { code, required })
+    }
 }
 
 pub fn check_currency(named: Option<Currency>, site: &Site) -> Result<(), OrderError> {

@@ -16,7 +16,8 @@ use crate::connection::Database;
 use crate::error::StoreResult;
 use crate::site_tx::SiteTx;
 
-const VIEW: &str = "select a.id, a.order_id, a.line_id, a.party_id, a.asset_id, a.address, a.amount::text as amount, a.state,
+const VIEW: &str = "select a.id, a.order_id, a.line_id, a.part, a.party_id, a.asset_id, a.address, a.amount::text as amount,
+    a.cut::text as cut, a.owed::text as owed, a.changes, a.state,
     a.batch_id, a.try, a.external_id, a.provider_id, a.tx_hash, a.confirmations, a.reason, a.needs_person, a.created_at,
     a.updated_at, a.confirmed_at, a.wallet_usable_from, c.chain, c.symbol, c.decimals
     from allocations a join chain_assets c on c.site_id = a.site_id and c.id = a.asset_id where true";
@@ -158,6 +159,8 @@ fn view(row: &PgRow) -> Result<AllocationView, StoreError> {
         address: read.address,
         wallet_usable_from: read.wallet_usable_from,
         amount: read.amount,
+        cut: read.cut,
+        owed: read.owed,
         tries: read.tries,
         batch: read.batch,
         external_id: read.external_id.map(|id| id.0),

@@ -1,9 +1,9 @@
-//! Attempts and refunds.
+//! Attempts.
 
 use async_trait::async_trait;
-use posx_kernel::{Money, OrderId, PaymentAttemptId, RefundId, StoreError, Timestamp};
-use posx_orders::gateway::{IntentId, RefundState};
-use posx_orders::{Attempt, AttemptRepository, AttemptState, Refund, RefundReason, RefundRepository};
+use posx_kernel::{Money, OrderId, PaymentAttemptId, StoreError, Timestamp};
+use posx_orders::gateway::IntentId;
+use posx_orders::{Attempt, AttemptRepository, AttemptState};
 use sqlx::Row;
 use sqlx::postgres::PgQueryResult;
 use sqlx::postgres::PgRow;
@@ -51,6 +51,15 @@ impl AttemptRepository for SiteTx {
             .await
             .store()?;
         row.as_ref().map(attempt_of).transpose()
+    }
+
+    async fn of_order(&mut self, order: OrderId) -> Result<Vec<Attempt>, StoreError> {
+        let rows = sqlx::query("select * from payment_attempts where order_id = $1 order by id")
+            .bind(order.as_uuid())
+            .fetch_all(self.connection())
+            .await
+            .store()?;
+        rows.iter().map(attempt_of).collect()
     }
 
     async fn by_intent(&mut self, provider: &str, intent: &IntentId) -> Result<Option<Attempt>, StoreError> {
@@ -137,86 +146,8 @@ pub(crate) async fn claim_external_id(
     row.try_get(0).store()
 }
 
-const fn refund_state(state: RefundState) -> &'static str {
-    match state {
-        RefundState::Pending => "pending",
-        RefundState::Succeeded => "succeeded",
-        RefundState::Failed => "failed",
-        RefundState::Cancelled => "cancelled",
-    }
-}
-
-#[async_trait]
-impl RefundRepository for SiteTx {
-    async fn insert(&mut self, refund: &Refund) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "insert into refunds (id, order_id, attempt_id, currency, amount, reason, state, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict on constraint refunds_once do nothing",
-        )
-        .bind(refund.id.as_uuid())
-        .bind(refund.order.as_uuid())
-        .bind(refund.attempt.as_uuid())
-        .bind(refund.amount.currency().code())
-        .bind(refund.amount.minor())
-        .bind(refund.reason.as_str())
-        .bind(refund_state(refund.state))
-        .bind(refund.created_at)
-        .bind(refund.updated_at)
-        .execute(self.connection())
-        .await
-        .store()?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    async fn find(&mut self, id: RefundId) -> Result<Option<Refund>, StoreError> {
-        let row = sqlx::query("select * from refunds where id = $1")
-            .bind(id.as_uuid())
-            .fetch_optional(self.connection())
-            .await
-            .store()?;
-        let Some(row) = row else { return Ok(None) };
-        let states = [
-            RefundState::Pending,
-            RefundState::Succeeded,
-            RefundState::Failed,
-            RefundState::Cancelled,
-        ];
-        let stored: String = row.try_get("state").store()?;
-        let currency = currency(row.try_get("currency").store()?)?;
-        Ok(Some(Refund {
-            id,
-            order: OrderId::from_uuid(row.try_get("order_id").store()?),
-            attempt: PaymentAttemptId::from_uuid(row.try_get("attempt_id").store()?),
-            amount: Money::from_minor(row.try_get("amount").store()?, currency),
-            reason: RefundReason::from_name(row.try_get("reason").store()?)
-                .ok_or_else(|| StoreError::broken("a refund's reason"))?,
-            state: states
-                .into_iter()
-                .find(|state| refund_state(*state) == stored)
-                .ok_or_else(|| StoreError::broken("a refund's state"))?,
-            provider_refund: row.try_get("provider_refund_id").store()?,
-            created_at: row.try_get("created_at").store()?,
-            updated_at: row.try_get("updated_at").store()?,
-        }))
-    }
-
-    async fn save(&mut self, refund: &Refund) -> Result<(), StoreError> {
-        let done = sqlx::query(
-            "update refunds set state = $2, provider_refund_id = $3, updated_at = $4 where id = $1",
-        )
-        .bind(refund.id.as_uuid())
-        .bind(refund_state(refund.state))
-        .bind(&refund.provider_refund)
-        .bind(refund.updated_at)
-        .execute(self.connection())
-        .await
-        .store()?;
-        one(&done, "a refund that was read is gone")
-    }
-}
-
 /// A save that finds no row would lose what a use case decided.
-fn one(done: &PgQueryResult, otherwise: &'static str) -> Result<(), StoreError> {
+pub(super) fn one(done: &PgQueryResult, otherwise: &'static str) -> Result<(), StoreError> {
     if done.rows_affected() == 1 {
         Ok(())
     } else {

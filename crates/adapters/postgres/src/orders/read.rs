@@ -1,16 +1,20 @@
 //! Reads for screens.
 
 use async_trait::async_trait;
-use posx_kernel::{Money, OrderId, Page, PageRequest, PartyId, SiteScope, StoreError, TierId};
-use posx_orders::{
-    EventView, OrderFilter, OrderKind, OrderQueries, OrderSummary, OrderView, PlacingFacts, Wallet,
-    WalletRepository as _,
+use posx_kernel::{
+    DisputeId, Money, OrderId, Page, PageRequest, PartyId, SiteScope, StoreError, TierId, Timestamp,
 };
+use posx_orders::{
+    DisputeFilter, DisputeRepository, DisputeView, EventView, OrderFilter, OrderKind, OrderQueries,
+    OrderSummary, OrderView, PlacingFacts, RefundFilter, RefundView, Wallet, WalletRepository as _,
+};
+use posx_tiers::PromoCodeText;
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row};
 
 use super::rows::{delivery, lifecycle, order_of, payment};
 use super::write::{facts, with_lines};
+use super::{disputes, refunds};
 use crate::connection::Database;
 use crate::error::StoreResult;
 use crate::site_tx::SiteTx;
@@ -94,7 +98,10 @@ impl OrderQueries for Database {
         let Some(row) = row else { return Ok(None) };
         let order = with_lines(&mut tx, order_of(&row)?).await?;
         let history = history(&mut tx, id).await?;
-        Ok(Some(OrderView::of(&order, history)))
+        let refunds = refunds::of_order(&mut tx, id).await?;
+        let disputes = disputes::of_order(&mut tx, id).await?;
+        let view = OrderView::of(&order, history);
+        Ok(Some(view.with_returns(refunds, disputes, buyer.is_some())))
     }
 
     async fn facts(
@@ -102,13 +109,43 @@ impl OrderQueries for Database {
         scope: &SiteScope,
         buyer: PartyId,
         tiers: &[TierId],
+        promo: Option<&PromoCodeText>,
+        at: Timestamp,
     ) -> Result<PlacingFacts, StoreError> {
         let mut tx = self.read_site(scope).await?;
-        Ok(facts(&mut tx, None, buyer, tiers).await?.1)
+        Ok(facts(&mut tx, None, buyer, tiers, promo, at).await?.1)
     }
 
     async fn wallets(&self, scope: &SiteScope, party: PartyId) -> Result<Vec<Wallet>, StoreError> {
         self.read_site(scope).await?.of_party(party).await
+    }
+
+    async fn refunds(
+        &self,
+        scope: &SiteScope,
+        filter: RefundFilter,
+        page: PageRequest,
+    ) -> Result<Page<RefundView>, StoreError> {
+        let mut tx = self.read_site(scope).await?;
+        let rows = refunds::list(&mut tx, filter, page).await?;
+        Ok(Page::from_rows(rows, page, |refund| refund.id.as_uuid()))
+    }
+
+    async fn disputes(
+        &self,
+        scope: &SiteScope,
+        filter: DisputeFilter,
+        page: PageRequest,
+    ) -> Result<Page<DisputeView>, StoreError> {
+        let mut tx = self.read_site(scope).await?;
+        let rows = disputes::list(&mut tx, filter, page).await?;
+        Ok(Page::from_rows(rows, page, |dispute| dispute.id.as_uuid()))
+    }
+
+    async fn dispute(&self, scope: &SiteScope, id: DisputeId) -> Result<Option<DisputeView>, StoreError> {
+        let mut tx = self.read_site(scope).await?;
+        let found = DisputeRepository::find(&mut tx, id).await?;
+        Ok(found.map(DisputeView::of))
     }
 }
 

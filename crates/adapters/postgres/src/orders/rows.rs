@@ -1,6 +1,6 @@
 //! Rows as entities.
 
-use posx_kernel::{ChainAssetId, Currency, LineId, Money, OrderId, PartyId, StoreError, TierId};
+use posx_kernel::{ChainAssetId, Currency, LineId, Money, OrderId, PartyId, PromoCodeId, StoreError, TierId};
 use posx_orders::{
     Approval, Delivery, Lifecycle, Line, Order, OrderKind, OrderNumber, PaymentStatus, WalletAddress,
 };
@@ -28,6 +28,7 @@ pub(super) fn order_of(row: &PgRow) -> Result<Order, StoreError> {
     let money = |column: &str| Ok::<_, StoreError>(Money::from_minor(row.try_get(column).store()?, currency));
     let chain = chain(row.try_get("chain").store()?)?;
     let referrer: Option<uuid::Uuid> = row.try_get("referrer_id").store()?;
+    let promo_code: Option<uuid::Uuid> = row.try_get("promo_code_id").store()?;
     Ok(Order {
         id: OrderId::from_uuid(row.try_get("id").store()?),
         number: OrderNumber::from_stored(row.try_get("number").store()?),
@@ -52,6 +53,7 @@ pub(super) fn order_of(row: &PgRow) -> Result<Order, StoreError> {
         wallet: WalletAddress::from_stored(row.try_get("wallet_address").store()?, chain.family()),
         wallet_usable_from: row.try_get("wallet_usable_from").store()?,
         referrer: referrer.map(PartyId::from_uuid),
+        promo_code: promo_code.map(PromoCodeId::from_uuid),
         plan_snapshot: row.try_get("plan_snapshot").store()?,
         placed_at: row.try_get("placed_at").store()?,
         expires_at: row.try_get("expires_at").store()?,
@@ -70,6 +72,7 @@ pub(super) fn line_of(row: &PgRow, currency: Currency) -> Result<Line, StoreErro
         unit_price: Money::from_minor(row.try_get("unit_price").store()?, currency),
         amount: Money::from_minor(row.try_get("amount").store()?, currency),
         tokens: tokens(row.try_get("tokens").store()?)?,
+        promo_tokens: tokens(row.try_get("promo_tokens").store()?)?,
         counted_per_buyer: row.try_get("counted_per_buyer").store()?,
     })
 }

@@ -1,18 +1,23 @@
 //! Placing, locking and saving orders. Placing is the hottest path: one round trip reads, one writes, one moves the stock.
 
 use async_trait::async_trait;
-use posx_kernel::{Claim, IdempotentCall, OrderId, PartyId, StoreError, StoreFault, TierId, Timestamp};
-use posx_orders::{
-    DueOrder, NewOrder, Order, OrderRepository, PlacingFacts, TierFacts, Wallet, WalletAddress,
+use posx_kernel::{
+    Claim, Idempotency as _, IdempotentCall, OrderId, PartyId, PromoCodeId, StoreError, StoreFault, TierId,
+    Timestamp,
 };
-use posx_tiers::ChainFamily;
+use posx_orders::{
+    DueOrder, NewOrder, Order, OrderRepository, PlacingFacts, PromoFacts, TierFacts, Wallet, WalletAddress,
+};
+use posx_tiers::{ChainFamily, PromoCodeText};
 use serde::Deserialize;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use super::rows::{line_of, order_of};
 use crate::error::StoreResult;
 use crate::idempotency::{claim_of, lock_name};
 use crate::ledger::{EntryColumns, bind_entries, post_entries};
+use crate::promo_codes::{PROMO_FACTS, PromoRow};
 use crate::site_tx::SiteTx;
 use crate::tiers::{ASSET_COLUMNS, TIER_COLUMNS, asset_of, stock_of, stored_count, tier_of};
 
@@ -26,16 +31,23 @@ struct WalletRow {
     usable_from: Option<Timestamp>,
 }
 
-/// `$1` the lock or null, `$2` to `$4` the call, `$5` the buyer, `$6` the tiers.
-pub(crate) fn facts_sql() -> String {
+/// Of the site, at `$7`: the version that began last. It may have ended.
+pub(crate) const PLAN_IN_FORCE: &str = "select * from commission_plans where effective_from <= $7
+    order by effective_from desc, activation desc limit 1";
+
+/// `$1` the lock or null, `$2` to `$4` the call, `$5` the buyer, `$6` the tiers, `$7` when. With a promo code, `$8`; an order
+/// without one looks for none.
+pub(crate) fn facts_sql(with_promo: bool) -> String {
+    let promo = if with_promo { PROMO_FACTS } else { "null::jsonb" };
     format!(
         "select l.locked, k.fingerprint, k.status, k.body,
-           (select jsonb_build_object('plan', 'plan_' || replace(p.id::text, '-', ''), 'name', p.name, 'version', p.version, 'levels', p.levels,
-                                      'hold_days', p.hold_days)
-            from commission_plans p where p.active) as plan,
+           (select jsonb_strip_nulls(jsonb_build_object('plan', 'plan_' || replace(p.id::text, '-', ''), 'name', p.name, 'version', p.version, 'levels', p.levels,
+                                      'difference', p.difference, 'hold_days', p.hold_days))
+            from ({PLAN_IN_FORCE}) p where p.effective_until is null or p.effective_until > $7) as plan,
            (select jsonb_agg(jsonb_build_object('chain_family', w.chain_family, 'address', w.address, 'bound_at', w.bound_at,
                      'proven_at', w.proven_at, 'contract_chain_id', w.contract_chain_id, 'usable_from', w.usable_from))
             from wallets w where w.party_id = $5) as wallets,
+           {promo} as promo,
            {TIER_COLUMNS}, {ASSET_COLUMNS}, s.supply, s.reserved, s.sold, t.id is not null as found
          from (select $1::text is null or pg_try_advisory_xact_lock(hashtextextended($1, 0)) as locked) l
          left join idempotency_keys k on k.actor = $2 and k.operation = $3 and k.key = $4
@@ -51,18 +63,22 @@ pub(super) async fn facts(
     call: Option<&IdempotentCall>,
     buyer: PartyId,
     tiers: &[TierId],
+    promo: Option<&PromoCodeText>,
+    at: Timestamp,
 ) -> Result<(Claim, PlacingFacts), StoreError> {
     let lock = call.map(|call| lock_name(tx, call));
-    let rows = sqlx::query(sqlx::AssertSqlSafe(facts_sql()))
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(facts_sql(promo.is_some())))
         .bind(lock)
         .bind(call.map(|call| &call.actor))
         .bind(call.map(|call| call.operation))
         .bind(call.map(|call| &call.key))
         .bind(buyer.as_uuid())
         .bind(tiers.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
-        .fetch_all(tx.connection())
-        .await
-        .store()?;
+        .bind(at);
+    if let Some(promo) = promo {
+        query = query.bind(promo.as_str());
+    }
+    let rows = query.fetch_all(tx.connection()).await.store()?;
     let first = rows
         .first()
         .ok_or_else(|| StoreError::broken("a select without a condition gave no row"))?;
@@ -76,6 +92,7 @@ pub(super) async fn facts(
             .filter_map(wallet)
             .collect(),
         plan_snapshot: first.try_get("plan").store()?,
+        promo: promo_of(first)?,
     };
     for row in &rows {
         if row.try_get("found").store()? {
@@ -88,6 +105,11 @@ pub(super) async fn facts(
         }
     }
     Ok((claim, facts))
+}
+
+fn promo_of(row: &PgRow) -> Result<Option<PromoFacts>, StoreError> {
+    let found: Option<sqlx::types::Json<PromoRow>> = row.try_get("promo").store()?;
+    found.map(|found| found.0.facts()).transpose()
 }
 
 fn wallet(row: WalletRow) -> Option<Wallet> {
@@ -108,8 +130,15 @@ impl OrderRepository for SiteTx {
         call: Option<&IdempotentCall>,
         buyer: PartyId,
         tiers: &[TierId],
+        promo: Option<&PromoCodeText>,
+        at: Timestamp,
     ) -> Result<(Claim, PlacingFacts), StoreError> {
-        facts(self, call, buyer, tiers).await
+        let (claim, found) = facts(self, call, buyer, tiers, promo, at).await?;
+        match (claim, call) {
+            // The refused call before it gives its lock back a moment after its caller has the answer.
+            (Claim::InProgress, Some(call)) => Ok((self.claim(call).await?, found)),
+            (claim, _) => Ok((claim, found)),
+        }
     }
 
     async fn insert(&mut self, new: NewOrder<'_>) -> Result<(), StoreError> {
@@ -190,7 +219,8 @@ impl OrderRepository for SiteTx {
 
 pub(super) async fn with_lines(tx: &mut SiteTx, mut order: Order) -> Result<Order, StoreError> {
     let rows = sqlx::query(
-        "select id, tier_id, tier_name, asset_id, quantity, unit_price, amount, tokens::text as tokens, counted_per_buyer
+        "select id, tier_id, tier_name, asset_id, quantity, unit_price, amount, tokens::text as tokens,
+           promo_tokens::text as promo_tokens, counted_per_buyer
          from order_lines where order_id = $1 order by position",
     )
     .bind(order.id.as_uuid())
@@ -212,15 +242,16 @@ pub(crate) const INSERT_ORDER: &str = concat!(
     ", placed as (
        insert into orders (id, number, kind, buyer_id, lifecycle, payment, delivery, approval, currency, subtotal, discount, tax,
          shipping, total, captured, chain, wallet_address, referrer_id, plan_snapshot, placed_at, expires_at, paid_at,
-         wallet_usable_from)
-       values ($13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $53)),
+         wallet_usable_from, promo_code_id)
+       values ($13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $53, $54)),
      parts as (
        insert into order_lines (order_id, id, position, tier_id, tier_name, asset_id, quantity, unit_price, amount, tokens,
-         counted_per_buyer)
-       select $13, l.id, l.position - 1, l.tier, l.tier_name, l.asset, l.quantity, l.price, l.amount, l.tokens::numeric, l.counted
+         counted_per_buyer, promo_tokens)
+       select $13, l.id, l.position - 1, l.tier, l.tier_name, l.asset, l.quantity, l.price, l.amount, l.tokens::numeric, l.counted,
+         l.promo_tokens::numeric
        from unnest($35::uuid[], $36::uuid[], $37::text[], $38::uuid[], $39::int[], $40::bigint[], $41::bigint[], $42::text[],
-                   $43::boolean[])
-         with ordinality as l (id, tier, tier_name, asset, quantity, price, amount, tokens, counted, position)),
+                   $43::boolean[], $55::text[])
+         with ordinality as l (id, tier, tier_name, asset, quantity, price, amount, tokens, counted, promo_tokens, position)),
      happened as (
        insert into events (kind, subject_id, payload, at)
        select e.kind, e.subject, e.payload, $32
@@ -285,6 +316,8 @@ async fn insert_order(tx: &mut SiteTx, new: &NewOrder<'_>) -> Result<(), StoreEr
         .bind(answer.map(|answer| i16::try_from(answer.status).unwrap_or(i16::MAX)))
         .bind(answer.map(|answer| &answer.body))
         .bind(order.wallet_usable_from)
+        .bind(order.promo_code.map(PromoCodeId::as_uuid))
+        .bind(column(lines, |line| line.promo_tokens.to_string()))
         .fetch_one(tx.connection())
         .await
         .store()?;

@@ -39,7 +39,12 @@ async fn orders_pass_their_contract() {
     let claimants = [world.member(code).await.party, world.member(code).await.party];
     let mut tx: Box<dyn posx_commissions::CommissionsTx> =
         world.database.begin(&world.scope).await.expect("a transaction");
-    let plan = tx.plans().active().await.expect("a read").expect("a plan");
+    let plan = tx
+        .plans()
+        .in_force(crate::world::noon())
+        .await
+        .expect("a read")
+        .expect("a plan");
     drop(tx);
     let given = posx_orders::testing::Given {
         scope: world.scope.clone(),

@@ -1,5 +1,6 @@
 //! The adapter on real PostgreSQL: what its ports promise, and what the database refuses.
 
+mod agents;
 mod api_keys;
 mod approvals;
 mod audit;
@@ -14,9 +15,13 @@ mod members;
 mod members_racing;
 mod migrate;
 mod orders;
+mod payouts;
 mod personal_data;
 mod platform;
 mod posture;
+mod promo_codes;
+mod reports;
+mod returns;
 mod second_factors;
 mod secrets;
 mod server;
@@ -27,5 +32,6 @@ mod story;
 mod tenancy;
 mod transaction;
 mod used_approvals;
+mod vesting;
 mod wallet_proofs;
 mod world;

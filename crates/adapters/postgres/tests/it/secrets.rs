@@ -395,6 +395,16 @@ async fn the_registry_names_rows_as_the_use_cases_do() {
 }
 
 async fn known_row(admin: &mut PgConnection, column: &SealedColumn, site: SiteId) -> Option<String> {
+    if column.table == "payout_accounts" {
+        let sql = "select party_id, version from payout_accounts where site_id = $1 and method = 'bank'";
+        let row = sqlx::query(sql)
+            .bind(site.as_uuid())
+            .fetch_one(admin)
+            .await
+            .expect("an account");
+        let agent = posx_kernel::PartyId::from_uuid(row.get(0));
+        return Some(posx_commissions::PayoutAccount::row(agent, row.get(1)));
+    }
     if column.table == "provider_accounts" {
         return (column.column == "secret_key_sealed").then(|| "stripe".to_owned());
     }

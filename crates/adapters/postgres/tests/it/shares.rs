@@ -1,5 +1,8 @@
 //! Commissions and allocations on the real store: their contract suites, and many workers at once.
 
+mod adjusting;
+mod plans;
+
 use std::sync::Arc;
 
 use chrono::Duration;
@@ -10,7 +13,7 @@ use posx_commissions::testing::level;
 use posx_commissions::{
     Accrued, CommissionFilter, CommissionQueries as _, CommissionState, CommissionsTx, NewPlan, NobodyEarned,
 };
-use posx_kernel::{AllocationId, Begin, Clock as _, OrderId, PageRequest};
+use posx_kernel::{AllocationId, Begin, Clock as _, OrderId, PageRequest, SiteScope};
 use posx_orders::{Lifecycle, Order, OrderQueries as _, PaymentApplied, PlaceOrder, Placed, WishedLine};
 use posx_tenancy::Member;
 use sqlx::Row as _;
@@ -92,24 +95,52 @@ impl Stage {
     }
 }
 
+/// Two payments of one buyer at the same time: the one that commits first read its clock later.
+#[tokio::test]
+async fn p17_an_order_paid_beside_the_one_that_binds_the_referrer_earns_too() {
+    let world = World::with_pool(4).await;
+    world.plan().await;
+    let alice = world.member(None).await;
+    let bob = world.member(Some(alice.referral_code.as_str())).await;
+    let tier = world.tier(10, 5000).await;
+    let orders = [
+        world.place(&bob, tier, 1).await.expect("placed"),
+        world.place(&bob, tier, 1).await.expect("placed"),
+    ];
+    world.clock.advance(Duration::milliseconds(3));
+    assert_eq!(world.pay(&orders[0]).await, PaymentApplied::Paid);
+    world.clock.advance(-Duration::milliseconds(2));
+    assert_eq!(world.pay(&orders[1]).await, PaymentApplied::Paid);
+    for order in &orders {
+        let accrued = world.commissions.accrue(&world.scope, order.id).await;
+        let Accrued::Applied(commissions) = accrued.expect("accrued") else {
+            panic!("it was decided before")
+        };
+        assert_eq!(commissions.len(), 1, "{order:?}");
+    }
+}
+
 fn page(limit: u16) -> PageRequest {
     PageRequest::new(Some(limit), None)
 }
 
-#[tokio::test]
-async fn commissions_pass_their_contract() {
-    let (stage, elsewhere) = (stage().await, World::new().await);
-    let given = posx_commissions::testing::Given {
+fn given(stage: &Stage, elsewhere: SiteScope) -> posx_commissions::testing::Given {
+    posx_commissions::testing::Given {
         scope: stage.world.scope.clone(),
-        elsewhere: elsewhere.scope,
+        elsewhere,
         order: stage.order.id,
         paid_at: stage.world.clock.now(),
         buyer: stage.carol.party,
         referrer: stage.bob.party,
         grand: stage.alice.party,
-    };
+    }
+}
+
+#[tokio::test]
+async fn commissions_pass_their_contract() {
+    let (stage, elsewhere) = (stage().await, World::new().await);
     let db: Arc<dyn Begin<dyn CommissionsTx>> = Arc::new(stage.world.database.clone());
-    posx_commissions::testing::contract(db, &given).await;
+    posx_commissions::testing::contract(db, &given(&stage, elsewhere.scope)).await;
 }
 
 #[tokio::test]
@@ -258,6 +289,7 @@ async fn plans_made_and_activated_at_once_have_versions_of_their_own_and_one_is_
             let wish = NewPlan {
                 name: "Spring".to_owned(),
                 levels: vec![level(1, "0.1", 0)],
+                difference: None,
                 hold_days: 7,
             };
             let plan = service
@@ -271,7 +303,11 @@ async fn plans_made_and_activated_at_once_have_versions_of_their_own_and_one_is_
         });
     }
     runs.join_all().await;
-    let plans = world.database.plans(&world.scope).await.expect("a list");
+    let plans = world
+        .database
+        .plans(&world.scope, world.clock.now())
+        .await
+        .expect("a list");
     let mut versions: Vec<_> = plans.iter().map(|plan| plan.version).collect();
     versions.sort_unstable();
     assert_eq!(versions, [1, 2, 3, 4, 5, 6]);
@@ -279,7 +315,7 @@ async fn plans_made_and_activated_at_once_have_versions_of_their_own_and_one_is_
     assert!(
         elsewhere
             .database
-            .plans(&elsewhere.scope)
+            .plans(&elsewhere.scope, elsewhere.clock.now())
             .await
             .expect("a list")
             .is_empty()

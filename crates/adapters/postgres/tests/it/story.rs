@@ -1,12 +1,13 @@
 //! A site in which everything has happened once: every table of sites has a row of it.
 
-use posx_commissions::Accrued;
+use posx_commissions::{Accrued, AgentEdit, AgentState, Month};
 use posx_kernel::{Begin as _, Money, PaymentAttemptId, StoredAnswer};
 use posx_orders::gateway::{CreateIntent, PaymentGateway as _};
 use posx_orders::{Attempt, AttemptState, Order, OrdersTx, PaymentApplied, PlaceOrder, Placed};
 use posx_tenancy::{ReviewedOperation, Role};
 use posx_tiers::ChainFamily;
 
+use crate::server::superuser;
 use crate::world::{ADDRESS, World, new_id, noon};
 
 impl World {
@@ -36,8 +37,12 @@ impl World {
             .await
             .expect("accrued");
         assert!(matches!(accrued, Accrued::Applied(made) if made.len() == 1));
+        world.partly_goes_back(order.id).await;
+        world.uses_a_code(&bob, tier).await;
         world.deliver(order.id).await;
+        world.vests(&bob).await;
         world.pay_twice(&order).await;
+        world.was_disputed(&order).await;
         world.remember_an_answer().await;
         world.keeps_an_account().await;
         world.staffed_branch().await;
@@ -46,9 +51,48 @@ impl World {
         world.api_key(&alice).await.expect("a key");
         world.manned_till(&alice).await;
         world.visit().await;
+        world.terms(&alice, posx_commissions::Terms::default()).await;
+        world.states_agents(alice.party).await;
+        world.pays_agents().await;
         let sealed = world.database.seal_events(&world.scope, noon(), false).await;
         assert!(sealed.expect("sealed") > 0);
         world
+    }
+
+    /// An order with a promo code that he cancels: the use comes back.
+    async fn uses_a_code(&self, bob: &posx_tenancy::Member, tier: posx_kernel::TierId) {
+        self.promo_code("LIVED-IN", |_| {}).await;
+        let order = self
+            .place_promo(bob, tier, "lived-in", true)
+            .await
+            .expect("placed");
+        let cancelled = self.orders.cancel(&self.scope, order.id, Some(bob.party)).await;
+        cancelled.expect("cancelled");
+    }
+
+    /// A dollar of it, and the referrer's share follows.
+    async fn partly_goes_back(&self, order: posx_kernel::OrderId) {
+        let dollar = sqlx::query("update orders set returned = 100 where id = $1").bind(order.as_uuid());
+        dollar.execute(&mut superuser().await).await.expect("written");
+        let adjusted = self.commissions.adjust(&self.scope, order).await;
+        assert_eq!(adjusted.expect("adjusted").len(), 1);
+    }
+
+    /// The referrer was suspended for a moment, and has statements of this month and the next, the second of which follows
+    /// the first: what is posted to that account afterwards is dated later. So it comes last.
+    async fn states_agents(&self, agent: posx_kernel::PartyId) {
+        let (agents, zone) = (self.agents(), self.site.time_zone);
+        let edit = |state| AgentEdit {
+            display_name: Some("Alice".to_owned()),
+            state,
+        };
+        for (seen, state) in [(1, AgentState::Suspended), (2, AgentState::Active)] {
+            let edited = agents.edit(&self.scope, agent, seen, &edit(state)).await;
+            edited.expect("edited");
+        }
+        let month = Month::of(noon(), zone).and_then(Month::next).expect("a month");
+        let stated = agents.make_statements(&self.scope, zone, month, None).await;
+        assert_eq!(stated.expect("stated").statements, 2);
     }
 
     async fn deliver(&self, order: posx_kernel::OrderId) {

@@ -13,7 +13,7 @@ use posx_kernel::{
     StoredAnswer, SystemIds, SystemRandomness, TierId, TokenAmount,
 };
 use posx_orders::testing::ScriptedGateway;
-use posx_orders::{Order, OrderError, Orders, PlaceOrder, Placed, WishedLine};
+use posx_orders::{Order, OrderError, Orders, PlaceOrder, Placed, Quote, WishedLine};
 use posx_postgres::{Database, DatabaseOptions, PgDirectory, PlatformDatabase};
 use posx_tenancy::{CreateSite, Directory as _, Join, Member, Platform, Site, Tenancy};
 use posx_tiers::{Chain, CreateAsset, CreateTier, EditTier, Tiers};
@@ -186,6 +186,7 @@ impl World {
         let wish = NewPlan {
             name: "Standard".to_owned(),
             levels,
+            difference: None,
             hold_days: 7,
         };
         let plan = self
@@ -231,12 +232,13 @@ impl World {
             lines: vec![WishedLine { tier, quantity }],
             wallet_address: Some(ADDRESS.to_owned()),
             referrer: None,
+            promo: None,
             call: None,
         }
     }
 
     pub async fn place_wish(&self, wish: &PlaceOrder<'_>) -> Result<Placed, OrderError> {
-        let answer = |order: &Order| StoredAnswer {
+        let answer = |order: &Order, _: &Quote| StoredAnswer {
             status: 201,
             body: order.id.to_string().into_bytes(),
         };

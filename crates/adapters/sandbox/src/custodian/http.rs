@@ -168,6 +168,7 @@ impl Custodian {
                 format!("The sandbox was told to refuse this: {code}"),
             )),
             Some(Fault::ServerError) => Err(CustodianError::server(500)),
+            Some(Fault::RateLimit) => Err(CustodianError::new(429, 429, "Too many requests.")),
             fault => Ok(fault),
         }
     }

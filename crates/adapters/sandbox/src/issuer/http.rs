@@ -99,6 +99,7 @@ impl Issuer {
         match self.inner.line.next_fault(call) {
             Some(Fault::Refuse { code }) => refused(400, &code),
             Some(Fault::ServerError) => refused(500, "server_error"),
+            Some(Fault::RateLimit) => refused(429, "slow_down"),
             fault => make().through(fault.as_ref()),
         }
     }

@@ -50,6 +50,7 @@ enum FaultWord {
     LoseAnswer,
     GatewayTimeout,
     ServerError,
+    RateLimit,
     /// With this code.
     Refuse(String),
 }
@@ -60,6 +61,7 @@ impl From<FaultWord> for Fault {
             FaultWord::LoseAnswer => Self::LoseAnswer,
             FaultWord::GatewayTimeout => Self::GatewayTimeout,
             FaultWord::ServerError => Self::ServerError,
+            FaultWord::RateLimit => Self::RateLimit,
             FaultWord::Refuse(code) => Self::Refuse { code },
         }
     }
@@ -71,6 +73,7 @@ impl From<Fault> for FaultWord {
             Fault::LoseAnswer => Self::LoseAnswer,
             Fault::GatewayTimeout => Self::GatewayTimeout,
             Fault::ServerError => Self::ServerError,
+            Fault::RateLimit => Self::RateLimit,
             Fault::Refuse { code } => Self::Refuse(code),
         }
     }

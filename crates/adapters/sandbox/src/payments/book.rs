@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use posx_kernel::Money;
 use serde_json::{Value, json};
 
+use super::connect::{ConnectAccount, ConnectTransfer};
+use super::dispute::{DisputeStatus, SandboxDispute};
 use super::error::ApiError;
 use super::idempotency::Keys;
 use super::intent::{Happened, Method, PaymentIntent};
@@ -22,7 +24,13 @@ pub(super) struct Book {
     made: Vec<String>,
     /// Oldest first.
     pub(super) refunds: Vec<SandboxRefund>,
+    /// Oldest first.
+    pub(super) disputes: Vec<SandboxDispute>,
     pub(super) keys: Keys,
+    pub(super) accounts: Vec<ConnectAccount>,
+    /// Oldest first.
+    pub(super) transfers: Vec<ConnectTransfer>,
+    pub(super) short_of_balance: bool,
     /// So many of the next cards that would be accepted are declined.
     pub(super) declines: usize,
     pub(super) refunds_stay_pending: bool,
@@ -134,6 +142,10 @@ impl Book {
         if !intent.received.is_positive() {
             return Err(ApiError::unexpected_state(intent.json()));
         }
+        let mut disputes = self.disputes.iter();
+        if disputes.any(|dispute| dispute.intent == intent.id && !dispute.is_refundable()) {
+            return Err(ApiError::invalid("The charge has been charged back.").code("charge_disputed"));
+        }
         let left = intent.received.minor() - self.refunded(&intent.id);
         if left <= 0 {
             return Err(
@@ -185,6 +197,47 @@ impl Book {
             .collect();
         let has_more = wanted.next().is_some();
         Ok(json!({ "object": "list", "url": "/v1/refunds", "has_more": has_more, "data": page }))
+    }
+
+    pub(super) fn dispute(&self, id: &str) -> Result<&SandboxDispute, ApiError> {
+        let mut disputes = self.disputes.iter();
+        disputes
+            .find(|dispute| dispute.id == id)
+            .ok_or_else(|| ApiError::not_found("dispute", id))
+    }
+
+    /// All that was received, if no amount is said.
+    pub(super) fn open_dispute(
+        &mut self,
+        env: &Env,
+        intent: &str,
+        minor: Option<i64>,
+        status: DisputeStatus,
+    ) -> Effect {
+        let disputed = match self.intent(intent) {
+            Ok(intent) if intent.received.is_positive() => intent,
+            Ok(intent) => return (Err(ApiError::unexpected_state(intent.json())), Vec::new()),
+            Err(error) => return (Err(error), Vec::new()),
+        };
+        let received = disputed.received;
+        let amount = Money::from_minor(minor.unwrap_or(received.minor()), received.currency());
+        let charge = disputed.latest_charge.clone();
+        let dispute = SandboxDispute::new(env, intent, charge, amount, status);
+        let (answer, happened) = (dispute.json(), dispute.created());
+        self.disputes.push(dispute);
+        (Ok(answer), vec![happened])
+    }
+
+    pub(super) fn change_dispute(
+        &mut self,
+        id: &str,
+        change: impl FnOnce(&mut SandboxDispute) -> Happened,
+    ) -> Effect {
+        let Some(dispute) = self.disputes.iter_mut().find(|dispute| dispute.id == id) else {
+            return (Err(ApiError::not_found("dispute", id)), Vec::new());
+        };
+        let happened = change(dispute);
+        (Ok(dispute.json()), vec![happened])
     }
 
     pub(super) fn settle_refund(&mut self, id: &str, status: RefundStatus) -> Effect {

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use posx_kernel::{PaymentAttemptId, RefundId, SiteId};
 use posx_orders::gateway::{
     CancelOutcome, CreateIntent, CreateRefund, GatewayError, Intent, IntentId, IntentState, PaymentGateway,
-    ProviderRefund,
+    ProviderDispute, ProviderRefund,
 };
 use serde::de::DeserializeOwned;
 
-use super::wire::{List, WireIntent, WireRefund, WireRefusal};
+use super::wire::{List, WireDispute, WireIntent, WireRefund, WireRefusal};
 use crate::transport::{ClientError, RawAnswer, Transport, TransportError};
 
 /// Names in the metadata of what we make.
@@ -48,6 +48,26 @@ impl SandboxGateway {
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<RawAnswer, GatewayError> {
         self.transport.send(request).await.map_err(unknown)
+    }
+
+    /// Oldest first.
+    async fn refunds_of(&self, intent: &IntentId) -> Result<Vec<ProviderRefund>, GatewayError> {
+        let (mut all, mut after) = (Vec::new(), None::<String>);
+        for _ in 0..PAGES_MAX {
+            let mut query = vec![("payment_intent", intent.0.clone()), ("limit", PAGE.to_owned())];
+            query.extend(after.map(|id| ("starting_after", id)));
+            let get = self.transport.get("/v1/refunds").query(&query);
+            let page: List<WireRefund> = accepted(&self.send(get).await?)?;
+            after = page.data.last().map(|refund| refund.id.clone());
+            for found in page.data {
+                all.push(ProviderRefund::try_from(found).map_err(unknown)?);
+            }
+            if !page.has_more {
+                all.reverse();
+                return Ok(all);
+            }
+        }
+        Err(unknown(TransportError::Field("has_more")))
     }
 }
 
@@ -159,24 +179,24 @@ impl PaymentGateway for SandboxGateway {
         intent: &IntentId,
         refund: RefundId,
     ) -> Result<Option<ProviderRefund>, GatewayError> {
-        let mut after: Option<String> = None;
-        for _ in 0..PAGES_MAX {
-            let mut query = vec![("payment_intent", intent.0.clone()), ("limit", PAGE.to_owned())];
-            query.extend(after.map(|id| ("starting_after", id)));
-            let get = self.transport.get("/v1/refunds").query(&query);
-            let page: List<WireRefund> = accepted(&self.send(get).await?)?;
-            after = page.data.last().map(|refund| refund.id.clone());
-            for found in page.data {
-                let found = ProviderRefund::try_from(found).map_err(unknown)?;
-                if found.refund == Some(refund) {
-                    return Ok(Some(found));
-                }
-            }
-            if !page.has_more {
-                return Ok(None);
-            }
+        let found = self.refunds_of(intent).await?;
+        Ok(found.into_iter().find(|found| found.refund == Some(refund)))
+    }
+
+    async fn refunds(&self, _site: SiteId, intent: &IntentId) -> Result<Vec<ProviderRefund>, GatewayError> {
+        self.refunds_of(intent).await
+    }
+
+    async fn dispute(&self, _site: SiteId, id: &str) -> Result<Option<ProviderDispute>, GatewayError> {
+        let Ok(id) = path_segment(id) else {
+            return Ok(None);
+        };
+        let path = format!("/v1/disputes/{id}");
+        match accepted::<WireDispute>(&self.send(self.transport.get(&path)).await?) {
+            Ok(dispute) => Ok(Some(dispute.try_into().map_err(unknown)?)),
+            Err(GatewayError::Refused { code }) if code == MISSING => Ok(None),
+            Err(error) => Err(error),
         }
-        Err(unknown(TransportError::Field("has_more")))
     }
 }
 
@@ -201,7 +221,7 @@ fn unknown(error: TransportError) -> GatewayError {
 }
 
 /// An id that would change the path was not made by this provider.
-fn path_segment(id: &str) -> Result<&str, GatewayError> {
+pub(super) fn path_segment(id: &str) -> Result<&str, GatewayError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if !id.is_empty() && id.bytes().all(plain) {
         Ok(id)

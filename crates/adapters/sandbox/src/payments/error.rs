@@ -70,6 +70,13 @@ impl ApiError {
         }
     }
 
+    pub(super) fn rate_limited() -> Self {
+        Self {
+            status: 429,
+            ..Self::invalid("Too many requests in too short a time.").code("rate_limit")
+        }
+    }
+
     pub(super) fn server(status: u16) -> Self {
         Self::new(
             status,

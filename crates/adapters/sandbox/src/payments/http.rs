@@ -16,11 +16,11 @@ use super::{PaymentCall, Payments};
 use crate::env::lock;
 use crate::line::Answer;
 
-type FormBody = Result<Form<Pairs>, FormRejection>;
-type QueryPairs = Result<Query<Pairs>, QueryRejection>;
-type IntentPath = Result<Path<String>, PathRejection>;
+pub(super) type FormBody = Result<Form<Pairs>, FormRejection>;
+pub(super) type QueryPairs = Result<Query<Pairs>, QueryRejection>;
+pub(super) type IntentPath = Result<Path<String>, PathRejection>;
 /// An `Err` is as much an answer as an `Ok`.
-type Answered = Result<Answer, ApiError>;
+pub(super) type Answered = Result<Answer, ApiError>;
 
 pub(crate) fn router(payments: Payments) -> Router {
     Router::new()
@@ -30,7 +30,9 @@ pub(crate) fn router(payments: Payments) -> Router {
         .route("/v1/payment_intents/{id}/cancel", post(cancel_intent))
         .route("/v1/payment_intents/{id}/confirm", post(confirm))
         .route("/v1/payment_intents/{id}/complete_action", post(complete_action))
+        .route("/v1/disputes/{id}", get(retrieve_dispute))
         .route("/v1/refunds", post(create_refund).get(list_refunds))
+        .merge(super::connect::router())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .with_state(payments)
@@ -189,8 +191,17 @@ async fn list_refunds(State(payments): State<Payments>, headers: HeaderMap, quer
         .await)
 }
 
+async fn retrieve_dispute(State(payments): State<Payments>, headers: HeaderMap, id: IntentPath) -> Answered {
+    payments.arrive(PaymentCall::RetrieveDispute)?;
+    payments.server_call(&headers)?;
+    let id = path(id)?;
+    Ok(payments
+        .look_up(PaymentCall::RetrieveDispute, |book| Ok(book.dispute(&id)?.json()))
+        .await)
+}
+
 impl Payments {
-    fn server_call(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    pub(super) fn server_call(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let bearer = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
@@ -224,30 +235,30 @@ impl Payments {
     }
 }
 
-fn form(body: FormBody) -> Result<Pairs, ApiError> {
+pub(super) fn form(body: FormBody) -> Result<Pairs, ApiError> {
     match body {
         Ok(Form(pairs)) => Ok(pairs),
         Err(rejection) => Err(ApiError::invalid(rejection.body_text()).status(rejection.status().as_u16())),
     }
 }
 
-fn query_pairs(query: QueryPairs) -> Result<Pairs, ApiError> {
+pub(super) fn query_pairs(query: QueryPairs) -> Result<Pairs, ApiError> {
     query
         .map(|Query(pairs)| pairs)
         .map_err(|rejection| ApiError::invalid(rejection.body_text()))
 }
 
-fn path(id: IntentPath) -> Result<String, ApiError> {
+pub(super) fn path(id: IntentPath) -> Result<String, ApiError> {
     id.map(|Path(id)| id)
         .map_err(|rejection| ApiError::invalid(rejection.body_text()))
 }
 
-fn required_key(headers: &HeaderMap, endpoint: &str, pairs: &Pairs) -> Result<Keyed, ApiError> {
+pub(super) fn required_key(headers: &HeaderMap, endpoint: &str, pairs: &Pairs) -> Result<Keyed, ApiError> {
     key(headers, endpoint, pairs)?
         .ok_or_else(|| ApiError::idempotency("The sandbox requires an Idempotency-Key for this request."))
 }
 
-fn key(headers: &HeaderMap, endpoint: &str, pairs: &Pairs) -> Result<Option<Keyed>, ApiError> {
+pub(super) fn key(headers: &HeaderMap, endpoint: &str, pairs: &Pairs) -> Result<Option<Keyed>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };

@@ -67,6 +67,10 @@ impl Params {
         self.text(name).ok_or_else(|| ApiError::missing(name))
     }
 
+    pub(super) fn into_metadata(self) -> Metadata {
+        self.metadata
+    }
+
     pub(super) fn integer(&self, name: &'static str) -> Result<Option<i64>, ApiError> {
         self.text(name)
             .map(|text| {

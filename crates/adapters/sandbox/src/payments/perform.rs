@@ -68,6 +68,12 @@ impl Payments {
                 }
                 return refusal(code).answer();
             }
+            Some(Fault::RateLimit) => {
+                if let Some(Keyed { key, .. }) = keyed {
+                    lock(&self.inner.book).keys.forget(key);
+                }
+                return ApiError::rate_limited().answer();
+            }
             Some(Fault::ServerError) => return self.store(keyed, &Err(ApiError::server(500))),
             _ => {}
         }
@@ -99,6 +105,7 @@ impl Payments {
         let outcome = match &fault {
             Some(Fault::Refuse { code }) => Err(refusal(code)),
             Some(Fault::ServerError) => Err(ApiError::server(500)),
+            Some(Fault::RateLimit) => Err(ApiError::rate_limited()),
             _ => read(&lock(&self.inner.book)),
         };
         match outcome {

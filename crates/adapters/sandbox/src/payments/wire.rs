@@ -2,8 +2,12 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use posx_kernel::{Currency, Money};
-use posx_orders::gateway::{Intent, IntentId, IntentState, ProviderRefund, RefundState};
+use posx_orders::gateway::{
+    DisputeMovement, Intent, IntentId, IntentState, ProviderDispute, ProviderDisputeState, ProviderRefund,
+    RefundState,
+};
 use serde::Deserialize;
 
 use crate::transport::TransportError;
@@ -34,8 +38,38 @@ pub(super) struct WireRefund {
     amount: i64,
     currency: String,
     status: String,
+    reason: Option<String>,
     #[serde(default)]
     metadata: HashMap<String, String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireDispute {
+    id: String,
+    amount: i64,
+    currency: String,
+    status: String,
+    reason: String,
+    payment_intent: Option<String>,
+    is_charge_refundable: bool,
+    evidence_details: WireEvidence,
+    balance_transactions: Vec<WireLine>,
+    #[serde(with = "chrono::serde::ts_seconds")]
+    created: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+struct WireEvidence {
+    #[serde(default, with = "chrono::serde::ts_seconds_option")]
+    due_by: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize)]
+struct WireLine {
+    id: String,
+    amount: i64,
+    fee: i64,
+    currency: String,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +136,8 @@ impl TryFrom<WireRefund> for ProviderRefund {
 
     fn try_from(wire: WireRefund) -> Result<Self, TransportError> {
         let state = match wire.status.as_str() {
-            "pending" | "requires_action" => RefundState::Pending,
+            "pending" => RefundState::Pending,
+            "requires_action" => RefundState::RequiresAction,
             "succeeded" => RefundState::Succeeded,
             "failed" => RefundState::Failed,
             "canceled" => RefundState::Cancelled,
@@ -116,10 +151,38 @@ impl TryFrom<WireRefund> for ProviderRefund {
                 .and_then(|text| text.parse().ok()),
             amount: Money::from_minor(wire.amount, currency(&wire.currency)?),
             state,
+            reason: wire.reason,
         })
     }
 }
 
-fn currency(lower_case: &str) -> Result<Currency, TransportError> {
+impl TryFrom<WireDispute> for ProviderDispute {
+    type Error = TransportError;
+
+    fn try_from(wire: WireDispute) -> Result<Self, TransportError> {
+        let line = |line: WireLine| {
+            let currency = currency(&line.currency)?;
+            Ok(DisputeMovement {
+                id: line.id,
+                amount: Money::from_minor(line.amount, currency),
+                fee: Money::from_minor(line.fee, currency),
+            })
+        };
+        let lines = wire.balance_transactions.into_iter().map(line);
+        Ok(Self {
+            amount: Money::from_minor(wire.amount, currency(&wire.currency)?),
+            movements: lines.collect::<Result<_, TransportError>>()?,
+            state: ProviderDisputeState::from_name(&wire.status).unwrap_or(ProviderDisputeState::Unknown),
+            id: wire.id,
+            intent: wire.payment_intent.map(IntentId),
+            reason: wire.reason,
+            refundable: wire.is_charge_refundable,
+            evidence_due_by: wire.evidence_details.due_by,
+            opened_at: wire.created,
+        })
+    }
+}
+
+pub(super) fn currency(lower_case: &str) -> Result<Currency, TransportError> {
     Currency::from_code(&lower_case.to_ascii_uppercase()).ok_or(TransportError::Field("currency"))
 }

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use chrono::TimeDelta;
 use posx_orders::gateway::{IntentId, PaymentGateway as _};
-use posx_orders::testing::{gateway_contract, refund_limit_contract};
+use posx_orders::testing::gateway_contract;
 use posx_stripe::{API_VERSION, StripeError, StripeEvent};
 use serde_json::json;
 
@@ -16,7 +16,6 @@ async fn stripe_keeps_the_contract_of_a_payment_provider() {
     let gateway = gateway(&server);
     let stage = stage(&gateway, &server);
     gateway_contract(&stage).await;
-    refund_limit_contract(&stage).await;
 }
 
 #[tokio::test]

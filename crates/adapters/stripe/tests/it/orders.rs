@@ -80,9 +80,10 @@ impl Shop {
             lines: vec![line],
             wallet_address: Some("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed".to_owned()),
             referrer: None,
+            promo: None,
             call: None,
         };
-        let render = |order: &Order| StoredAnswer {
+        let render = |order: &Order, _: &posx_orders::Quote| StoredAnswer {
             status: 201,
             body: order.id.to_string().into_bytes(),
         };

@@ -73,7 +73,7 @@ async fn s32_every_state_of_a_refund_is_told() {
     gateway.create_refund(&wish).await.unwrap();
     for (status, state) in [
         ("pending", RefundState::Pending),
-        ("requires_action", RefundState::Pending),
+        ("requires_action", RefundState::RequiresAction),
         ("succeeded", RefundState::Succeeded),
         ("failed", RefundState::Failed),
         ("canceled", RefundState::Cancelled),

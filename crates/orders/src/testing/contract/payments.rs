@@ -1,14 +1,14 @@
-//! Attempts, what is the provider's, and refunds.
+//! Attempts, and what is the provider's.
 
 use chrono::Duration;
-use posx_kernel::{OrderId, PaymentAttemptId, RefundId, Timestamp};
+use posx_kernel::{OrderId, PaymentAttemptId, Timestamp};
 
 use super::{Suite, usd};
-use crate::gateway::{IntentId, RefundState};
-use crate::{Attempt, AttemptState, OrdersTx, Refund, RefundReason};
+use crate::gateway::IntentId;
+use crate::{Attempt, AttemptState, OrdersTx};
 
 impl Suite<'_> {
-    fn attempt(&self, order: OrderId) -> Attempt {
+    pub(super) fn attempt(&self, order: OrderId) -> Attempt {
         Attempt {
             id: PaymentAttemptId::from_uuid(self.uuid()),
             order,
@@ -24,7 +24,7 @@ impl Suite<'_> {
         }
     }
 
-    async fn insert_attempt(&self, tx: &mut dyn OrdersTx, attempt: &Attempt) -> bool {
+    pub(super) async fn insert_attempt(&self, tx: &mut dyn OrdersTx, attempt: &Attempt) -> bool {
         tx.attempts()
             .insert(attempt)
             .await
@@ -194,59 +194,5 @@ impl Suite<'_> {
         assert!(!foreign.expect("a value, not an error"));
         let other = tx.attempts().claim_external_id("another", &object).await;
         assert!(other.expect("a value, not an error"), "of another provider");
-    }
-
-    pub(super) async fn an_attempt_is_refunded_once_for_a_reason(&self) {
-        let [buyer, ..] = self.given.parties;
-        let attempt = self.attempt(self.placed(buyer).await.id);
-        let refund = |reason| Refund {
-            id: RefundId::from_uuid(self.uuid()),
-            order: attempt.order,
-            attempt: attempt.id,
-            amount: usd(1721),
-            reason,
-            state: RefundState::Pending,
-            provider_refund: None,
-            created_at: self.given.now,
-            updated_at: self.given.now,
-        };
-        let late = refund(RefundReason::PaidTooLate);
-        let (again, twice) = (refund(RefundReason::PaidTooLate), refund(RefundReason::PaidTwice));
-        for dropped in [true, false] {
-            let mut tx = self.begin().await;
-            assert!(self.insert_attempt(tx.as_mut(), &attempt).await);
-            let refunds = tx.refunds();
-            assert_eq!(refunds.find(late.id).await.expect("a read"), None);
-            for (refund, new) in [(&late, true), (&again, false), (&twice, true)] {
-                let stored = refunds.insert(refund).await.expect("a value, not an error");
-                assert_eq!(stored, new, "{refund:?}");
-            }
-            if !dropped {
-                tx.commit().await.expect("committed");
-            }
-        }
-        let mut saved = late;
-        for state in [
-            RefundState::Failed,
-            RefundState::Cancelled,
-            RefundState::Succeeded,
-            RefundState::Pending,
-        ] {
-            saved.state = state;
-            saved.provider_refund = Some(format!("re_{state:?}"));
-            saved.updated_at += Duration::seconds(1);
-            let mut tx = self.begin().await;
-            tx.refunds().save(&saved).await.expect("saved");
-            tx.commit().await.expect("committed");
-            let mut tx = self.begin().await;
-            let found = tx.refunds().find(saved.id).await.expect("a read");
-            assert_eq!(found.as_ref(), Some(&saved));
-        }
-        let mut tx = self.begin().await;
-        assert_eq!(tx.refunds().find(again.id).await.expect("a read"), None);
-        assert_eq!(tx.refunds().find(twice.id).await.expect("a read"), Some(twice));
-        drop(tx);
-        let mut tx = self.begin_elsewhere().await;
-        assert_eq!(tx.refunds().find(saved.id).await.expect("a read"), None);
     }
 }

@@ -46,7 +46,7 @@ impl Suite<'_> {
         assert_eq!(shown.expect("a read"), wallets);
         let facts = self
             .queries
-            .facts(&self.given.scope, party, &[self.tier.id])
+            .facts(&self.given.scope, party, &[self.tier.id], None, self.given.now)
             .await;
         let mut facts = facts.expect("a read").wallets;
         for wallets in [&mut wallets, &mut facts] {

@@ -39,30 +39,42 @@ impl Suite<'_> {
             }],
             wallets: Vec::new(),
             plan_snapshot: Some(self.given.plan.clone()),
+            promo: None,
         };
+        let now = self.given.now;
         let mut tx = self.begin().await;
-        let found = tx.orders().begin_placing(None, buyer, &wanted).await;
+        let found = tx.orders().begin_placing(None, buyer, &wanted, None, now).await;
         assert_eq!(found.expect("a read"), (Claim::New, expected.clone()));
         drop(tx);
-        let preview = self.queries.facts(&self.given.scope, buyer, &wanted).await;
+        let preview = self
+            .queries
+            .facts(&self.given.scope, buyer, &wanted, None, now)
+            .await;
         assert_eq!(preview.expect("a read"), expected);
 
         let nothing = PlacingFacts {
             tiers: Vec::new(),
             wallets: Vec::new(),
             plan_snapshot: None,
+            promo: None,
         };
-        let elsewhere = self.queries.facts(&self.given.elsewhere, buyer, &wanted).await;
+        let elsewhere = self
+            .queries
+            .facts(&self.given.elsewhere, buyer, &wanted, None, now)
+            .await;
         assert_eq!(elsewhere.expect("a read"), nothing);
         let mut tx = self.begin_elsewhere().await;
-        let found = tx.orders().begin_placing(None, buyer, &wanted).await;
+        let found = tx.orders().begin_placing(None, buyer, &wanted, None, now).await;
         assert_eq!(found.expect("a read"), (Claim::New, nothing));
     }
 
     async fn claim(&self, call: &IdempotentCall) -> Claim {
         let mut tx = self.begin().await;
         let [buyer, ..] = self.given.parties;
-        let found = tx.orders().begin_placing(Some(call), buyer, &[]).await;
+        let found = tx
+            .orders()
+            .begin_placing(Some(call), buyer, &[], None, self.given.now)
+            .await;
         let (claim, _) = found.expect("a read");
         let plain = tx.idempotency().claim(call).await.expect("a read");
         assert_eq!(claim, plain, "placing claims as any call does");
@@ -83,7 +95,10 @@ impl Suite<'_> {
         for dropped in [true, false] {
             assert_eq!(self.claim(&call).await, Claim::New);
             let mut tx = self.begin().await;
-            let claimed = tx.orders().begin_placing(Some(&call), buyer, &[]).await;
+            let claimed = tx
+                .orders()
+                .begin_placing(Some(&call), buyer, &[], None, self.given.now)
+                .await;
             assert_eq!(claimed.expect("a read").0, Claim::New);
             let new = NewOrder {
                 order: &order,

@@ -2,20 +2,20 @@
 
 use async_trait::async_trait;
 use posx_kernel::{
-    Claim, Event, Idempotency as _, IdempotentCall, OrderId, Page, PageRequest, PartyId, SiteScope,
-    StoreError, TierId, Timestamp,
+    Claim, DisputeId, Event, Idempotency as _, IdempotentCall, OrderId, Page, PageRequest, PartyId,
+    SiteScope, StoreError, TierId, Timestamp,
 };
 use posx_ledger::LedgerRepository as _;
-use posx_tiers::{ChainAsset, Tier};
+use posx_tiers::{ChainAsset, PromoCodeText, Tier};
 
 use super::{FakeStore, FakeTx, State, constraint};
 use crate::{
-    DueOrder, EventView, Lifecycle, NewOrder, Order, OrderFilter, OrderQueries, OrderRepository,
-    OrderSummary, OrderView, PlacingFacts, TierFacts, Wallet,
+    DisputeFilter, DisputeView, DueOrder, EventView, Lifecycle, NewOrder, Order, OrderFilter, OrderQueries,
+    OrderRepository, OrderSummary, OrderView, PlacingFacts, RefundFilter, RefundView, TierFacts, Wallet,
 };
 
 impl State {
-    fn facts(&self, buyer: PartyId, tiers: &[TierId]) -> PlacingFacts {
+    fn facts(&self, buyer: PartyId, tiers: &[TierId], promo: Option<&PromoCodeText>) -> PlacingFacts {
         let wanted = self.tiers.values().filter(|(tier, _)| tiers.contains(&tier.id));
         let facts = |(tier, asset): &(Tier, ChainAsset)| TierFacts {
             available: self.stock[&tier.id].available(),
@@ -26,6 +26,7 @@ impl State {
             tiers: wanted.map(facts).collect(),
             wallets: self.wallets_of(buyer),
             plan_snapshot: self.plan_snapshot.clone(),
+            promo: promo.and_then(|code| self.promo_facts(code, buyer)),
         }
     }
 
@@ -56,12 +57,14 @@ impl OrderRepository for FakeTx {
         call: Option<&IdempotentCall>,
         buyer: PartyId,
         tiers: &[TierId],
+        promo: Option<&PromoCodeText>,
+        _: Timestamp,
     ) -> Result<(Claim, PlacingFacts), StoreError> {
         let claim = match call {
             Some(call) => self.work.answers.claim(call).await?,
             None => Claim::New,
         };
-        Ok((claim, self.work.facts(buyer, tiers)))
+        Ok((claim, self.work.facts(buyer, tiers, promo)))
     }
 
     async fn insert(&mut self, new: NewOrder<'_>) -> Result<(), StoreError> {
@@ -175,7 +178,9 @@ impl OrderQueries for FakeStore {
             .orders
             .get(&id)
             .filter(|order| buyer.is_none_or(|buyer| buyer == order.buyer));
-        Ok(order.map(|order| OrderView::of(order, state.history(id))))
+        let (refunds, disputes) = (state.refunds_of(id), state.disputes_of(id));
+        let view = order.map(|order| OrderView::of(order, state.history(id)));
+        Ok(view.map(|view| view.with_returns(refunds, disputes, buyer.is_some())))
     }
 
     async fn facts(
@@ -183,11 +188,51 @@ impl OrderQueries for FakeStore {
         scope: &SiteScope,
         buyer: PartyId,
         tiers: &[TierId],
+        promo: Option<&PromoCodeText>,
+        _: Timestamp,
     ) -> Result<PlacingFacts, StoreError> {
-        Ok(self.sites.lock().await.of(scope.site()).facts(buyer, tiers))
+        let mut sites = self.sites.lock().await;
+        Ok(sites.of(scope.site()).facts(buyer, tiers, promo))
     }
 
     async fn wallets(&self, scope: &SiteScope, party: PartyId) -> Result<Vec<Wallet>, StoreError> {
         Ok(self.sites.lock().await.of(scope.site()).wallets_of(party))
     }
+
+    async fn refunds(
+        &self,
+        scope: &SiteScope,
+        filter: RefundFilter,
+        page: PageRequest,
+    ) -> Result<Page<RefundView>, StoreError> {
+        let mut sites = self.sites.lock().await;
+        let rows = sites.of(scope.site()).refund_views(filter);
+        Ok(paged(rows, page, |refund| refund.id.as_uuid()))
+    }
+
+    async fn disputes(
+        &self,
+        scope: &SiteScope,
+        filter: DisputeFilter,
+        page: PageRequest,
+    ) -> Result<Page<DisputeView>, StoreError> {
+        let mut sites = self.sites.lock().await;
+        let rows = sites.of(scope.site()).dispute_views(filter);
+        Ok(paged(rows, page, |dispute| dispute.id.as_uuid()))
+    }
+
+    async fn dispute(&self, scope: &SiteScope, id: DisputeId) -> Result<Option<DisputeView>, StoreError> {
+        let mut sites = self.sites.lock().await;
+        let found = sites.of(scope.site()).disputes.get(&id).cloned();
+        Ok(found.map(DisputeView::of))
+    }
+}
+
+fn paged<T>(rows: Vec<T>, page: PageRequest, id: fn(&T) -> uuid::Uuid) -> Page<T> {
+    let behind = |row: &T| page.after_id().is_none_or(|after| id(row) < after);
+    let rows = rows
+        .into_iter()
+        .filter(behind)
+        .take(usize::from(page.limit()) + 1);
+    Page::from_rows(rows.collect(), page, id)
 }

@@ -81,6 +81,7 @@ impl StockRepository for FakeTx {
             StockChange::Release => next.reserved -= n,
             StockChange::Sell => (next.reserved, next.sold) = (next.reserved - n, next.sold + n),
             StockChange::SellFree => next.sold += n,
+            StockChange::Unsell => next.sold -= n,
             StockChange::Correct { .. } => next.supply += n,
         }
         if next.reserved < 0 || next.sold < 0 || next.available() < 0 {

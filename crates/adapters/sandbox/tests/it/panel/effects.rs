@@ -88,6 +88,83 @@ async fn s32_a_refund_stays_pending_and_fails() {
     assert_eq!(status().await, "failed");
 }
 
+/// What is disputed at once, as the panel is asked for it.
+async fn disputed(remote: &Remote, intent: &str, status: &str) -> String {
+    let body = json!({ "status": status, "amount_minor": 2_000 });
+    let opened = remote.post(&format!("{intent}/dispute"), body).await;
+    opened["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn s38_disputed_money_is_taken_and_given_back_and_each_step_is_told() {
+    let stage = Stage::set().await;
+    let remote = Remote::of(&stage.world);
+    let path = new_intent(&stage).await;
+    confirmed(&remote, &path, "pm_card_visa").await;
+    let id = disputed(&remote, &path, "needs_response").await;
+    let fee = json!({ "fee_minor": 1_500 });
+    for (step, body) in [
+        ("withdraw", fee.clone()),
+        ("evidence", json!({ "due_by": "2026-06-20T12:00:00Z" })),
+        ("decide", json!({ "status": "won" })),
+        ("reinstate", fee),
+    ] {
+        remote
+            .post(&format!("/payments/disputes/{id}/{step}"), body)
+            .await;
+    }
+    let site = stage.wish(1, "USD").site;
+    let seen = stage.gateway.dispute(site, &id).await.unwrap().unwrap();
+    let moved = |at: usize| (seen.movements[at].amount.minor(), seen.movements[at].fee.minor());
+    assert_eq!(seen.movements.len(), 2);
+    assert_eq!((moved(0), moved(1)), ((-2_000, 1_500), (2_000, -1_500)));
+    let due_by = seen.evidence_due_by.unwrap().to_rfc3339();
+    assert_eq!(due_by, "2026-06-20T12:00:00+00:00");
+    let shown = remote.state().await["payments"].clone();
+    assert_eq!(shown["disputes"][0]["status"], "won");
+    let kinds = shown["notices"].as_array().unwrap().iter().rev();
+    let told: Vec<_> = kinds
+        .filter_map(|notice| notice["kind"].as_str()?.strip_prefix("charge.dispute."))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "created",
+            "funds_withdrawn",
+            "updated",
+            "closed",
+            "funds_reinstated"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn s36_an_inquiry_takes_a_refund_and_a_dispute_does_not() {
+    let stage = Stage::set().await;
+    let remote = Remote::of(&stage.world);
+    let wish = stage.wish(2_500, "USD");
+    let intent = stage.gateway.create_intent(&wish).await.unwrap();
+    let path = format!("/payments/intents/{}", intent.id.0);
+    let refused = async |path: &str, body: &str| remote.refused(Method::POST, path, body).await.0;
+    let early = refused(&format!("{path}/dispute"), r#"{"status":"needs_response"}"#).await;
+    assert_eq!(early, 409, "nothing was paid yet");
+    confirmed(&remote, &path, "pm_card_visa").await;
+    let id = disputed(&remote, &path, "warning_needs_response").await;
+    let part = json!({ "amount_minor": 100 });
+    let by_hand = remote.post(&format!("{path}/refund"), part).await;
+    assert!(by_hand["id"].as_str().unwrap().starts_with("re_"));
+    let decide = format!("/payments/disputes/{id}/decide");
+    remote.post(&decide, json!({ "status": "needs_response" })).await;
+    let request = stage.refund_of(&intent.id, 100);
+    let outcome = format!("{:?}", stage.gateway.create_refund(&request).await);
+    assert!(outcome.contains("charge_disputed"), "{outcome}");
+    let withdraw = format!("/payments/disputes/{id}/withdraw");
+    assert_eq!(refused(&withdraw, r#"{"fee_minor":-1}"#).await, 400);
+    assert_eq!(refused(&decide, r#"{"status":"unknown"}"#).await, 400);
+    let nobodys = "/payments/disputes/dp_nobody/decide";
+    assert_eq!(refused(nobodys, r#"{"status":"won"}"#).await, 404);
+}
+
 #[tokio::test]
 async fn f09_f10_f11_transfers_end_as_they_are_told() {
     let stage = Stage::set().await;
