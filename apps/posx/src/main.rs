@@ -32,7 +32,7 @@ use failure::{CommandError, Outcome, chain};
 #[tokio::main]
 async fn main() -> ExitCode {
     let started = Instant::now();
-    match run(Cli::parse(), started).await {
+    match Box::pin(run(Cli::parse(), started)).await {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {
             ui::error(&chain(&error));
@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli, started: Instant) -> Result<Outcome, CommandError> {
     match cli.command {
         Command::Demo(arguments) => demo::run(&arguments, started).await,
-        Command::Serve(config) => serve::run(&config).await,
+        Command::Serve(config) => Box::pin(serve::run(&config)).await,
         Command::Migrate(arguments) => migrate::run(&arguments).await,
         Command::Doctor(arguments) => doctor::run(&arguments).await,
         Command::Audit(AuditCommand::Isolation(arguments)) => audit::isolation(&arguments).await,

@@ -109,11 +109,6 @@ impl Scene {
         )
     }
 
-    /// Of the app role.
-    pub fn app_url(&self) -> String {
-        self.stage.url("app")
-    }
-
     pub async fn stop(self) {
         drop(self.api);
         drop(self.world);

@@ -6,7 +6,7 @@ use posx_stage::{Outcome, client};
 use reqwest::{Client, Method};
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(40);
 
 #[derive(Clone)]

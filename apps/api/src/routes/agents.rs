@@ -77,6 +77,7 @@ pub struct CustomerListing {
 #[into_params(parameter_in = Query)]
 struct Boarding {
     /// `sales` when absent.
+    #[param(inline)]
     metric: Option<Metric>,
     /// The first day, by the site's time zone; the first of this month when absent.
     from: Option<NaiveDate>,

@@ -37,6 +37,7 @@ struct Days30 {
     /// The day behind the last one.
     until: Option<NaiveDate>,
     /// Else as `Accept` asks for, and JSON.
+    #[param(inline)]
     format: Option<Format>,
 }
 
@@ -55,6 +56,7 @@ struct Leaders {
     /// 1 to 100, else 25.
     limit: Option<u16>,
     /// Else as `Accept` asks for, and JSON.
+    #[param(inline)]
     format: Option<Format>,
 }
 
@@ -63,6 +65,7 @@ struct Leaders {
 #[into_params(parameter_in = Query)]
 struct Shape {
     /// Else as `Accept` asks for, and JSON.
+    #[param(inline)]
     format: Option<Format>,
 }
 

@@ -148,7 +148,7 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
             json!({ "email": "new@example.com", "role": "cashier", "places": [objects.place] })
         }
         "accept_invitation" => json!({ "token": "0".repeat(64) }),
-        "approve_approval" => json!({ "hash": "0".repeat(64) }),
+        "approve_approval" | "approve_settlement" => json!({ "hash": "0".repeat(64) }),
         "reject_approval" => json!({ "reason": "not this way" }),
         "change_approval_limit" => json!({ "quantity_max": 10 }),
         "confirm_second_factor" | "verify_second_factor" => json!({ "code": "000000" }),
@@ -172,7 +172,6 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
         }
         "bind_wallet" => json!({ "address": WALLET }),
         "create_settlement" => json!({ "method": "manual" }),
-        "approve_settlement" => json!({ "hash": "0".repeat(64) }),
         "mark_payout_paid" => json!({ "reference": "statement 7" }),
         "mark_payout_failed" | "give_payout_back" | "reject_withdrawal" => {
             json!({ "reason": "not this way" })

@@ -401,12 +401,12 @@ async fn p01_what_the_plane_tells_of_a_site_is_numbers() {
             None => path = format!("/platform/v1/figures?limit=100&after={}", page.text("/next")),
         }
     };
-    // Owner, agent, buyer, and one who only joined.
-    assert_eq!(figures["members"], 4);
+    // Owner, agent, buyer, one who only joined, and two more whom the objects need.
+    assert_eq!(figures["members"], 6);
     let usd = &figures["currencies"][0];
     assert_eq!(
         (&usd["orders_placed"], &usd["orders_paid"]),
-        (&json!(1), &json!(1))
+        (&json!(2), &json!(2))
     );
     assert_eq!(usd["captured"], json!({ "amount": "200.00", "currency": "USD" }));
     assert_eq!(

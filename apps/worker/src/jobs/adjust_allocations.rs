@@ -21,7 +21,10 @@ impl Task for AdjustAllocations {
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let order = OrderId::from_uuid(self.order);
         let (scope, allocations) = (work.scope()?, &work.services.allocations);
-        let adjusted = retry_busy(|| allocations.adjust(scope, order)).await?;
+        // Without stock for what is restored it is tried again, and replayed when there is some: nothing is owed in silence.
+        let adjusted = retry_busy(|| allocations.adjust(scope, order))
+            .await
+            .map_err(JobError::worth_a_retry)?;
         tracing::info!(%order, ?adjusted, "deliveries follow what went back");
         Ok(())
     }

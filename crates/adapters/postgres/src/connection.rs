@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posx_kernel::{SiteScope, StoreError, StoreFault};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Postgres, SqlSafeStr, SqlStr};
+use sqlx::{Connection as _, Postgres, SqlSafeStr, SqlStr};
 use tracing::Instrument as _;
 
 use crate::error::StoreResult;
@@ -76,6 +76,9 @@ pub fn is_database_url(url: &str) -> bool {
     url.parse::<PgConnectOptions>().is_ok()
 }
 
+/// Under load no connection lies idle for so long.
+const IDLE_TRUSTED: Duration = Duration::from_secs(1);
+
 pub(crate) async fn connect(url: &str, name: &str, options: DatabaseOptions) -> Result<PgPool, StoreError> {
     let ms = |duration: Duration| format!("{}ms", duration.as_millis());
     let parsed: PgConnectOptions = url.parse().store()?;
@@ -90,8 +93,11 @@ pub(crate) async fn connect(url: &str, name: &str, options: DatabaseOptions) -> 
     PgPoolOptions::new()
         .max_connections(options.pool_size)
         .acquire_timeout(options.acquire_timeout)
-        // A broken connection fails its statement, and the use case answers 503: cheaper than a round trip each time.
+        // A round trip each time would cost more than what it finds; one that lay idle may have been closed by the server meanwhile.
         .test_before_acquire(false)
+        .before_acquire(|connection, held| {
+            Box::pin(async move { Ok(held.idle_for < IDLE_TRUSTED || connection.ping().await.is_ok()) })
+        })
         .connect_with(parsed)
         .await
         .store()

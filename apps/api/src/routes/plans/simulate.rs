@@ -34,6 +34,7 @@ enum Format {
 #[into_params(parameter_in = Query)]
 struct Asking {
     #[serde(default)]
+    #[param(inline)]
     format: Format,
 }
 

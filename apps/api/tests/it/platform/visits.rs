@@ -25,7 +25,12 @@ async fn platform_staff_is_in_a_site_only_under_a_grant_and_only_in_that_one() {
         .expect(201)
         .text("/id");
     let seen = look(&app, &scene.site, &visitor).await.expect(200);
-    assert_eq!(seen.text("/items/0/id"), objects.order);
+    let mut ids = seen.json["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|one| &one["id"]);
+    assert!(ids.any(|id| *id == objects.order.as_str()), "{}", seen.json);
     look(&app, &scene.other, &visitor)
         .await
         .refused(403, "not_a_member");
@@ -66,7 +71,9 @@ async fn a_visitor_reads_what_a_viewer_does_and_changes_nothing() {
             .by(&visitor)
             .send(&app)
             .await;
-        if operation.method != "GET" && operation.access != "public" {
+        // A simulation is asked for by POST, and writes nothing.
+        let changes = operation.method != "GET" && operation.id != "simulate_commission_plan";
+        if changes && operation.access != "public" {
             let outside = [401, 403].contains(&answer.status);
             assert!(outside, "{operation:?} got {}: {}", answer.status, answer.json);
         }

@@ -1,11 +1,11 @@
 //! A site in which everything has happened once: every table of sites has a row of it.
 
 use posx_commissions::{Accrued, AgentEdit, AgentState, Month};
-use posx_kernel::{Begin as _, Money, PaymentAttemptId, StoredAnswer};
+use posx_kernel::{Begin as _, Money, PaymentAttemptId, StoredAnswer, TokenAmount};
 use posx_orders::gateway::{CreateIntent, PaymentGateway as _};
 use posx_orders::{Attempt, AttemptState, Order, OrdersTx, PaymentApplied, PlaceOrder, Placed};
 use posx_tenancy::{ReviewedOperation, Role};
-use posx_tiers::ChainFamily;
+use posx_tiers::{Bonus, ChainFamily, TierQueries as _};
 
 use crate::server::superuser;
 use crate::world::{ADDRESS, World, new_id, noon};
@@ -61,7 +61,14 @@ impl World {
 
     /// An order with a promo code that he cancels: the use comes back.
     async fn uses_a_code(&self, bob: &posx_tenancy::Member, tier: posx_kernel::TierId) {
-        self.promo_code("LIVED-IN", |_| {}).await;
+        let view = self.database.tier(&self.scope, tier, true, noon()).await;
+        let bonus = Bonus {
+            asset: view.expect("a look").expect("the tier").asset_id,
+            tokens: TokenAmount::from_base_units(7),
+            tokens_max: None,
+        };
+        self.promo_code("LIVED-IN", |terms| terms.bonus = Some(bonus))
+            .await;
         let order = self
             .place_promo(bob, tier, "lived-in", true)
             .await

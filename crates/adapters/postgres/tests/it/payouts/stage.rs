@@ -261,6 +261,17 @@ impl World {
             .create_file(scope, usd(1).currency(), None, maker, None)
             .await;
         file.expect("a file");
+        // Which commissions it takes up is shown elsewhere; the walk over all keys wants a row of each.
+        let link = "update commissions set settlement_id = $2 where site_id = $1";
+        let linked = sqlx::query(link)
+            .bind(self.site.id.as_uuid())
+            .bind(made.id.as_uuid())
+            .execute(&mut superuser().await)
+            .await;
+        assert!(
+            linked.expect("linked").rows_affected() > 0,
+            "a commission was there"
+        );
     }
 }
 
