@@ -50,8 +50,10 @@ struct Leaders {
     /// The day behind the last one.
     until: Option<NaiveDate>,
     /// Tiers when it is left out.
+    #[param(inline)]
     of: Option<LeadersOf>,
     /// Net sales when it is left out.
+    #[param(inline)]
     by: Option<LeadersBy>,
     /// 1 to 100, else 25.
     limit: Option<u16>,

@@ -408,7 +408,7 @@ async fn p01_what_the_plane_tells_of_a_site_is_numbers() {
         (&usd["orders_placed"], &usd["orders_paid"]),
         (&json!(2), &json!(2))
     );
-    assert_eq!(usd["captured"], json!({ "amount": "200.00", "currency": "USD" }));
+    assert_eq!(usd["captured"], json!({ "amount": "220.00", "currency": "USD" }));
     assert_eq!(
         usd["commissions"],
         json!({ "amount": "24.00", "currency": "USD" })

@@ -309,10 +309,6 @@ async fn p25_two_workers_at_once_unlock_each_release_once() {
     assert_eq!(whole.await, "20: 21000");
 }
 
-fn month(day: &str) -> Option<String> {
-    Some(day.to_owned())
-}
-
 #[tokio::test]
 async fn p25_the_calendar_says_what_unlocks_when() {
     let (world, elsewhere) = (World::new().await, World::new().await);
@@ -340,9 +336,9 @@ async fn p25_the_calendar_says_what_unlocks_when() {
     assert_eq!(
         shown,
         [
-            (month("2026-07-01"), 1050, 1),
-            (month("2026-08-01"), 1050, 1),
-            (month("2026-09-01"), 1050, 1)
+            (Some("2026-07-01".to_owned()), 1050, 1),
+            (Some("2026-08-01".to_owned()), 1050, 1),
+            (Some("2026-09-01".to_owned()), 1050, 1)
         ]
     );
     assert!(rows(&world.scope, Some(other.party)).await.is_empty());
@@ -377,10 +373,10 @@ async fn p25_a_buyers_schedule_says_what_unlocks_when() {
     assert_eq!(
         releases,
         [
-            (ReleaseName::Allocated, month("2026-06-01")),
-            (ReleaseName::Locked, month("2026-07-01")),
-            (ReleaseName::Locked, month("2026-08-01")),
-            (ReleaseName::Locked, month("2026-09-01")),
+            (ReleaseName::Allocated, Some("2026-06-01".to_owned())),
+            (ReleaseName::Locked, Some("2026-07-01".to_owned())),
+            (ReleaseName::Locked, Some("2026-08-01".to_owned())),
+            (ReleaseName::Locked, Some("2026-09-01".to_owned())),
         ]
     );
     let foreign = queries
