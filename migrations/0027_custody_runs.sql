@@ -1,1 +1,0 @@
--- Custody runs.

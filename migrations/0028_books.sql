@@ -1,1 +1,0 @@
--- Closed periods, reconciliation, who may write money.
