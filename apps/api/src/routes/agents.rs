@@ -60,7 +60,7 @@ pub struct TreeListing {
     #[param(value_type = Option<String>)]
     after: Option<Cursor>,
     /// How many levels down, 1 to 100; 1 when absent.
-    depth: Option<u32>,
+    depth: Option<u16>,
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -143,7 +143,7 @@ async fn get_agent(
 #[utoipa::path(tag = "agents", operation_id = "edit_agent", request_body = AgentBody,
     params(("id" = PartyId, Path), ("If-Match" = String, Header, description = "The version that was edited.")),
     extensions(("x-capability" = json!(can::ManageAgents::names()))),
-    responses((status = 200, body = AgentView), (status = 412, description = "Someone else changed it.")))]
+    responses((status = 200, body = AgentView), (status = 412, description = "Someone else changed it."), (status = 428, description = "If-Match is missing.")))]
 #[put("/api/v1/agents/{id}")]
 async fn edit(
     api: Api,
@@ -165,7 +165,7 @@ async fn edit(
     params(("id" = PartyId, Path), ("If-Match" = String, Header, description = "The version that was seen.")),
     extensions(("x-capability" = json!(can::ManageAgents::names()))),
     responses((status = 200, body = AgentView), (status = 409, description = "It would stand above itself."),
-        (status = 412, description = "Someone else changed it.")))]
+        (status = 412, description = "Someone else changed it."), (status = 428, description = "If-Match is missing.")))]
 #[put("/api/v1/agents/{id}/parent")]
 async fn place(
     api: Api,
@@ -223,7 +223,7 @@ async fn figures(
 /// The agents that did best in some days of the site's time zone.
 #[utoipa::path(tag = "agents", operation_id = "list_agent_leaders", params(Boarding),
     extensions(("x-capability" = json!(can::SeeAgents::names()))), responses((status = 200, body = Page<LeaderRow>)))]
-#[get("/api/v1/agents/leaderboard")]
+#[get("/api/v1/agent-leaderboard")]
 async fn leaderboard(
     api: Api,
     Guarded(staff, Query(query)): Guarded<Allowed<can::SeeAgents>, Query<Boarding>>,
@@ -260,7 +260,7 @@ pub async fn tree_of(
     id: PartyId,
     query: &TreeListing,
 ) -> Result<Answer<Page<TreeNode>>, ApiError> {
-    let depth = query.depth.unwrap_or(1).clamp(1, DEPTH_MAX);
+    let depth = u32::from(query.depth.unwrap_or(1)).clamp(1, DEPTH_MAX);
     let page = page(query.limit, query.after);
     Ok(Answer(api.agent_queries.tree(scope, id, depth, page).await?))
 }

@@ -28,7 +28,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[utoipa::path(tag = "promo codes", operation_id = "validate_promo_code", request_body = ValidateBody,
     extensions(("x-capability" = json!(can::Buy::names()))),
     responses((status = 200, body = PromoCheckView), (status = 409, description = "Not enough is left of a tier.")))]
-#[post("/api/v1/promo-codes/validate")]
+#[post("/api/v1/promo-code-validations")]
 async fn validate(
     api: Api,
     Guarded(buyer, Json(body)): Guarded<AllowedMember<can::Buy>, Json<ValidateBody>>,

@@ -210,7 +210,7 @@ async fn an_agent_sees_their_own_customers_sales_commissions_and_balance() {
         &app,
         site,
         &objects.owner,
-        "/api/v1/agents/leaderboard?metric=commissions",
+        "/api/v1/agent-leaderboard?metric=commissions",
     )
     .await
     .expect(200);
@@ -226,7 +226,7 @@ async fn an_agent_sees_their_own_customers_sales_commissions_and_balance() {
             &app,
             site,
             &objects.owner,
-            &format!("/api/v1/agents/leaderboard?{bad}"),
+            &format!("/api/v1/agent-leaderboard?{bad}"),
         )
         .await;
         assert_eq!(refused.status, 400, "{bad}: {}", refused.json);

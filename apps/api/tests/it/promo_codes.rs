@@ -146,7 +146,7 @@ async fn a_buyer_asks_previews_and_buys_with_a_code_and_staff_see_what_came_of_i
     // The code that furnish made: ten per cent, once a buyer.
     let ask = async |code: &str| {
         let body = json!({ "code": code, "lines": lines });
-        buyer("/api/v1/promo-codes/validate")
+        buyer("/api/v1/promo-code-validations")
             .json(&body)
             .send(&app)
             .await

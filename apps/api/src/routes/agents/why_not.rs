@@ -22,7 +22,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 struct Question {
     limit: Option<u16>,
     /// `next` of the page before: the level after which this one begins.
-    after: Option<u32>,
+    after: Option<u16>,
     /// Only about this one. Who may not read commissions is answered about themselves.
     agent: Option<PartyId>,
 }
@@ -73,7 +73,7 @@ async fn everybody(
     query: &Question,
 ) -> Result<WhyNot, ApiError> {
     let limit = PageRequest::new(query.limit, None).limit();
-    let after = query.after.unwrap_or(0);
+    let after = u32::from(query.after.unwrap_or(0));
     let mut found = above(api, scope, shares, None, after, limit + 1).await?;
     let more = found.len() > usize::from(limit);
     found.truncate(usize::from(limit));

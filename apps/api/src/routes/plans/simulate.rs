@@ -53,7 +53,7 @@ type Input = (Id<PlanId>, Query<Asking>, Json<SimulationBody>);
 /// they were given. Writes nothing.
 #[utoipa::path(tag = "commission-plans", operation_id = "simulate_commission_plan", request_body = SimulationBody,
     params(("id" = PlanId, Path), Asking), extensions(("x-capability" = json!(can::SeePlans::names()))),
-    responses((status = 200, description = "With `format=csv`, lines of `text/csv`.", body = Simulated)))]
+    responses((status = 200, content((Simulated = "application/json"), (String = "text/csv")))))]
 #[post("/api/v1/commission-plans/{id}/simulate")]
 async fn simulate(
     api: Api,
