@@ -1,5 +1,6 @@
 //! Running cargo from the root of the tree, as the same version that runs us.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -81,6 +82,24 @@ pub(crate) fn build(root: &Path, binary: &str, arguments: &[&str]) -> Result<Pat
     }
     executable(&String::from_utf8_lossy(&output.stdout), binary)
         .ok_or_else(|| Failed(format!("cargo did not say where it put {binary}")))
+}
+
+/// Runs a program of ours from the root, with its output shown.
+pub(crate) fn start<A: AsRef<OsStr>>(
+    root: &Path,
+    program: &Path,
+    arguments: impl IntoIterator<Item = A>,
+) -> Result<(), Failed> {
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(root)
+        .status()
+        .map_err(|error| Failed(format!("{} did not start: {error}", program.display())))?;
+    if status.success() {
+        return Ok(());
+    }
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    Err(Failed(format!("{} ended with {status}", name.display())))
 }
 
 fn executable(messages: &str, binary: &str) -> Option<PathBuf> {

@@ -15,7 +15,7 @@ mod torture;
 mod verify;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -69,16 +69,7 @@ impl Bench {
     fn run(&self, root: &Path) -> Result<(), Failed> {
         cargo::run(root, &[&["build"], &Self::PACKAGES[..]].concat())?;
         let bench = cargo::build(root, "posx-bench", &Self::PACKAGES)?;
-        let status = Command::new(&bench)
-            .arg(self.seconds.to_string())
-            .current_dir(root)
-            .status()
-            .map_err(|error| Failed(format!("{} did not start: {error}", bench.display())))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Failed(format!("the bench failed ({status})")))
-        }
+        cargo::start(root, &bench, [self.seconds.to_string()])
     }
 }
 

@@ -1,7 +1,6 @@
 //! The deterministic simulation. A package of its own, so that the other verbs are built without the domains.
 
 use std::path::Path;
-use std::process::Command;
 
 use crate::{Failed, cargo};
 
@@ -27,15 +26,6 @@ impl Simulate {
 
     pub(crate) fn run(&self, root: &Path) -> Result<(), Failed> {
         let simulation = cargo::build(root, "posx-simulation", &Self::PACKAGES)?;
-        let status = Command::new(&simulation)
-            .args(&self.arguments)
-            .current_dir(root)
-            .status()
-            .map_err(|error| Failed(format!("{} did not start: {error}", simulation.display())))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Failed("the simulation found what is wrong".to_owned()))
-        }
+        cargo::start(root, &simulation, &self.arguments)
     }
 }

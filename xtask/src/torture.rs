@@ -1,7 +1,7 @@
 //! Selling with real processes that are killed at random. A package of its own, so that the other verbs are built without it.
 
+use std::ffi::OsStr;
 use std::path::Path;
-use std::process::Command;
 
 use crate::{Failed, cargo};
 
@@ -30,22 +30,12 @@ impl Torture {
         cargo::run(root, &[&["build"], &Self::PACKAGES[..]].concat())?;
         let torture = cargo::build(root, "posx-torture", &Self::PACKAGES)?;
         let programs = torture.parent().unwrap_or(Path::new("."));
-        let status = Command::new(&torture)
-            .args([
-                "--rounds",
-                &self.rounds.to_string(),
-                "--seed",
-                &self.seed.to_string(),
-            ])
-            .arg("--programs")
-            .arg(programs)
-            .current_dir(root)
-            .status()
-            .map_err(|error| Failed(format!("{} did not start: {error}", torture.display())))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Failed(format!("torture ended with {status}")))
-        }
+        let (rounds, seed) = (self.rounds.to_string(), self.seed.to_string());
+        let arguments = ["--rounds", &rounds, "--seed", &seed, "--programs"].map(OsStr::new);
+        cargo::start(
+            root,
+            &torture,
+            arguments.into_iter().chain([programs.as_os_str()]),
+        )
     }
 }

@@ -6,7 +6,7 @@ use posx_kernel::{
 };
 use serde_json::json;
 
-use crate::gateway::{CreateIntent, GatewayError, Intent, IntentId};
+use crate::gateway::{CancelOutcome, CreateIntent, GatewayError, Intent, IntentId};
 use crate::service::happened;
 use crate::{Attempt, AttemptState, Lifecycle, Order, OrderError, Orders};
 
@@ -42,6 +42,8 @@ impl Orders {
     ) -> Result<Checkout, OrderError> {
         let attempt = retry_busy(|| self.open_attempt(scope, buyer, order, call)).await?;
         let intent = match &attempt.intent {
+            // A repeated call whose order lapsed in the meantime: nobody may pay this intent any more.
+            Some(_) if attempt.state == AttemptState::Cancelled => return Err(OrderError::Expired),
             Some(id) => self
                 .gateway
                 .intent(scope.site(), id)
@@ -159,12 +161,17 @@ impl Orders {
         if retry_busy(|| self.attach(scope, attempt.id, &intent)).await? {
             return Ok(intent);
         }
-        // The order lapsed while we asked: nobody may pay this intent any more.
-        self.gateway
-            .cancel_intent(scope.site(), &intent.id)
-            .await
-            .map_err(unavailable)?;
+        self.cancel_lapsed(scope, &intent).await?;
         Err(OrderError::Expired)
+    }
+
+    /// The order lapsed while we asked: nobody may pay this intent any more. If somebody has, the money finds its order.
+    async fn cancel_lapsed(&self, scope: &SiteScope, intent: &Intent) -> Result<(), OrderError> {
+        let cancelled = self.gateway.cancel_intent(scope.site(), &intent.id).await;
+        if let CancelOutcome::NotCancellable(found) = cancelled.map_err(unavailable)? {
+            self.apply(scope, &found).await?;
+        }
+        Ok(())
     }
 
     /// The second transaction. False: the attempt was closed meanwhile; the intent is stored all the same, so that money
@@ -230,10 +237,7 @@ impl Orders {
             .map_err(unavailable)?;
         let Some(intent) = found else { return Ok(false) };
         if !retry_busy(|| self.attach(scope, id, &intent)).await? {
-            self.gateway
-                .cancel_intent(scope.site(), &intent.id)
-                .await
-                .map_err(unavailable)?;
+            self.cancel_lapsed(scope, &intent).await?;
         }
         self.apply_intent(scope, &intent.id).await?;
         Ok(true)

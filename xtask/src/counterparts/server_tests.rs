@@ -121,7 +121,9 @@ fn a_refusal_is_an_answer_and_a_failure_is_none() {
                 request.extend_from_slice(&piece[..length]);
             }
             assert!(request.starts_with(b"GET /probe HTTP/1.1\r\n"));
-            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
+            // In one piece: who asks reads the first words and goes.
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).unwrap();
         });
         assert_eq!(answers(port, "/probe"), is_answer, "{status}");
         serving.join().unwrap();
