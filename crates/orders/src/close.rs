@@ -7,7 +7,7 @@ use posx_tiers::StockChange;
 use serde_json::json;
 
 use crate::checkout::unavailable;
-use crate::gateway::{CancelOutcome, IntentState};
+use crate::gateway::{CancelOutcome, IntentId, IntentState};
 use crate::promo::give_back_promo_in_tx;
 use crate::service::happened;
 use crate::{Attempt, AttemptState, DueOrder, Lifecycle, OrderError, Orders, WrongMove};
@@ -30,20 +30,19 @@ enum Why {
     Cancelled,
 }
 
-/// What was done so that no money arrives any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stopped {
-    NothingIsOpen,
-    Attempt(PaymentAttemptId),
-    AttemptUnknownToProvider(PaymentAttemptId),
+/// The attempt that was stopped, so that no money arrives by it any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stopped {
+    attempt: PaymentAttemptId,
+    /// `None`: the provider had not heard of the attempt when it was asked.
+    intent: Option<IntentId>,
+    unknown_to_provider: bool,
 }
 
 impl Stopped {
-    const fn attempt(self) -> Option<PaymentAttemptId> {
-        match self {
-            Self::NothingIsOpen => None,
-            Self::Attempt(id) | Self::AttemptUnknownToProvider(id) => Some(id),
-        }
+    /// Not if its intent was attached since: that one can still be paid.
+    fn is(&self, attempt: &Attempt) -> bool {
+        self.attempt == attempt.id && (attempt.intent.is_none() || attempt.intent == self.intent)
     }
 }
 
@@ -90,13 +89,13 @@ impl Orders {
             Err(closed) => return Ok(closed),
         };
         let stopped = match &open {
-            None => Stopped::NothingIsOpen,
+            None => None,
             Some(attempt) => match self.stop_payment(scope, attempt).await? {
-                Ok(stopped) => stopped,
+                Ok(stopped) => Some(stopped),
                 Err(closed) => return Ok(closed),
             },
         };
-        retry_busy(|| self.close_once(scope, id, why, stopped)).await
+        retry_busy(|| self.close_once(scope, id, why, stopped.as_ref())).await
     }
 
     /// The open attempt, if the order can be closed; else why not.
@@ -147,17 +146,25 @@ impl Orders {
                 .map_err(unavailable)?
                 .map(|intent| intent.id),
         };
-        let Some(intent) = intent else {
-            return Ok(Ok(Stopped::Attempt(attempt.id)));
+        let mut stopped = Stopped {
+            attempt: attempt.id,
+            intent,
+            unknown_to_provider: false,
+        };
+        let Some(intent) = &stopped.intent else {
+            return Ok(Ok(stopped));
         };
         match self
             .gateway
-            .cancel_intent(site, &intent)
+            .cancel_intent(site, intent)
             .await
             .map_err(unavailable)?
         {
-            CancelOutcome::Cancelled => Ok(Ok(Stopped::Attempt(attempt.id))),
-            CancelOutcome::NoSuchIntent => Ok(Ok(Stopped::AttemptUnknownToProvider(attempt.id))),
+            CancelOutcome::Cancelled => Ok(Ok(stopped)),
+            CancelOutcome::NoSuchIntent => {
+                stopped.unknown_to_provider = true;
+                Ok(Ok(stopped))
+            }
             CancelOutcome::NotCancellable(found) => {
                 if attempt.intent.is_none() {
                     self.resolve_attempt(scope, attempt.id).await?;
@@ -179,7 +186,7 @@ impl Orders {
         scope: &SiteScope,
         id: OrderId,
         why: Why,
-        stopped: Stopped,
+        stopped: Option<&Stopped>,
     ) -> Result<Closed, OrderError> {
         let now = self.clock.now();
         let mut tx = self.begin(scope).await?;
@@ -190,8 +197,8 @@ impl Orders {
             Lifecycle::Cancelled | Lifecycle::Expired => return Ok(Closed::Already),
         }
         if let Some(mut attempt) = tx.attempts().open_of(id).await? {
-            if stopped.attempt() != Some(attempt.id) {
-                // A payment was opened while we asked the provider: the next round stops that one.
+            if !stopped.is_some_and(|stopped| stopped.is(&attempt)) {
+                // A payment was opened, or came to its intent, while we asked the provider: the next round stops that one.
                 return Ok(Closed::PaymentUnderWay);
             }
             attempt.state = AttemptState::Cancelled;
@@ -199,7 +206,7 @@ impl Orders {
             attempt.updated_at = now;
             tx.attempts().save(&attempt).await?;
         }
-        if let Stopped::AttemptUnknownToProvider(_) = stopped {
+        if stopped.is_some_and(|stopped| stopped.unknown_to_provider) {
             // The stock is not held for ever; why the intent is gone (other keys, another account) is for a person to find.
             order.attention = Some("intent_missing".to_owned());
         }
@@ -230,5 +237,44 @@ impl Orders {
         }
         tx.commit().await?;
         Ok(Closed::Now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use posx_kernel::{Ids as _, Money, OrderId, SeededIds, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn an_attempt_whose_intent_came_after_the_provider_was_asked_is_not_stopped() {
+        let now = Timestamp::UNIX_EPOCH;
+        let usd = |minor| Money::from_minor(minor, posx_kernel::Currency::from_code("USD").unwrap());
+        let ids = SeededIds::new(1);
+        let mut attempt = Attempt {
+            id: PaymentAttemptId::from_uuid(ids.uuid(now)),
+            order: OrderId::from_uuid(ids.uuid(now)),
+            provider: "sandbox".to_owned(),
+            intent: None,
+            amount: usd(100),
+            received: usd(0),
+            state: AttemptState::Created,
+            outcome_unknown: true,
+            last_decline: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let stopped = |intent: Option<&str>| Stopped {
+            attempt: attempt.id,
+            intent: intent.map(|id| IntentId(id.to_owned())),
+            unknown_to_provider: false,
+        };
+        let (unheard, cancelled) = (stopped(None), stopped(Some("pi_1")));
+        assert!(unheard.is(&attempt) && cancelled.is(&attempt));
+        attempt.intent = Some(IntentId("pi_1".to_owned()));
+        assert!(cancelled.is(&attempt));
+        assert!(!unheard.is(&attempt), "it can still be paid");
+        attempt.id = PaymentAttemptId::from_uuid(ids.uuid(now));
+        assert!(!cancelled.is(&attempt));
     }
 }

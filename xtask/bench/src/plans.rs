@@ -12,13 +12,14 @@ const SITE: &str = "018f0000-0000-7000-c000-000000000001";
 const PLAN: &str = "018f0000-0000-7000-c000-000000000002";
 const MEMBER_PREFIX: &str = "018f0000-0000-7000-c001-";
 const ORDER_PREFIX: &str = "018f0000-0000-7000-c002-";
-/// Each has two below: the buyers, who are all but the first so many, have at least ten above.
+/// Each has two below. Everybody buys once, so that who stands above somebody has sales; then all but the first so many, who
+/// have at least ten above.
 const MEMBERS: u32 = 20_000;
 const NOT_BUYERS: u32 = 1_024;
 const ORDERS: u32 = 100_000;
 const SIMULATED_S_MAX: f64 = 30.0;
 const LEVELS: u32 = 10;
-/// Of the worker; pgbench decides on those behind them.
+/// The last orders, by the worker; pgbench decides on those that come after everybody's first.
 const DECIDED: u32 = 2_000;
 const CONNECTIONS: usize = 4;
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -133,9 +134,10 @@ fn orders() -> String {
          insert into orders (id, number, kind, buyer_id, lifecycle, payment, delivery, currency, subtotal, total, captured, chain,
                              wallet_address, plan_snapshot, placed_at, expires_at, paid_at)
          select ('{ORDER_PREFIX}' || lpad(n::text, 12, '0'))::uuid, 'S-' || n, 'token',
-                ('{MEMBER_PREFIX}' || lpad(({NOT_BUYERS} + n % ({MEMBERS} - {NOT_BUYERS}))::text, 12, '0'))::uuid, 'confirmed', 'paid', 'done',
+                ('{MEMBER_PREFIX}' || lpad((case when n <= {MEMBERS} then n
+                                                 else {NOT_BUYERS} + n % ({MEMBERS} - {NOT_BUYERS}) end)::text, 12, '0'))::uuid, 'confirmed', 'paid', 'done',
                 'USD', 10000 + n % 777, 10000 + n % 777, 10000 + n % 777, 'POLYGON', '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed',
-                case when n <= {DECIDED} then '{{\"plan\": \"plan_{plan}\", \"name\": \"Ten levels\", \"version\": 1, \"levels\": {levels}, \"hold_days\": 7}}'::jsonb end,
+                case when n > {ORDERS} - {DECIDED} then '{{\"plan\": \"plan_{plan}\", \"name\": \"Ten levels\", \"version\": 1, \"levels\": {levels}, \"hold_days\": 7}}'::jsonb end,
                 at, at, at
          from (select n, timestamptz '2026-01-02' + n * interval '5 minutes' as at from generate_series(1, {ORDERS}) n) paid;
          set session_replication_role = origin;
@@ -183,7 +185,7 @@ fn by_sql() -> String {
         "'commission' || chr(58) || 'payable' || chr(58) || 'pty_' || replace(agent::text, '-', '')",
     );
     format!(
-        "\\set i :i + 1\n\\set n {DECIDED} + :i * {CONNECTIONS} + :client_id\nbegin;\nset local app.current_site_id = '{SITE}';\n\
+        "\\set i :i + 1\n\\set n {MEMBERS} + :i * {CONNECTIONS} + :client_id\nbegin;\nset local app.current_site_id = '{SITE}';\n\
          insert into commission_runs (order_id, at) values ({order}, now());\n\
          with earned as (
             select o.id as order_id, o.paid_at, o.total as base, p.ancestor_id as agent, p.depth as level, round(o.total * 0.01)::bigint as amount,
