@@ -30,6 +30,10 @@ const TESTS: &[&str] = &[
     "posx-fireblocks",
     "-p",
     "posx-oidc",
+    "-p",
+    "posx-objects",
+    "-p",
+    "posx-llm",
 ];
 
 #[derive(Debug, Args)]

@@ -18,6 +18,7 @@ mod query;
 mod session;
 mod site;
 mod step_up;
+mod storefront;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,12 +31,13 @@ pub use idempotent::{Idempotent, IdempotentPath, Labelled, REPLAYED, ReviewedPat
 pub use if_match::{IfMatch, etag};
 pub use json::{Json, instant};
 pub use machine::{CurrentDevice, DeviceStaff, MemberAtDevice};
-pub use path::{AgentParty, Id, JobNumber, PathId};
+pub use path::{AccountCode, AgentParty, Id, JobNumber, PathId};
 pub use platform::{AllowedStaff, PlatformCaller, StaffId, StaffPolicy, staff_can};
 pub use query::Query;
 pub use session::{SessionHolder, SessionPage, SessionSignIn};
 pub use site::{PublicSite, SignedIn, SiteContext, Visitor, WalletSignIn};
 pub use step_up::Myself;
+pub use storefront::Storefront;
 
 /// What an extractor returns. actix runs a connection on one thread, so it need not be `Send`.
 pub type Extracting<T, E = crate::problem::ApiError> = Pin<Box<dyn Future<Output = Result<T, E>>>>;

@@ -80,6 +80,20 @@ pub async fn count_caller(
     count(req, api, Bucket::per_minute(class, key, per_minute), site).await
 }
 
+/// Of what has a limit of its own besides: so many in five minutes, all of them at once if need be.
+pub async fn count_in_five_minutes(
+    req: &HttpRequest,
+    api: &ApiState,
+    class: &'static str,
+    key: String,
+    calls: u32,
+) -> Result<(), ApiError> {
+    let own = Bucket::per_minute(class, key, calls.div_ceil(5)).burst(calls);
+    let counted = ask(api, &[own]).await?;
+    req.extensions_mut().insert(counted);
+    Ok(())
+}
+
 /// A name that nobody used lately, by address: the answer says nothing of it.
 pub async fn count_look_up(req: &HttpRequest, api: &ApiState) -> Result<(), ApiError> {
     let limits = &api.settings.rate_limits;

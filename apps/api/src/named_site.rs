@@ -23,7 +23,7 @@ pub enum Name {
 
 /// `None`: it names none. An error: it names one that is not there, or two.
 pub async fn of(req: &HttpRequest, api: &ApiState) -> Result<Option<Site>, ApiError> {
-    let by_code = by_code(req, api).await?;
+    let by_code = by_header(req, api).await?;
     let by_host = by_host(req, api).await?;
     match (by_code, by_host) {
         (Some(code), Some(host)) if code.id != host.id => Err(SiteError::Ambiguous.into()),
@@ -32,7 +32,7 @@ pub async fn of(req: &HttpRequest, api: &ApiState) -> Result<Option<Site>, ApiEr
     }
 }
 
-async fn by_code(req: &HttpRequest, api: &ApiState) -> Result<Option<Site>, ApiError> {
+async fn by_header(req: &HttpRequest, api: &ApiState) -> Result<Option<Site>, ApiError> {
     let mut named = req.headers().get_all(SITE_HEADER);
     let Some(first) = named.next() else {
         return Ok(None);
@@ -40,18 +40,20 @@ async fn by_code(req: &HttpRequest, api: &ApiState) -> Result<Option<Site>, ApiE
     if named.any(|other| other != first) {
         return Err(SiteError::Ambiguous.into());
     }
-    let code = first
-        .to_str()
-        .ok()
-        .and_then(SiteCode::new)
-        .ok_or(SiteError::Unknown)?;
+    let code = first.to_str().map_err(|_| SiteError::Unknown)?;
+    by_code(req, api, code).await.map(Some)
+}
+
+/// The site with that code.
+pub async fn by_code(req: &HttpRequest, api: &ApiState, code: &str) -> Result<Site, ApiError> {
+    let code = SiteCode::new(code).ok_or(SiteError::Unknown)?;
     let name = Name::Code(code.clone());
     if !may_be_known(req, api, &name).await? {
         return Err(SiteError::Unknown.into());
     }
     let site = api.directory.site_by_code(&code).await?;
     note(api, name, site.is_some()).await;
-    Ok(Some(site.ok_or(SiteError::Unknown)?))
+    Ok(site.ok_or(SiteError::Unknown)?)
 }
 
 /// A host name that no site has names none: the API may stand under a name of its own.

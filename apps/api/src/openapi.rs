@@ -72,6 +72,7 @@ pub fn methods_by_path(document: &OpenApi) -> MethodsByPath {
             ("GET", item.get.is_some()),
             ("POST", item.post.is_some()),
             ("PUT", item.put.is_some()),
+            ("PATCH", item.patch.is_some()),
             ("DELETE", item.delete.is_some()),
         ];
         let known: Vec<_> = all

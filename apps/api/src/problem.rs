@@ -180,6 +180,8 @@ const fn status_of(kind: Kind) -> StatusCode {
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Stale => StatusCode::PRECONDITION_FAILED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::UsedUp => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -195,12 +197,15 @@ impl<R: Refusal> From<R> for ApiError {
         });
         // What a store or our own bug says is for the log.
         let speaks = kind != Kind::Internal && !code.starts_with("store_");
+        let retry_after = refusal
+            .retry_after_s()
+            .map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
         Self(Box::new(Parts {
             status: status_of(kind),
             code,
             detail: speaks.then_some(message),
             fields: fields.into_iter().collect(),
-            headers: Vec::new(),
+            headers: retry_after.into_iter().collect(),
             second_factor: None,
             approval: None,
             request_id: None,

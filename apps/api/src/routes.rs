@@ -1,14 +1,18 @@
 //! Every route. The file of a route has the stem of its context.
 
 mod agents;
+mod allocation_batches;
 mod allocations;
 mod api_keys;
 mod approvals;
+mod assistant;
 mod audit_trail;
 mod commissions;
+mod customers;
 mod devices;
 mod disputes;
 pub mod docs;
+mod documents;
 mod health;
 mod invitations;
 mod jobs;
@@ -24,6 +28,7 @@ mod platform;
 mod platform_grants;
 mod promo_codes;
 mod provider_accounts;
+mod reconciliations;
 mod refunds;
 mod reports;
 mod second_factor;
@@ -31,8 +36,10 @@ mod sessions;
 mod settlements;
 mod sign_in;
 mod sites;
+mod storefront;
 mod terms;
 mod tiers;
+mod token_debts;
 mod vesting;
 mod webhook_events;
 mod webhooks;
@@ -60,13 +67,18 @@ pub fn all(config: &mut ServiceConfig<'_>) {
     api_keys::routes(config);
     devices::routes(config);
     agents::routes(config);
+    customers::routes(config);
+    documents::routes(config);
     commissions::routes(config);
     plans::routes(config);
     terms::routes(config);
     allocations::routes(config);
+    allocation_batches::routes(config);
+    token_debts::routes(config);
     vesting::routes(config);
     approvals::routes(config);
     ledger::routes(config);
+    reconciliations::routes(config);
     reports::routes(config);
     settlements::routes(config);
     payouts::routes(config);
@@ -79,6 +91,8 @@ pub fn all(config: &mut ServiceConfig<'_>) {
     webhook_events::routes(config);
     webhooks::routes(config);
     platform::routes(config);
+    assistant::routes(config);
+    storefront::routes(config);
     health::routes(config);
 }
 

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use posx_kernel::{Currency, GrantId, IdentityId, Timestamp};
+use posx_ledger::reconcile::Provider;
 use posx_postgres::SealedUpTo;
 use posx_runtime::{Settings, SettingsError};
-use posx_tenancy::{Origin, Role, StaffRole};
+use posx_tenancy::{Module, Origin, Role, StaffRole};
 
 const EXIT_STATUS: &str = "Exit status:\n  0    what was asked for is so\n  1    it failed, or a check found something\n  \
     2    the command line was not understood\n  130  stopped before it was done";
@@ -33,6 +35,11 @@ pub enum Command {
     /// Look for what would let one site reach another's rows.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look at the books themselves.
+    #[command(subcommand)]
+    Books(BooksCommand),
+    /// Compare the books of a day that is over with a provider's own account. Status 1 if anything is unexplained.
+    Reconcile(ReconcileArguments),
     /// Make, list, suspend and reactivate sites.
     Site(SiteArguments),
     /// The people of a site.
@@ -146,6 +153,36 @@ pub struct TrailArguments {
     pub known: Option<SealedUpTo>,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum BooksCommand {
+    /// Count anew whatever must be true of a site's books. Status 1 on any fault.
+    Check(BooksCheckArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct BooksCheckArguments {
+    #[command(flatten)]
+    pub reading: Reading,
+    /// The site's code; every active site when absent.
+    #[arg(long, value_name = "CODE")]
+    pub site: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReconcileArguments {
+    #[command(flatten)]
+    pub reading: Reading,
+    /// stripe or fireblocks.
+    #[arg(long, value_parser = provider)]
+    pub provider: Provider,
+    /// As `2026-06-01`, by the site's time zone.
+    #[arg(long, value_name = "DATE")]
+    pub day: NaiveDate,
+    /// The site's code; every active site when absent.
+    #[arg(long, value_name = "CODE")]
+    pub site: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub struct SiteArguments {
     #[command(flatten)]
@@ -166,6 +203,17 @@ pub enum SiteCommand {
     Reactivate(SiteCodeArgument),
     /// Say whose pages may call the API for it from a browser. What is given takes the place of the list.
     Set(SetArguments),
+    /// Say which parts of the product the site has. What is given takes the place of the list; what a part has made stays.
+    Modules(ModulesArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct ModulesArguments {
+    /// The site's code, as `NA`.
+    pub code: String,
+    /// Of `token_sale`, `pos`, `storefront`, `brokerage`, `channel`, `assistant`.
+    #[arg(value_name = "MODULE", value_parser = module, required = true)]
+    pub modules: Vec<Module>,
 }
 
 #[derive(Debug, Args)]
@@ -367,10 +415,21 @@ fn currency(text: &str) -> Result<Currency, String> {
     Currency::from_code(text).ok_or_else(|| "not a currency code that POSX knows, as USD or KWD".to_owned())
 }
 
+fn module(text: &str) -> Result<Module, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
 fn origin(text: &str) -> Result<Origin, String> {
     Origin::parse(text).ok_or_else(|| {
         "not an origin as a browser sends it: https://, host in lower case, port unless it is 443; no path, no wildcard"
             .to_owned()
+    })
+}
+
+fn provider(text: &str) -> Result<Provider, String> {
+    Provider::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = Provider::ALL.iter().map(|provider| provider.as_str()).collect();
+        format!("one of {}", names.join(", "))
     })
 }
 

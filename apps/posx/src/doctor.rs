@@ -75,7 +75,7 @@ pub async fn run(arguments: &Reading) -> Result<Outcome, CommandError> {
             database::look(&mut report, &settings).await;
             secrets(&mut report, &settings).await;
             outside::look(&mut report, &settings).await;
-            start(&mut report, &settings).await;
+            Box::pin(start(&mut report, &settings)).await;
         }
         Err(error) => configuration(&mut report, &error),
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use posx_kernel::StoreError;
+use posx_ledger::reconcile::ReconcileError;
 use posx_postgres::MigrateError;
 use posx_runtime::{SettingsError, StartError, TelemetryError};
 use posx_tenancy::PlatformError;
@@ -78,6 +79,12 @@ pub enum CommandError {
         role: &'static str,
         #[source]
         source: StoreError,
+    },
+    #[error("{site} cannot be compared")]
+    Reconcile {
+        site: String,
+        #[source]
+        source: ReconcileError,
     },
     #[error(transparent)]
     Platform(#[from] PlatformError),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use posx_kernel::{SystemClock, SystemIds, SystemRandomness};
 use posx_postgres::PlatformDatabase;
 use posx_runtime::Environment;
-use posx_tenancy::{CreateSite, Origin, Platform, PlatformError, Site, SiteState};
+use posx_tenancy::{CreateSite, Module, Origin, Platform, PlatformError, Site, SiteState};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
@@ -24,6 +24,7 @@ struct SiteRow<'a> {
     currency: &'a str,
     time_zone: &'a str,
     state: &'static str,
+    modules: &'a [Module],
     host_names: &'a [String],
     cors_origins: &'a [Origin],
 }
@@ -39,6 +40,7 @@ impl<'a> SiteRow<'a> {
                 SiteState::Active => "active",
                 SiteState::Suspended => "suspended",
             },
+            modules: &site.modules,
             host_names: &site.host_names,
             cors_origins: &site.cors_origins,
         }
@@ -56,6 +58,10 @@ pub async fn run(arguments: SiteArguments) -> Result<Outcome, CommandError> {
         }
         SiteCommand::Reactivate(site) => {
             one(&platform.set_state(&site.code, SiteState::Active).await?, json);
+        }
+        SiteCommand::Modules(wish) => {
+            let site = platform.set_modules(&wish.code, &wish.modules).await?;
+            one(&site, json);
         }
         SiteCommand::Set(wish) => {
             check_origins(&wish.cors_origins, &arguments.reading.config)?;

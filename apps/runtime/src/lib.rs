@@ -7,9 +7,12 @@
 //! * Production takes no sandbox provider and no address that is not https.
 //! * [`Services`] is the only place where an adapter meets a context.
 
+mod assistant;
+mod documents;
 mod key_rotation;
 mod mail;
 mod metrics_server;
+mod model_budgets;
 mod platform;
 mod provider_accounts;
 mod providers;
@@ -21,6 +24,7 @@ mod stop;
 pub mod telemetry;
 mod wallets;
 
+pub use documents::{is_pdf_reader, read_pdf};
 pub use key_rotation::{KeyRotation, Resealed, Unusable};
 pub use metrics_server::serve_metrics;
 pub use platform::PlatformPlane;
@@ -29,11 +33,13 @@ pub use providers::Providers;
 pub use services::{Services, StartError, StripeWebhooks};
 pub use sessions::{CodeProvider, SessionGate};
 pub use settings::{
-    Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings,
-    Environment, GasFloorSettings, IssuerSettings, LogFormat, LogSettings, MailSettings, NodeSettings,
-    PaymentProvider, PaymentSettings, PlatformSettings, RateLimits, RedisSettings, SecretsSettings,
-    ServerSettings, SessionProviderSettings, SessionSettings, Settings, SettingsError, SignInSettings,
-    StepUpIssuerSettings, StepUpSettings, StripeAccountSettings, WalletSettings, WorkerSettings,
+    AssistantSettings, Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, CustodySettings,
+    DatabaseSettings, DocumentsSettings, Environment, GasFloorSettings, IssuerSettings, LogFormat,
+    LogSettings, MailSettings, ModelLimitSettings, ModelPriceSettings, ModelProtocol, ModelProviderSettings,
+    NodeSettings, PaymentProvider, PaymentSettings, PlatformSettings, PriceTierSettings, RateLimits,
+    RedisSettings, S3Settings, SecretsSettings, ServerSettings, SessionProviderSettings, SessionSettings,
+    Settings, SettingsError, SignInSettings, StepUpIssuerSettings, StepUpSettings, StripeAccountSettings,
+    WalletSettings, WorkerSettings,
 };
 pub use stop::stop_signal;
 pub use telemetry::{MetricsHandle, TelemetryError};

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use posx_allocations::custody::Custody;
+use posx_assistant::LanguageModel;
 use posx_commissions::payout_gateway::PayoutGateway;
 use posx_fireblocks::{CustodyConfig, FireblocksCustody, Interlock, Workspace};
 use posx_kernel::{Clock, Randomness, SiteId};
+use posx_ledger::reconcile::ProviderLines;
 use posx_orders::gateway::PaymentGateway;
-use posx_sandbox::{SandboxCustody, SandboxGateway, SandboxPayouts};
+use posx_sandbox::{SandboxCustody, SandboxGateway, SandboxLines, SandboxPayouts};
 use posx_stripe::{
-    ClientConfig, Connection, Mode, OwnKeys, StripeAccounts, StripeGateway, StripeKey, StripePayouts,
+    ClientConfig, Connection, Mode, OwnKeys, StripeAccounts, StripeGateway, StripeKey, StripeLines,
+    StripePayouts,
 };
 use posx_tenancy::{Directory, SiteCode};
 use secrecy::ExposeSecret as _;
 
+use crate::assistant;
 use crate::{
     CustodyMode, CustodyProvider, Environment, PaymentProvider, Settings, StartError, StripeAccountSettings,
 };
@@ -25,8 +29,12 @@ pub struct Providers {
     /// For agents' payouts: the payment provider, too.
     pub payouts: Arc<dyn PayoutGateway>,
     pub custody: Arc<dyn Custody>,
+    /// What the payment provider and the custodian say happened.
+    pub payment_lines: Arc<dyn ProviderLines>,
+    pub custody_lines: Arc<dyn ProviderLines>,
     /// For what only Stripe has, where it is the payment provider.
     pub stripe: Option<StripeAccounts>,
+    pub language_model: Arc<dyn LanguageModel>,
 }
 
 /// What the adapters of real providers need.
@@ -39,18 +47,23 @@ pub(crate) struct World<'a> {
 }
 
 pub(crate) async fn of_settings(settings: &Settings, world: &World<'_>) -> Result<Providers, StartError> {
-    let (payments, payouts, stripe) = payments(settings, world).await?;
+    let (payments, payouts, payment_lines, stripe) = payments(settings, world).await?;
+    let (custody, custody_lines) = custody(settings, world)?;
     Ok(Providers {
         payments,
         payouts,
+        custody,
+        payment_lines,
+        custody_lines,
         stripe,
-        custody: custody(settings, world)?,
+        language_model: assistant::language_model()?,
     })
 }
 
 type Payments = (
     Arc<dyn PaymentGateway>,
     Arc<dyn PayoutGateway>,
+    Arc<dyn ProviderLines>,
     Option<StripeAccounts>,
 );
 
@@ -61,7 +74,8 @@ async fn payments(settings: &Settings, world: &World<'_>) -> Result<Payments, St
             let key = payments.secret_key.as_ref().map_or("", |key| key.expose_secret());
             let gateway = SandboxGateway::new(&payments.base_url, key).map_err(unusable("payment"))?;
             let payouts = SandboxPayouts::new(&payments.base_url, key).map_err(unusable("payment"))?;
-            Ok((Arc::new(gateway), Arc::new(payouts), None))
+            let lines = SandboxLines::new(&payments.base_url, key).map_err(unusable("payment"))?;
+            Ok((Arc::new(gateway), Arc::new(payouts), Arc::new(lines), None))
         }
         PaymentProvider::Stripe => {
             let config = ClientConfig {
@@ -76,7 +90,13 @@ async fn payments(settings: &Settings, world: &World<'_>) -> Result<Payments, St
             let accounts = accounts.with_own(world.own_keys.clone());
             let gateway = StripeGateway::new(accounts.clone(), world.clock.clone());
             let payouts = StripePayouts::new(accounts.clone());
-            Ok((Arc::new(gateway), Arc::new(payouts), Some(accounts)))
+            let lines = StripeLines::new(accounts.clone());
+            Ok((
+                Arc::new(gateway),
+                Arc::new(payouts),
+                Arc::new(lines),
+                Some(accounts),
+            ))
         }
     }
 }
@@ -114,13 +134,15 @@ where
     }
 }
 
-fn custody(settings: &Settings, world: &World<'_>) -> Result<Arc<dyn Custody>, StartError> {
+type Custodian = (Arc<dyn Custody>, Arc<dyn ProviderLines>);
+
+fn custody(settings: &Settings, world: &World<'_>) -> Result<Custodian, StartError> {
     let custody = &settings.custody;
     match custody.provider {
         CustodyProvider::Sandbox => {
             let custody = SandboxCustody::new(&custody.base_url, custody.api_key.expose_secret())
                 .map_err(unusable("custody"))?;
-            Ok(Arc::new(custody))
+            Ok((Arc::new(custody.clone()), Arc::new(custody)))
         }
         CustodyProvider::Fireblocks => {
             let config = CustodyConfig {
@@ -142,7 +164,7 @@ fn custody(settings: &Settings, world: &World<'_>) -> Result<Arc<dyn Custody>, S
             };
             let (clock, randomness) = (world.clock.clone(), world.randomness.clone());
             let custody = FireblocksCustody::new(config, clock, randomness).map_err(unusable("custody"))?;
-            Ok(Arc::new(custody))
+            Ok((Arc::new(custody.clone()), Arc::new(custody)))
         }
     }
 }

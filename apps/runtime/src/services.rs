@@ -2,30 +2,41 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use posx_allocations::custody::Custody;
 use posx_allocations::{AllocationQueries, Allocations, GasFloor, VestingQueries};
+use posx_assistant::documents::{DocumentParts, DocumentQueries, Documents};
+use posx_assistant::{
+    BudgetQueries, CreditQueries, Gateway, ModelBudgets, Models, PriceBook, Quota, SetupQueries,
+};
+use posx_assistant::{ChatParts, Chats, ConversationQueries, Conversations};
 use posx_commissions::{AgentQueries, Agents, CommissionQueries, Commissions, PayoutQueries, Payouts};
 use posx_envelope::MasterKeyError;
 use posx_ethereum::NodeAddressError;
 use posx_kernel::{
     Clock, Ids, Randomness, SecretError, SecretKeeper, StoreError, SystemIds, SystemRandomness,
 };
-use posx_ledger::LedgerQueries;
+use posx_ledger::reconcile::{ReconciliationQueries, Reconciliations};
+use posx_ledger::{Books, LedgerQueries, PeriodQueries};
 use posx_orders::gateway::PaymentGateway;
 use posx_orders::{OrderQueries, Orders};
 use posx_postgres::{Database, DatabaseOptions, JobsDatabase, PgDirectory};
 use posx_redis::{CachedDirectory, LocalLimiter, RedisLimiter};
 use posx_stripe::{SigningSecret, Tolerance};
 use posx_tenancy::{
-    ApiKeyQueries, ApiKeys, ApprovalQueries, Approvals, DeviceQueries, Devices, Directory, InvitationQueries,
-    Invitations, MemberQueries, Members, PersonalData, PlaceQueries, Places, RateLimiter, ReferralQueries,
-    SecondFactors, Sessions, SignInGuard, Site, SiteCode, Tenancy, WalletProofs,
+    ApiKeyQueries, ApiKeys, ApprovalQueries, Approvals, CustomerQueries, Customers, DeviceQueries, Devices,
+    Directory, InvitationQueries, Invitations, MemberQueries, Members, PersonalData, PlaceQueries, Places,
+    RateLimiter, ReferralQueries, SecondFactors, Sessions, SignInGuard, Site, SiteCode, Tenancy,
+    WalletProofs,
 };
 use posx_tiers::{PromoCodeQueries, PromoCodes, TierQueries, Tiers};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::assistant::{self, Around};
+use crate::documents;
 use crate::mail;
+use crate::model_budgets;
 use crate::platform::PlatformPlane;
 use crate::provider_accounts::ProviderAccounts;
 use crate::providers::{self, Providers};
@@ -36,6 +47,9 @@ use crate::{
     CustodySettings, DatabaseSettings, Environment, GasFloorSettings, PaymentSettings, Settings,
     StepUpSettings,
 };
+
+/// Who asked has gone by then: what is left is to settle.
+const MODEL_CALLS_END: Duration = Duration::from_secs(10);
 
 /// Everything that a request or a job may use. Cheap to clone.
 #[derive(Clone)]
@@ -71,6 +85,9 @@ pub struct Services {
     pub agents: Agents,
     pub payouts: Payouts,
     pub allocations: Allocations,
+    pub conversations: Conversations,
+    pub chats: Chats,
+    pub conversation_queries: Arc<dyn ConversationQueries>,
     pub approvals: Approvals,
     pub approval_queries: Arc<dyn ApprovalQueries>,
     pub second_factors: SecondFactors,
@@ -79,6 +96,10 @@ pub struct Services {
     pub promo_code_queries: Arc<dyn PromoCodeQueries>,
     pub order_queries: Arc<dyn OrderQueries>,
     pub ledger_queries: Arc<dyn LedgerQueries>,
+    pub books: Books,
+    pub period_queries: Arc<dyn PeriodQueries>,
+    pub reconciliations: Reconciliations,
+    pub reconciliation_queries: Arc<dyn ReconciliationQueries>,
     pub referral_queries: Arc<dyn ReferralQueries>,
     pub member_queries: Arc<dyn MemberQueries>,
     pub invitation_queries: Arc<dyn InvitationQueries>,
@@ -102,6 +123,21 @@ pub struct Services {
     pub session_gate: Option<Arc<SessionGate>>,
     /// In a server that was given it by [`with_platform`](Self::with_platform).
     pub platform: Option<Arc<PlatformPlane>>,
+    /// To language models.
+    pub gateway: Gateway,
+    pub models: Models,
+    pub model_prices: Arc<PriceBook>,
+    pub model_quota: Arc<dyn Quota>,
+    pub model_budgets: ModelBudgets,
+    pub model_budget_queries: Arc<dyn BudgetQueries>,
+    pub model_credit_queries: Arc<dyn CreditQueries>,
+    pub model_setups: Arc<dyn SetupQueries>,
+    pub documents: Documents,
+    pub document_queries: Arc<dyn DocumentQueries>,
+    /// Where the API takes files itself.
+    pub document_folder: Option<posx_objects::Folder>,
+    pub customers: Customers,
+    pub customer_queries: Arc<dyn CustomerQueries>,
     pub stripe_webhooks: Arc<StripeWebhooks>,
     pub fireblocks_webhooks: Arc<posx_fireblocks::WebhookVerifier>,
 }
@@ -146,12 +182,18 @@ pub enum StartError {
     WalletIssuer(#[source] posx_issuer::IssuerError),
     #[error("a node in wallets.nodes is not usable")]
     Node(#[source] NodeAddressError),
+    #[error("documents is not usable")]
+    Documents(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("mail is not usable")]
     Mail(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("secrets.master_keys is not usable")]
     MasterKeys(#[source] MasterKeyError),
+    #[error("assistant is not usable: {0}")]
+    Assistant(String),
     #[error("Redis is not usable")]
     Redis(#[source] posx_redis::RedisAddressError),
+    #[error("assistant.prices: {} is not as it was recorded; a new price is a new version", .0.join(", "))]
+    PricesEdited(Vec<String>),
     #[error("{setting} names the site {code}, and there is none")]
     NoSuchSite { setting: &'static str, code: String },
     #[error("the client of the {kind} provider cannot be made")]
@@ -167,6 +209,7 @@ impl Services {
     /// providers nor Redis are called: a start depends on the database only.
     pub async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let pools = open(&settings.database).await?;
+        model_budgets::record_prices(settings, &pools.1, clock.now()).await?;
         let kept = Kept::new(settings, &pools.0, &clock)?;
         let directory = PgDirectory::new(pools.0.clone(), clock.clone(), Arc::new(SystemIds));
         let world = providers::World {
@@ -186,6 +229,7 @@ impl Services {
         providers: Providers,
     ) -> Result<Self, StartError> {
         let pools = open(&settings.database).await?;
+        model_budgets::record_prices(settings, &pools.1, clock.now()).await?;
         let kept = Kept::new(settings, &pools.0, &clock)?;
         Self::wire(settings, clock, pools, kept, providers)
     }
@@ -226,8 +270,50 @@ impl Services {
             payments,
             payouts,
             custody,
+            payment_lines,
+            custody_lines,
             stripe,
+            language_model,
         } = providers;
+        let book = assistant::book(&settings.assistant)?;
+        let budgets = model_budgets::wire(
+            &database,
+            book.limits,
+            settings.redis.as_ref(),
+            (clock.clone(), ids.clone()),
+        )?;
+        let model_quota = budgets.quota;
+        let around = Around {
+            secrets: kept.secrets.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            randomness: randomness.clone(),
+        };
+        let behind = (language_model, model_quota.clone());
+        let (gateway, models) =
+            assistant::wire(&settings.assistant, &db, behind, book.prices.clone(), around);
+        let orders = Orders::new(
+            db.clone(),
+            db.clone(),
+            payments.clone(),
+            clock.clone(),
+            ids.clone(),
+            randomness.clone(),
+        )
+        .with_cooling_off(settings.wallets.cooling_off());
+        let customers = Customers::new(db.clone(), clock.clone(), ids.clone(), randomness.clone());
+        let (file_storage, document_folder) = documents::storage(settings.documents.as_ref())?;
+        let documents = Documents::new(DocumentParts {
+            db: db.clone(),
+            queries: db.clone(),
+            storage: file_storage,
+            pdf: Arc::new(documents::pdf_reader()?),
+            gateway: gateway.clone(),
+            orders: orders.clone(),
+            customers: customers.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        });
         Ok(Self {
             environment: settings.environment,
             directory: directory.clone(),
@@ -263,15 +349,7 @@ impl Services {
             ),
             tiers: Tiers::new(db.clone(), clock.clone(), ids.clone()),
             promo_codes: PromoCodes::new(db.clone(), clock.clone(), ids.clone()),
-            orders: Orders::new(
-                db.clone(),
-                db.clone(),
-                payments.clone(),
-                clock.clone(),
-                ids.clone(),
-                randomness.clone(),
-            )
-            .with_cooling_off(settings.wallets.cooling_off()),
+            orders,
             commissions: Commissions::new(db.clone(), clock.clone(), ids.clone()),
             agents: Agents::new(db.clone(), clock.clone(), ids.clone()),
             payouts: Payouts::new(
@@ -283,6 +361,17 @@ impl Services {
             ),
             allocations: Allocations::new(db.clone(), custody.clone(), clock.clone(), ids.clone())
                 .with_gas_floors(gas_floors(&settings.custody)),
+            conversations: Conversations::new(db.clone(), clock.clone(), ids.clone()),
+            chats: Chats::new(ChatParts {
+                db: db.clone(),
+                gateway: gateway.clone(),
+                staff: db.clone(),
+                public: db.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                randomness: randomness.clone(),
+            }),
+            conversation_queries: db.clone(),
             approvals: Approvals::new(db.clone(), clock.clone(), ids.clone()),
             approval_queries: db.clone(),
             second_factors: SecondFactors::new(
@@ -297,6 +386,16 @@ impl Services {
             promo_code_queries: db.clone(),
             order_queries: db.clone(),
             ledger_queries: db.clone(),
+            books: Books::new(db.clone(), db.clone(), clock.clone(), ids.clone()),
+            period_queries: db.clone(),
+            reconciliations: Reconciliations::new(
+                &db,
+                payment_lines,
+                custody_lines,
+                clock.clone(),
+                ids.clone(),
+            ),
+            reconciliation_queries: db.clone(),
             referral_queries: db.clone(),
             member_queries: db.clone(),
             invitation_queries: db.clone(),
@@ -307,7 +406,20 @@ impl Services {
             agent_queries: db.clone(),
             payout_queries: db.clone(),
             allocation_queries: db.clone(),
-            vesting_queries: db,
+            vesting_queries: db.clone(),
+            gateway,
+            models,
+            model_prices: book.prices,
+            model_quota,
+            model_budgets: budgets.kept,
+            model_budget_queries: budgets.queries,
+            model_credit_queries: db.clone(),
+            document_queries: db.clone(),
+            customer_queries: db.clone(),
+            documents,
+            document_folder,
+            customers,
+            model_setups: db,
             verifier: Arc::new(verifier),
             session_gate: sessions::gate(settings.sessions.as_ref(), wallet_issuer.as_ref())?,
             sessions: sessions::sessions(
@@ -354,8 +466,11 @@ impl Services {
             .unwrap_or_default())
     }
 
-    /// Waits until every connection is back, and closes the pools.
+    /// Settles the calls of models that are under way, waits until every connection is back, and closes the pools.
     pub async fn close(&self) {
+        if !self.gateway.drain(MODEL_CALLS_END).await {
+            tracing::warn!("calls of models were under way at the end: their reservations expire");
+        }
         if let Some(platform) = &self.platform {
             platform.close().await;
         }

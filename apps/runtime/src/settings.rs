@@ -1,7 +1,9 @@
 //! The configuration: a TOML file, over it the environment, `docs/configuration.md` lists every key.
 
+mod assistant;
 mod check;
 mod database;
+mod documents;
 mod mail;
 mod platform;
 mod raw;
@@ -28,7 +30,12 @@ use serde::{Deserialize, Serialize};
 
 use reference::Secret;
 
+pub use assistant::{
+    AssistantSettings, ModelLimitSettings, ModelPriceSettings, ModelProtocol, ModelProviderSettings,
+    PriceTierSettings,
+};
 pub use database::DatabaseSettings;
+pub use documents::{DocumentsSettings, S3Settings};
 pub use mail::MailSettings;
 pub use platform::PlatformSettings;
 pub use secrets::SecretsSettings;
@@ -66,9 +73,12 @@ pub struct Settings {
     pub redis: Option<RedisSettings>,
     /// Without it, nobody is invited.
     pub mail: Option<MailSettings>,
+    /// Without it, no document is taken.
+    pub documents: Option<DocumentsSettings>,
     /// Without it, the API has no platform plane.
     pub platform: Option<PlatformSettings>,
     pub step_up: StepUpSettings,
+    pub assistant: AssistantSettings,
     pub log: LogSettings,
     pub worker: WorkerSettings,
 }

@@ -24,6 +24,6 @@ mod tick;
 mod worker;
 
 pub use drain::{Drained, Failure, drain, drain_site};
-pub use jobs::check_trail;
+pub use jobs::{check_books, check_trail, reconcile_day};
 pub use tick::{Tick, tick, tick_site};
 pub use worker::{RunError, run};

@@ -21,9 +21,16 @@ struct Arguments {
     config: Option<PathBuf>,
 }
 
+fn main() -> ExitCode {
+    if posx_runtime::is_pdf_reader() {
+        return posx_runtime::read_pdf();
+    }
+    work()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
-    match start(Arguments::parse()).await {
+async fn work() -> ExitCode {
+    match Box::pin(start(Arguments::parse())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut text = error.to_string();

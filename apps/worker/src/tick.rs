@@ -4,9 +4,9 @@ use posx_kernel::{SiteId, StoreError};
 use posx_runtime::Services;
 
 use crate::jobs::{
-    CheckTrail, ExpireOrders, MakeStatements, MatureCommissions, Purge, ReconcileAllocations,
-    ReconcilePayments, ReconcilePayouts, RecoverEvents, SealEvents, UnlockVesting, WatchDisputes,
-    WriteOffBalances,
+    CheckBooks, CheckTrail, ExpireModelCalls, ExpireOrders, ForgetDocuments, MakeStatements,
+    MatureCommissions, Purge, ReconcileAllocations, ReconcileBooks, ReconcilePayments, ReconcilePayouts,
+    RecoverEvents, SealEvents, UnlockVesting, WatchDisputes, WriteOffBalances,
 };
 use crate::task::Task;
 
@@ -18,7 +18,7 @@ const TRIES: i32 = 5;
 /// What happens by the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tick {
-    /// Each minute: orders whose time is up.
+    /// Each minute: orders and reservations of budgets whose time is up.
     Expire,
     /// Each 5 minutes: what providers did not tell us.
     Reconcile,
@@ -26,13 +26,14 @@ pub enum Tick {
     Mature,
     /// Hourly: events that a provider could not deliver.
     Recover,
-    /// Daily: rows that nobody needs any more, whether the audit trail holds, debts that are given up.
+    /// Daily: rows that nobody needs any more, whether the audit trail and the books hold, debts that are given up.
     Purge,
     /// Each minute: the audit trail grows.
     Seal,
     /// Daily, when a day begins by UTC: what vests.
     Unlock,
-    /// Each 15 minutes, as time zones differ by quarters of an hour: statements of the month that is over.
+    /// Each 15 minutes, as time zones differ by quarters of an hour: statements of the month that is over, and the comparison of
+    /// the day that is over with the providers' accounts.
     Statements,
 }
 
@@ -50,7 +51,7 @@ impl Tick {
 
     const fn tasks(self) -> &'static [&'static str] {
         match self {
-            Self::Expire => &[ExpireOrders::NAME],
+            Self::Expire => &[ExpireOrders::NAME, ExpireModelCalls::NAME],
             Self::Reconcile => &[
                 ReconcilePayments::NAME,
                 ReconcileAllocations::NAME,
@@ -59,10 +60,16 @@ impl Tick {
             ],
             Self::Mature => &[MatureCommissions::NAME],
             Self::Recover => &[RecoverEvents::NAME],
-            Self::Purge => &[Purge::NAME, CheckTrail::NAME, WriteOffBalances::NAME],
+            Self::Purge => &[
+                Purge::NAME,
+                ForgetDocuments::NAME,
+                CheckTrail::NAME,
+                WriteOffBalances::NAME,
+                CheckBooks::NAME,
+            ],
             Self::Seal => &[SealEvents::NAME],
             Self::Unlock => &[UnlockVesting::NAME],
-            Self::Statements => &[MakeStatements::NAME],
+            Self::Statements => &[MakeStatements::NAME, ReconcileBooks::NAME],
         }
     }
 }

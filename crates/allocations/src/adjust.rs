@@ -16,8 +16,8 @@ pub(crate) use parts::Parts;
 
 use crate::report::derive_delivery_in_tx;
 use crate::{
-    AllocateError, Allocations, AllocationsTx, LineToDeliver, OrderToDeliver, Release, ReleaseState,
-    VestingSchedule,
+    AllocateError, Allocation, Allocations, AllocationsTx, LineToDeliver, OrderToDeliver, Release,
+    ReleaseState, VestingSchedule,
 };
 
 /// What a run came to.
@@ -101,8 +101,19 @@ impl Allocations {
         order: &OrderToDeliver,
         now: Timestamp,
     ) -> Result<Adjusted, AllocateError> {
-        let mut parts = Parts::read_in_tx(tx, order, now).await?;
-        let (allocations, releases) = (parts.allocations.clone(), parts.releases.clone());
+        let parts = Parts::read_in_tx(tx, order, now).await?;
+        let before = parts.stored();
+        self.follow_in_tx(tx, parts, before).await
+    }
+
+    /// Brings `parts` to what the facts say and stores what is not as it was `before`.
+    pub(crate) async fn follow_in_tx(
+        &self,
+        tx: &mut dyn AllocationsTx,
+        mut parts: Parts<'_>,
+        (allocations, releases): (Vec<Allocation>, Vec<Release>),
+    ) -> Result<Adjusted, AllocateError> {
+        let (order, now) = (parts.order, parts.now);
         let schedules = self.make_in_tx(tx, &mut parts).await?;
         unlock_in_tx(tx, &mut parts).await?;
         for line in &order.lines {
@@ -225,7 +236,7 @@ impl Allocations {
         }
     }
 
-    fn allocation_id(&self, now: Timestamp) -> AllocationId {
+    pub(crate) fn allocation_id(&self, now: Timestamp) -> AllocationId {
         AllocationId::from_uuid(self.ids.uuid(now))
     }
 

@@ -173,7 +173,11 @@ pub struct Allocation {
     pub cut: TokenAmount,
     /// Sent, and its money went back: the buyer's debt. Of what is done only.
     pub owed: TokenAmount,
-    /// How often `cut` or `owed` changed.
+    /// Of what was sent: came back from the buyer. It is another part of the line from then on.
+    pub received: TokenAmount,
+    /// Of `owed`: given up by staff. It stays so when `owed` falls and grows again.
+    pub waived: TokenAmount,
+    /// How often one of these changed.
     pub changes: u32,
     /// The batch that it was last put in.
     pub batch: Option<BatchId>,
@@ -197,6 +201,8 @@ pub enum QueueRefusal {
     NeedsPerson,
     #[error("its order is disputed")]
     OrderDisputed,
+    #[error("money went back for which it is still to be cut")]
+    OrderReturned,
     /// The buyer replaced the wallet that it goes to, and has time to notice if it was somebody else.
     #[error("its wallet took another's place and is used from {}", until.to_rfc3339_opts(SecondsFormat::Secs, true))]
     CoolingOff { until: Timestamp },

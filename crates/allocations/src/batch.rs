@@ -1,106 +1,214 @@
-//! Staff put what is pending in a batch; the worker sends it.
+//! A batch: what custody sends with one approval, from its draft to its report.
 
-use std::collections::{BTreeMap, HashSet};
+mod approve;
+mod create;
+mod dry_run;
+mod error;
+mod follow;
+mod line;
+mod ports;
+mod rebuild;
+mod report;
+mod state;
+mod steer;
+mod take_out;
 
-use posx_kernel::{
-    AllocationId, BatchId, Event, IdempotentCall, IdentityId, Made, OrderId, SiteScope, Timestamp,
-    made_before_in_tx, remember_in_tx,
-};
+use posx_kernel::{BatchId, Event, IdentityId, Timestamp};
 use serde_json::json;
 
-use crate::{Allocation, Allocations, BatchError, QueueRefusal};
+pub(crate) use follow::follow_in_tx;
+pub(crate) use take_out::{broken, line_why_not_in_tx, locked_in_tx, take_out_in_tx};
+
+pub use dry_run::{BlockedLine, DryRun, GasNeed, VaultTotal};
+pub use error::BatchError;
+pub use line::{BatchLine, LeftOut, hash_of};
+pub use ports::BatchRepository;
+pub use rebuild::{BatchCheck, Booked, Rebuilt, rebuild};
+pub use report::{BatchReport, BatchReportLine, LinesSum, ReportTotal};
+pub use state::{BatchState, PauseReason, WrongBatchMove};
 
 pub const BATCH_SIZE_MAX: usize = 100;
+/// Both of other people than the maker.
+pub const APPROVALS_NEEDED: usize = 2;
+/// So many lines that fail one after the other pause their batch.
+pub const FAILURES_IN_ROW_MAX: u16 = 3;
+
+/// One person agreed to what a batch is to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchApproval {
+    pub by: IdentityId,
+    pub at: Timestamp,
+}
 
 /// Allocations that are sent with one approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     pub id: BatchId,
     pub created_by: IdentityId,
-    /// 1 to 100.
+    /// Of those that it was made to send: 1 to 100.
     pub size: u16,
+    pub state: BatchState,
+    /// [`hash_of`] the lines that are not left out.
+    pub hash: [u8; 32],
+    /// Of exactly this hash, the first one first.
+    pub approvals: Vec<BatchApproval>,
+    /// While it is paused.
+    pub paused_because: Option<PauseReason>,
+    /// Lines that failed one after the other, up to now.
+    pub failures_in_row: u16,
     pub created_at: Timestamp,
+    pub updated_at: Timestamp,
 }
 
-impl Allocations {
-    /// All of them are queued, or none. `ids` keep their order for the field that a refusal names.
-    pub async fn create_batch(
-        &self,
-        scope: &SiteScope,
-        actor: IdentityId,
-        ids: &[AllocationId],
-        call: Option<&IdempotentCall>,
-    ) -> Result<Made<BatchId>, BatchError> {
-        let size = check(ids)?;
-        let now = self.clock.now();
-        let batch = Batch {
-            id: BatchId::from_uuid(self.ids.uuid(now)),
-            created_by: actor,
-            size,
+impl Batch {
+    pub fn draft(id: BatchId, by: IdentityId, lines: &[BatchLine], now: Timestamp) -> Self {
+        let sent = lines.iter().filter(|line| line.left_out.is_none()).count();
+        Self {
+            id,
+            created_by: by,
+            size: u16::try_from(sent).unwrap_or(u16::MAX),
+            state: BatchState::Draft,
+            hash: hash_of(id, lines),
+            approvals: Vec::new(),
+            paused_because: None,
+            failures_in_row: 0,
             created_at: now,
-        };
-        let mut tx = self.db.begin(scope).await?;
-        if let Some(made) = made_before_in_tx::<_, _, BatchError>(tx.as_mut(), call).await? {
-            return Ok(made);
+            updated_at: now,
         }
-        let found = tx.allocations().for_update_many(ids).await?;
-        let orders: Vec<_> = found.iter().map(|allocation| allocation.order).collect();
-        let disputed = tx.delivered_orders().disputed(&orders).await?;
-        let queued = queue(ids, found, &disputed, batch.id, now)?;
-        tx.allocations().insert_batch(&batch).await?;
-        tx.allocations().save(&queued).await?;
-        let payload = json!({ "allocations": ids, "size": size });
-        let event = Event {
-            kind: "allocation_batch.created",
-            subject: batch.id.as_uuid(),
-            payload,
-            at: now,
+    }
+
+    pub const fn is_approved(&self) -> bool {
+        self.approvals.len() >= APPROVALS_NEEDED
+    }
+
+    /// Whether another line may be sent.
+    pub fn may_send(&self) -> bool {
+        self.state == BatchState::Sending && self.is_approved()
+    }
+
+    /// `seen` is the hash of what this person looked at. With the second one a draft is approved; what is paused stays so until
+    /// it is resumed.
+    pub fn approve(&mut self, by: IdentityId, seen: &[u8; 32], now: Timestamp) -> Result<(), BatchError> {
+        if !matches!(self.state, BatchState::Draft | BatchState::Paused) || self.is_approved() {
+            return Err(BatchError::State(self.state.as_str()));
+        }
+        if by == self.created_by {
+            return Err(BatchError::OwnBatch);
+        }
+        if *seen != self.hash {
+            return Err(BatchError::HashMismatch);
+        }
+        if self.approvals.iter().any(|approval| approval.by == by) {
+            return Err(BatchError::ApprovedBefore);
+        }
+        self.approvals.push(BatchApproval { by, at: now });
+        self.updated_at = now;
+        if self.is_approved() && self.state == BatchState::Draft {
+            self.become_(BatchState::Approved, now)?;
+        }
+        Ok(())
+    }
+
+    /// Its first line is about to be sent.
+    pub fn begin(&mut self, now: Timestamp) -> Result<(), WrongBatchMove> {
+        self.become_(BatchState::Sending, now)
+    }
+
+    pub fn pause(&mut self, why: PauseReason, now: Timestamp) -> Result<(), WrongBatchMove> {
+        self.become_(BatchState::Paused, now)?;
+        self.paused_because = Some(why);
+        Ok(())
+    }
+
+    pub fn resume(&mut self, now: Timestamp) -> Result<(), BatchError> {
+        if self.state == BatchState::Paused && !self.is_approved() {
+            return Err(BatchError::NotApproved);
+        }
+        if self.state != BatchState::Paused {
+            return Err(BatchError::State(self.state.as_str()));
+        }
+        self.become_(BatchState::Sending, now)?;
+        self.failures_in_row = 0;
+        Ok(())
+    }
+
+    /// Something else is to be sent than what was agreed to: whoever approved has not approved this. `lines` are those of now.
+    pub fn change(&mut self, lines: &[BatchLine], now: Timestamp) -> Result<(), WrongBatchMove> {
+        self.hash = hash_of(self.id, lines);
+        self.approvals.clear();
+        self.updated_at = now;
+        match self.state {
+            BatchState::Approved => self.become_(BatchState::Draft, now)?,
+            BatchState::Sending => self.pause(PauseReason::Changed, now)?,
+            _ => {}
+        }
+        self.end(lines, now)
+    }
+
+    /// A line of it is done or failed. `lines` are those of now.
+    pub fn line_ended(
+        &mut self,
+        failed: bool,
+        lines: &[BatchLine],
+        now: Timestamp,
+    ) -> Result<(), WrongBatchMove> {
+        self.failures_in_row = if failed {
+            self.failures_in_row.saturating_add(1)
+        } else {
+            0
         };
-        tx.outbox().append(event).await?;
-        remember_in_tx(tx.as_mut(), call, &batch.id).await?;
-        tx.commit().await?;
-        Ok(Made::now(batch.id))
+        self.updated_at = now;
+        self.end(lines, now)?;
+        if self.state == BatchState::Sending && self.failures_in_row >= FAILURES_IN_ROW_MAX {
+            self.pause(PauseReason::RepeatedFailures, now)?;
+        }
+        Ok(())
     }
-}
 
-fn check(ids: &[AllocationId]) -> Result<u16, BatchError> {
-    if ids.is_empty() {
-        return Err(BatchError::Empty);
-    }
-    let size = u16::try_from(ids.len())
-        .ok()
-        .filter(|_| ids.len() <= BATCH_SIZE_MAX)
-        .ok_or(BatchError::TooMany)?;
-    let mut seen = HashSet::new();
-    match ids.iter().position(|id| !seen.insert(id)) {
-        Some(at) => Err(BatchError::Duplicate { at }),
-        None => Ok(size),
-    }
-}
-
-fn queue(
-    ids: &[AllocationId],
-    found: Vec<Allocation>,
-    disputed: &[OrderId],
-    batch: BatchId,
-    now: Timestamp,
-) -> Result<Vec<Allocation>, BatchError> {
-    let mut found: BTreeMap<_, _> = found
-        .into_iter()
-        .map(|allocation| (allocation.id, allocation))
-        .collect();
-    let queue = |(at, id): (usize, &AllocationId)| {
-        let mut allocation = found.remove(id).ok_or(BatchError::NotFound { at })?;
-        let queued = allocation.queue(batch, now).and_then(|()| {
-            let disputed = disputed.contains(&allocation.order);
-            if disputed {
-                Err(QueueRefusal::OrderDisputed)
-            } else {
-                Ok(())
+    /// Goes to its end, if nothing is left to be sent or to be waited for.
+    fn end(&mut self, lines: &[BatchLine], now: Timestamp) -> Result<(), WrongBatchMove> {
+        let mut sent = lines.iter().filter(|line| line.left_out.is_none()).peekable();
+        let next = match self.state {
+            BatchState::Draft if sent.peek().is_none() => BatchState::Discarded,
+            BatchState::Sending | BatchState::Paused if lines.iter().all(BatchLine::is_over) => {
+                // Given up before anything went out is not done.
+                if sent.peek().is_some() && sent.all(BatchLine::is_done) {
+                    BatchState::Done
+                } else {
+                    BatchState::PartlyFailed
+                }
             }
-        });
-        queued.map_err(|refusal| BatchError::NotQueueable { at, refusal })?;
-        Ok(allocation)
-    };
-    ids.iter().enumerate().map(queue).collect()
+            _ => return Ok(()),
+        };
+        self.become_(next, now)
+    }
+
+    pub(crate) fn become_(&mut self, next: BatchState, now: Timestamp) -> Result<(), WrongBatchMove> {
+        self.state.check(next)?;
+        self.state = next;
+        self.paused_because = None;
+        self.updated_at = now;
+        Ok(())
+    }
+
+    pub(crate) fn happened(&self, kind: &'static str, at: Timestamp) -> Event {
+        Event {
+            kind,
+            subject: self.id.as_uuid(),
+            payload: json!({
+                "state": self.state, "hash": hex::encode(self.hash), "made_by": self.created_by,
+                "approved_by": self.approvals.iter().map(|approval| approval.by).collect::<Vec<_>>(),
+                "paused_because": self.paused_because,
+            }),
+            at,
+        }
+    }
+
+    /// What its new state is told as; `None`: it is where it was.
+    pub(crate) fn moved_from(&self, before: BatchState, at: Timestamp) -> Option<Event> {
+        (before != self.state).then(|| self.happened(self.state.event(), at))
+    }
 }
+
+#[cfg(test)]
+mod tests;

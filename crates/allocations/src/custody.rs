@@ -68,6 +68,8 @@ pub enum CustodyError {
 pub trait Custody: Send + Sync + std::fmt::Debug {
     /// The name that stored external ids carry: `fireblocks`.
     fn provider(&self) -> &'static str;
+    /// Whether what it sends is worth something: true only where both locks for real transfers are open.
+    fn moves_real_tokens(&self) -> bool;
     /// Under an external id that is taken nothing new is made: the answer is [`CustodyError::Duplicate`], or, to the very
     /// same request, the transfer that it made.
     async fn submit(&self, request: &TransferRequest) -> Result<Transfer, CustodyError>;

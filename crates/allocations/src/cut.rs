@@ -18,7 +18,7 @@ pub enum Place {
 impl Allocation {
     /// What is sent, or was.
     pub fn left(&self) -> TokenAmount {
-        TokenAmount::from_base_units(self.amount.base_units().saturating_sub(self.cut.base_units()))
+        less(self.amount, self.cut)
     }
 
     pub const fn place(&self) -> Place {
@@ -76,9 +76,19 @@ impl Allocation {
         Applied::Applied
     }
 
-    /// What the buyer owes of it. Only what is [`Place::Sent`] is ever told this.
+    /// What of it did not come back: with `cut`, what this part has of its line.
+    pub fn kept(&self) -> TokenAmount {
+        less(self.amount, self.received)
+    }
+
+    /// What the buyer still owes.
+    pub fn debt(&self) -> TokenAmount {
+        less(self.owed, self.waived)
+    }
+
+    /// What the buyer owes of it, before what was waived. Only what is [`Place::Sent`] is ever told this.
     pub fn set_owed(&mut self, owed: TokenAmount, now: Timestamp) -> Applied {
-        if self.place() != Place::Sent || self.owed == owed || owed > self.left() {
+        if self.place() != Place::Sent || self.owed == owed || owed > less(self.left(), self.received) {
             return Applied::AlreadyApplied;
         }
         self.owed = owed;
@@ -109,4 +119,8 @@ impl Allocation {
         self.updated_at = now;
         self.batch.take()
     }
+}
+
+fn less(amount: TokenAmount, taken: TokenAmount) -> TokenAmount {
+    TokenAmount::from_base_units(amount.base_units().saturating_sub(taken.base_units()))
 }

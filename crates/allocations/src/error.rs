@@ -1,11 +1,9 @@
 //! Refusals of this context.
 
-use std::borrow::Cow;
-
-use posx_kernel::{KeyRefusal, Kind, Refusal, StoreError};
+use posx_kernel::{Kind, Refusal, StoreError};
 
 use crate::custody::CustodyError;
-use crate::{BATCH_SIZE_MAX, QueueRefusal, RetryRefusal, Shortfall};
+use crate::{RetryRefusal, Shortfall};
 
 /// Why an order's allocations cannot be made, or brought to what went back of it. Met by a job.
 #[derive(Debug, thiserror::Error)]
@@ -40,73 +38,6 @@ impl Refusal for AllocateError {
             Self::NoSuchOrder => Kind::NotFound,
             Self::NotPaid | Self::NoAddress | Self::NoStock => Kind::Conflict,
             Self::Store(error) => error.kind(),
-        }
-    }
-}
-
-/// Why a batch is not made. The whole batch is refused; nothing of it is queued.
-#[derive(Debug, thiserror::Error)]
-pub enum BatchError {
-    #[error("a batch has at least one allocation")]
-    Empty,
-    #[error("a batch has at most {BATCH_SIZE_MAX} allocations")]
-    TooMany,
-    #[error("an allocation is named twice")]
-    Duplicate { at: usize },
-    #[error("there is no such allocation")]
-    NotFound { at: usize },
-    #[error("the allocation cannot be queued: {refusal}")]
-    NotQueueable { at: usize, refusal: QueueRefusal },
-    #[error(transparent)]
-    Key(#[from] KeyRefusal),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Refusal for BatchError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "batch_empty",
-            Self::TooMany => "batch_too_large",
-            Self::Duplicate { .. } => "batch_allocation_duplicate",
-            Self::NotFound { .. } => "allocation_not_found",
-            Self::NotQueueable {
-                refusal: QueueRefusal::NotPending(_),
-                ..
-            } => "allocation_not_pending",
-            Self::NotQueueable {
-                refusal: QueueRefusal::NeedsPerson,
-                ..
-            } => "allocation_needs_person",
-            Self::NotQueueable {
-                refusal: QueueRefusal::OrderDisputed,
-                ..
-            } => "allocation_order_disputed",
-            Self::NotQueueable {
-                refusal: QueueRefusal::CoolingOff { .. },
-                ..
-            } => "wallet_cooling_off",
-            Self::Key(refusal) => refusal.code(),
-            Self::Store(error) => error.code(),
-        }
-    }
-
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Empty | Self::TooMany | Self::Duplicate { .. } | Self::NotFound { .. } => Kind::Invalid,
-            Self::NotQueueable { .. } => Kind::Conflict,
-            Self::Key(refusal) => refusal.kind(),
-            Self::Store(error) => error.kind(),
-        }
-    }
-
-    fn field(&self) -> Option<Cow<'static, str>> {
-        match self {
-            Self::Empty | Self::TooMany => Some("allocations".into()),
-            Self::Duplicate { at } | Self::NotFound { at } | Self::NotQueueable { at, .. } => {
-                Some(format!("allocations/{at}").into())
-            }
-            Self::Key(_) | Self::Store(_) => None,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use posx_kernel::{
-    AllocationId, BatchId, ChainAssetId, IdempotentTx, LineId, Money, OrderId, Outbox, PartyId, StoreError,
-    TierId, Timestamp, TokenAmount, VestingPolicyId,
+    AllocationId, ChainAssetId, IdempotentTx, LineId, Money, OrderId, Outbox, PartyId, StoreError, TierId,
+    Timestamp, TokenAmount, VestingPolicyId,
 };
 use posx_ledger::LedgerTx;
 use posx_tiers::StockRepository;
 
-use crate::{Allocation, Batch, Delivery, StateName, VestingRepository};
+use crate::{Allocation, BatchRepository, Delivery, StateName, TokenSettlement, VestingRepository};
 
 /// Where the custodian keeps an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +36,8 @@ pub trait AllocationRepository: Send {
     async fn save(&mut self, allocations: &[Allocation]) -> Result<(), StoreError>;
     /// Also of releases that have no allocation yet and are still to be sent: they are pending.
     async fn states_of_order(&mut self, order: OrderId) -> Result<Vec<StateName>, StoreError>;
-    async fn insert_batch(&mut self, batch: &Batch) -> Result<(), StoreError>;
-    /// Of this batch, those that are queued or whose outcome is unknown.
-    async fn unsent_of_batch(&mut self, batch: BatchId) -> Result<Vec<AllocationId>, StoreError>;
-    /// Queued, unknown, submitted or confirming, and not changed since `before`; the longest untouched first.
+    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<(), StoreError>;
+    /// Unknown, submitted or confirming, and not changed since `before`; the longest untouched first.
     async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError>;
     async fn custody_asset(&mut self, id: ChainAssetId) -> Result<Option<CustodyAsset>, StoreError>;
 }
@@ -120,6 +118,7 @@ pub trait ExternalIds: Send {
 /// A transaction in which allocations can be changed.
 pub trait AllocationsTx: LedgerTx + IdempotentTx {
     fn allocations(&mut self) -> &mut dyn AllocationRepository;
+    fn batches(&mut self) -> &mut dyn BatchRepository;
     fn delivered_orders(&mut self) -> &mut dyn DeliveredOrders;
     fn external_ids(&mut self) -> &mut dyn ExternalIds;
     fn vesting(&mut self) -> &mut dyn VestingRepository;

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use posx_kernel::{AllocationId, ChainAssetId, Kind, Refusal, SiteId, SiteScope, StoreError, TokenAmount};
 
+use crate::custody::CustodyError;
 use crate::{AllocationState, Allocations, CustodyAsset, SubmitError};
 
 /// The least that a vault must hold of what a chain's fees are paid in, before transfers of a token begin (F17).
@@ -78,10 +79,13 @@ impl Allocations {
     ) -> Result<Vec<Held>, SubmitError> {
         let mut held = Vec::new();
         for withdrawal in self.withdrawals(scope, ids).await? {
-            let why = match self.shortfall(scope.site(), &withdrawal).await {
-                Ok(None) => continue,
-                Ok(Some(shortfall)) => SubmitError::Short(shortfall),
-                Err(error) => error,
+            let Withdrawal { asset, total, .. } = &withdrawal;
+            let why = match self.holdings(scope.site(), asset).await {
+                Ok(holdings) => match holdings.shortfall(asset, *total) {
+                    None => continue,
+                    Some(shortfall) => SubmitError::Short(shortfall),
+                },
+                Err(error) => SubmitError::Unsettled(error),
             };
             held.push(Held {
                 ids: withdrawal.ids,
@@ -119,51 +123,61 @@ impl Allocations {
         Ok(withdrawals.into_values().collect())
     }
 
-    async fn shortfall(
-        &self,
-        site: SiteId,
-        withdrawal: &Withdrawal,
-    ) -> Result<Option<Shortfall>, SubmitError> {
-        let Withdrawal { asset, total, .. } = withdrawal;
-        let (vault, needed) = (asset.vault.clone(), *total);
-        let Some(available) = self.available(site, asset).await? else {
-            let asset = asset.provider_asset.clone();
-            return Ok(Some(Shortfall::NoWallet { vault, asset }));
-        };
-        if available < needed {
-            let asset = asset.provider_asset.clone();
-            return Ok(Some(Shortfall::Tokens {
-                vault,
-                asset,
-                available,
-                needed,
-            }));
-        }
-        let mut floors = self.gas_floors.iter();
-        let Some(floor) = floors.find(|floor| floor.token == asset.provider_asset) else {
-            return Ok(None);
-        };
-        let gas = CustodyAsset {
-            provider_asset: floor.gas.clone(),
-            vault: vault.clone(),
-            decimals: floor.gas_decimals,
-        };
-        // No wallet is no gas.
-        let available = self.available(site, &gas).await?.unwrap_or_default();
-        Ok((available < floor.minimum).then_some(Shortfall::Gas {
-            vault,
-            asset: gas.provider_asset,
-            available,
-            minimum: floor.minimum,
-        }))
-    }
-
-    async fn available(
+    /// With no transaction open.
+    pub(crate) async fn holdings(
         &self,
         site: SiteId,
         asset: &CustodyAsset,
-    ) -> Result<Option<TokenAmount>, SubmitError> {
-        let available = self.custody.available(site, asset).await;
-        available.map_err(SubmitError::Unsettled)
+    ) -> Result<Holdings, CustodyError> {
+        let balance = self.custody.available(site, asset).await?;
+        let mut floors = self.gas_floors.iter();
+        let Some(floor) = floors.find(|floor| floor.token == asset.provider_asset) else {
+            return Ok(Holdings { balance, gas: None });
+        };
+        let gas = CustodyAsset {
+            provider_asset: floor.gas.clone(),
+            vault: asset.vault.clone(),
+            decimals: floor.gas_decimals,
+        };
+        // No wallet is no gas.
+        let available = self.custody.available(site, &gas).await?.unwrap_or_default();
+        Ok(Holdings {
+            balance,
+            gas: Some((floor.clone(), available)),
+        })
+    }
+}
+
+/// What a vault can spend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Holdings {
+    /// Of the asset; `None`: the vault does not hold it.
+    pub(crate) balance: Option<TokenAmount>,
+    /// On fees, and the least that it is to have; `None`: nothing is asked.
+    pub(crate) gas: Option<(GasFloor, TokenAmount)>,
+}
+
+impl Holdings {
+    /// Why `needed` of the asset cannot be sent.
+    pub(crate) fn shortfall(&self, asset: &CustodyAsset, needed: TokenAmount) -> Option<Shortfall> {
+        let (vault, name) = (asset.vault.clone(), asset.provider_asset.clone());
+        let Some(available) = self.balance else {
+            return Some(Shortfall::NoWallet { vault, asset: name });
+        };
+        if available < needed {
+            return Some(Shortfall::Tokens {
+                vault,
+                asset: name,
+                available,
+                needed,
+            });
+        }
+        let (floor, available) = self.gas.clone()?;
+        (available < floor.minimum).then_some(Shortfall::Gas {
+            vault,
+            asset: floor.gas,
+            available,
+            minimum: floor.minimum,
+        })
     }
 }

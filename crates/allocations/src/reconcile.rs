@@ -19,8 +19,8 @@ pub struct Reconciled {
 }
 
 impl Allocations {
-    /// The body of the scheduled job: up to `limit` of those that have been stuck longest. A fault of the store ends the
-    /// round; what one allocation meets does not keep the others.
+    /// The body of the scheduled job: up to `limit` of those that have been stuck longest, then batches whose job was lost. A
+    /// fault of the store ends the round; what one allocation or batch meets does not keep the others.
     pub async fn reconcile(&self, scope: &SiteScope, limit: u16) -> Result<Reconciled, SubmitError> {
         let before = self.clock.now() - STUCK_AFTER;
         let stuck = self
@@ -43,6 +43,14 @@ impl Allocations {
                 }
             }
         }
+        let unfinished = self.db.begin(scope).await?.batches().unfinished().await?;
+        for batch in unfinished {
+            match self.submit_batch(scope, batch).await {
+                Ok(run) => round.moved += run.applied,
+                Err(SubmitError::Store(error)) => return Err(error.into()),
+                Err(_) => round.unsettled += 1,
+            }
+        }
         Ok(round)
     }
 
@@ -62,7 +70,7 @@ impl Allocations {
             .external_id
             .filter(|_| allocation.state.provider_id().is_some())
         else {
-            // Its job was lost, or its answer: sending settles both.
+            // The answer was lost: sending settles it.
             return self.submit(scope, id).await;
         };
         match self

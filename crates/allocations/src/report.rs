@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::adjust::unsettled;
 use crate::allocation::named_by;
+use crate::batch::follow_in_tx;
 use crate::custody::Transfer;
 use crate::{
     Allocation, AllocationState, Allocations, AllocationsTx, Applied, Delivery, OrderToDeliver, ReportError,
@@ -61,7 +62,7 @@ impl Allocations {
         for event in events(before, after, now) {
             tx.outbox().append(event).await?;
         }
-        Ok(())
+        Ok(follow_in_tx(tx, before, after, now).await?)
     }
 
     fn delivered(&self, allocation: &Allocation, now: Timestamp) -> Entry {
@@ -99,11 +100,22 @@ pub(crate) async fn lock_in_tx(
     tx: &mut dyn AllocationsTx,
     id: AllocationId,
 ) -> Result<Option<Allocation>, StoreError> {
+    Ok(lock_with_order_in_tx(tx, id)
+        .await?
+        .map(|(_, allocation)| allocation))
+}
+
+pub(crate) async fn lock_with_order_in_tx(
+    tx: &mut dyn AllocationsTx,
+    id: AllocationId,
+) -> Result<Option<(OrderToDeliver, Allocation)>, StoreError> {
     let Some(order) = tx.allocations().order_of(id).await? else {
         return Ok(None);
     };
-    tx.delivered_orders().for_update(order).await?;
-    tx.allocations().for_update(id).await
+    let order = tx.delivered_orders().for_update(order).await?;
+    let order = order.ok_or_else(|| StoreError::broken("an allocation without its order"))?;
+    let allocation = tx.allocations().for_update(id).await?;
+    Ok(allocation.map(|allocation| (order, allocation)))
 }
 
 /// Locks the order first, so that of two allocations that finish at once the later one sees both.

@@ -1,6 +1,7 @@
 //! The in-memory fakes beside the ports, builders, and the contract suites that every store and every custodian must
 //! pass.
 
+mod batches;
 mod contract;
 mod custodian;
 mod custody_contract;
@@ -47,6 +48,8 @@ pub fn allocation(id: u128) -> Allocation {
         amount: TokenAmount::from_base_units(1_000_000_000_000_000_000),
         cut: TokenAmount::ZERO,
         owed: TokenAmount::ZERO,
+        received: TokenAmount::ZERO,
+        waived: TokenAmount::ZERO,
         changes: 0,
         batch: None,
         tries: 0,

@@ -1,7 +1,10 @@
 //! The use cases on the in-memory store and on a custodian that loses answers.
 
+mod approving;
+mod batches;
 mod cooling_off;
 mod custodian;
+mod debts;
 mod preflight;
 mod reports;
 mod return_histories;
@@ -50,6 +53,15 @@ fn order_id(name: u128) -> OrderId {
 
 fn actor() -> IdentityId {
     IdentityId::from_uuid(Uuid::from_u128(1))
+}
+
+fn person(number: u128) -> IdentityId {
+    IdentityId::from_uuid(Uuid::from_u128(number))
+}
+
+/// Neither is the [`actor`].
+fn checkers() -> [IdentityId; 2] {
+    [person(2), person(3)]
 }
 
 fn shop() -> Shop {
@@ -120,11 +132,53 @@ impl Shop {
         }
     }
 
-    async fn batch(&self, ids: &[AllocationId]) -> Made<BatchId> {
-        self.service
-            .create_batch(&self.scope, actor(), ids, None)
-            .await
-            .expect("a batch")
+    async fn draft(&self, ids: &[AllocationId]) -> BatchId {
+        let made = self.service.create_batch(&self.scope, actor(), ids, None).await;
+        made.expect("a batch").id
+    }
+
+    /// By these, one after the other, of what is there now.
+    async fn approve(&self, id: BatchId, by: &[IdentityId]) -> Result<(), BatchError> {
+        for person in by {
+            let seen = self.world().batches[&id].hash;
+            let service = &self.service;
+            service
+                .approve_batch(&self.scope, id, &seen, *person, None)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Approved, and begun: nothing of it is sent.
+    async fn batch(&self, ids: &[AllocationId]) -> BatchId {
+        let id = self.draft(ids).await;
+        self.approve(id, &checkers()).await.expect("approved");
+        self.service.begin_sending(&self.scope, id).await.expect("begun");
+        id
+    }
+
+    /// Runs the job until nothing waits: whatever is in flight is seen on chain.
+    async fn send_all(&self, batch: BatchId) -> Result<u16, SubmitError> {
+        let mut sent = 0;
+        loop {
+            let run = self.service.submit_batch(&self.scope, batch).await?;
+            sent += run.applied;
+            if run.waiting == 0 {
+                return Ok(sent);
+            }
+            self.broadcast().await;
+        }
+    }
+
+    async fn broadcast(&self) {
+        for allocation in self.world().allocations.into_values() {
+            if allocation.state.name() == StateName::Submitted {
+                let external_id = allocation.external_id.expect("sent").0;
+                self.report(&external_id, "CONFIRMING", None)
+                    .await
+                    .expect("applied");
+            }
+        }
     }
 
     async fn queued(&self) -> AllocationId {
@@ -188,6 +242,7 @@ async fn the_fake_passes_the_contract() {
         order,
         unpaid,
         actor: actor(),
+        checkers: checkers(),
         now: at(1),
     };
     contract(Arc::new(shop.db.clone()), &given).await;
@@ -256,7 +311,7 @@ async fn a_batch_is_refused_with_the_field_at_fault() {
         refusal(&[made[0], unknown]).await,
         ("allocation_not_found", named("allocations/1"))
     );
-    shop.batch(&made[..1]).await;
+    shop.draft(&made[..1]).await;
     assert_eq!(
         refusal(&[made[1], made[0]]).await,
         ("allocation_not_pending", named("allocations/1"))
@@ -274,6 +329,6 @@ async fn a_hundred_allocations_fit_in_a_batch() {
     let made = shop.allocated(1, 101).await;
     let refused = shop.service.create_batch(&shop.scope, actor(), &made, None).await;
     assert!(matches!(refused, Err(BatchError::TooMany)));
-    let batch = shop.batch(&made[..100]).await.id;
+    let batch = shop.draft(&made[..100]).await;
     assert_eq!(shop.db.world(&shop.scope).batches[&batch].size, 100);
 }

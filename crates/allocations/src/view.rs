@@ -8,7 +8,7 @@ use posx_kernel::{
 };
 use serde::Serialize;
 
-use crate::StateName;
+use crate::{BatchReport, BatchState, PauseReason, StateName};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AllocationView {
@@ -74,15 +74,35 @@ pub struct StateCount {
     pub count: u16,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ApprovalView {
+    pub by: IdentityId,
+    pub at: DateTime<Utc>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct BatchView {
     pub id: BatchId,
     pub created_by: IdentityId,
-    /// As it was made; an allocation that is tried again leaves its batch.
+    pub state: BatchState,
+    /// Of those that it was made to send.
     pub size: u16,
-    /// Of those that are in it now, by rank of state; states that none is in are left out.
+    /// Of exactly what is to be sent: who approves names it.
+    pub hash: String,
+    /// Of this hash. Two are needed, of two people, neither of them the maker.
+    pub approvals: Vec<ApprovalView>,
+    /// While it is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_because: Option<PauseReason>,
+    /// What became of its lines here, by rank of state; states that none has are left out. An allocation that is tried again
+    /// leaves its batch, and its line stays failed.
     pub states: Vec<StateCount>,
+    /// Lines that are not sent with it.
+    pub left_out: u16,
+    /// Lines of which nobody knows whether they were sent, or that a person should look at. They are never simply sent again.
+    pub quarantined: u16,
     pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -114,4 +134,5 @@ pub trait AllocationQueries: Send + Sync {
     ) -> Result<Option<AllocationView>, StoreError>;
     async fn batches(&self, scope: &SiteScope, page: PageRequest) -> Result<Page<BatchView>, StoreError>;
     async fn batch(&self, scope: &SiteScope, id: BatchId) -> Result<Option<BatchView>, StoreError>;
+    async fn batch_report(&self, scope: &SiteScope, id: BatchId) -> Result<Option<BatchReport>, StoreError>;
 }

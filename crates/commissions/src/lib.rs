@@ -63,12 +63,12 @@ pub use engine::{
 pub use error::{AccrualError, PlanError, SimulateError, TermsError};
 pub use explain::{explain_commission, explain_order};
 pub use payout::{
-    AccountMethod, AgentBalance, AgentBalances, BankDetails, BankDetailsError, Bic, Debtor, FileLine, Iban,
-    NegativeBalance, NewConnectAccount, Payout, PayoutAccount, PayoutAccountView, PayoutAccounts,
-    PayoutError, PayoutFile, PayoutFileView, PayoutFiles, PayoutFilter, PayoutMethod, PayoutQueries,
-    PayoutRepository, PayoutRules, PayoutRulesView, PayoutState, PayoutView, Payouts, PayoutsTx, Remittance,
-    Sent, SettlementLineView, SettlementRepository, SettlementView, WithdrawalView, WriteOffRule,
-    WriteOffView, WrongPayoutMove, gateway as payout_gateway,
+    AccountMethod, AccountStanding, AgentBalance, AgentBalances, BankDetails, BankDetailsError, Bic, Debtor,
+    FileLine, Iban, NegativeBalance, NewConnectAccount, Payout, PayoutAccount, PayoutAccountView,
+    PayoutAccounts, PayoutError, PayoutFile, PayoutFileView, PayoutFiles, PayoutFilter, PayoutMethod,
+    PayoutQueries, PayoutRepository, PayoutRules, PayoutRulesView, PayoutState, PayoutView, Payouts,
+    PayoutsTx, Remittance, Sent, SettlementLineView, SettlementRepository, SettlementView, WithdrawalView,
+    WriteOffRule, WriteOffView, WrongPayoutMove, gateway as payout_gateway,
 };
 pub use plan::{
     DEPTH_MAX, Difference, DifferenceTerms, Grade, HoldDays, LEVELS_MAX, Levels, Limits, Plan, PlanLevel,

@@ -11,6 +11,7 @@ mod ports;
 mod rules;
 mod send;
 mod service;
+mod standing;
 mod take_back;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -21,7 +22,7 @@ use posx_ledger::{Account, Entry, EntryKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use account::{AccountMethod, BankDetails, BankDetailsError, PayoutAccount};
+pub use account::{AccountMethod, AccountStanding, BankDetails, BankDetailsError, PayoutAccount};
 pub use account_use::NewConnectAccount;
 pub(crate) use by_hand::reason;
 pub use error::PayoutError;

@@ -28,6 +28,10 @@ pub enum Kind {
     Stale,
     /// 403
     Forbidden,
+    /// 413: more than may be sent.
+    TooLarge,
+    /// 429: what was allowed is used up, until [`Refusal::retry_after_s`].
+    UsedUp,
     /// 503: not possible now, nothing half done.
     Unavailable,
     /// 500: our fault.
@@ -41,6 +45,10 @@ pub trait Refusal: StdError + Send + Sync + 'static {
     fn code(&self) -> &'static str;
     fn kind(&self) -> Kind;
     fn field(&self) -> Option<std::borrow::Cow<'static, str>> {
+        None
+    }
+    /// When the same may be asked again, if that is known.
+    fn retry_after_s(&self) -> Option<u32> {
         None
     }
     fn severity(&self) -> Severity {

@@ -129,8 +129,23 @@ ids! {
     VestingPolicyId = "vpl";
     VestingScheduleId = "vsc";
     VestingReleaseId = "vrl";
+    /// How a debt of tokens, or a part of it, ended.
+    TokenSettlementId = "tks";
     /// A closed period of the books.
     PeriodId = "prd";
+    /// A day of the books compared with a provider's account.
+    ReconciliationId = "rcn";
+    /// One paid call of a language model, made by us before anything is sent.
+    ModelCallId = "mdc";
+    ConversationId = "cnv";
+    MessageId = "msg";
+    /// Somebody without an account who talks to a storefront's assistant.
+    VisitorId = "vst";
+    DocumentId = "doc";
+    /// What was read out of a document, for a person to decide.
+    DraftId = "drf";
+    /// Language-model credit that a site was given or bought.
+    CreditId = "crd";
 }
 
 fn id_schema(pattern: &str) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {

@@ -31,12 +31,13 @@ pub use idempotency::{
     Review, StoredAnswer, made_before_in_tx, remember_in_tx,
 };
 pub use ids::{
-    AdjustmentId, AllocationId, ApiKeyId, ApprovalId, BatchId, ChainAssetId, CommissionId, DeviceId,
-    DisputeId, EntryId, EventId, FactorId, GrantId, IdError, IdentityId, Ids, InvitationId, JobKey, LineId,
-    MovementId, OrderId, PartyId, PaymentAttemptId, PayoutFileId, PayoutId, PlaceId, PlanId, PromoCodeId,
-    Randomness, RefundId, SeededIds, SessionId, SettlementId, SiteId, StatementId, SystemIds,
-    SystemRandomness, TierId, VestingPolicyId, VestingReleaseId, VestingScheduleId, WebhookId, WithdrawalId,
-    WriteOffId,
+    AdjustmentId, AllocationId, ApiKeyId, ApprovalId, BatchId, ChainAssetId, CommissionId, ConversationId,
+    CreditId, DeviceId, DisputeId, DocumentId, DraftId, EntryId, EventId, FactorId, GrantId, IdError,
+    IdentityId, Ids, InvitationId, JobKey, LineId, MessageId, ModelCallId, MovementId, OrderId, PartyId,
+    PaymentAttemptId, PayoutFileId, PayoutId, PeriodId, PlaceId, PlanId, PromoCodeId, Randomness,
+    ReconciliationId, RefundId, SeededIds, SessionId, SettlementId, SiteId, StatementId, SystemIds,
+    SystemRandomness, TierId, TokenSettlementId, VestingPolicyId, VestingReleaseId, VestingScheduleId,
+    VisitorId, WebhookId, WithdrawalId, WriteOffId,
 };
 pub use money::{Money, MoneyError};
 pub use page::{Cursor, CursorError, Page, PageRequest};

@@ -58,6 +58,10 @@ entry_kinds! {
     TokensOwed = "tokens.owed";
     /// A buyer's debt of tokens ends.
     TokensSettled = "tokens.settled";
+    /// A buyer sent tokens back that the buyer owed.
+    TokensReceived = "tokens.received";
+    /// What a buyer owes of tokens is given up.
+    TokensWaived = "tokens.waived";
     PaymentCaptured = "payment.captured";
     /// Money that arrived and cannot be kept: it is owed back.
     RefundOwed = "refund.owed";

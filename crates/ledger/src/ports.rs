@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use posx_kernel::{EntryId, Page, PageRequest, SiteScope, StoreError, Transaction};
+use posx_kernel::{EntryId, Page, PageRequest, SiteScope, StoreError, Timestamp, Transaction};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::Entry;
+use crate::{AccountStatement, Entry, StatementOf};
 
 /// Whether a fact was booked now or was in the books before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,23 @@ pub trait LedgerQueries: Send + Sync {
         filter: &EntryFilter,
         page: PageRequest,
     ) -> Result<Page<EntryView>, StoreError>;
-    async fn accounts(&self, scope: &SiteScope) -> Result<Vec<AccountView>, StoreError>;
-    async fn trial_balance(&self, scope: &SiteScope) -> Result<Vec<TrialBalanceRow>, StoreError>;
+    /// Of entries that were posted before `as_of`; of all without it.
+    async fn accounts(
+        &self,
+        scope: &SiteScope,
+        as_of: Option<Timestamp>,
+    ) -> Result<Vec<AccountView>, StoreError>;
+    /// Of entries that were posted before `as_of`; of all without it.
+    async fn trial_balance(
+        &self,
+        scope: &SiteScope,
+        as_of: Option<Timestamp>,
+    ) -> Result<Vec<TrialBalanceRow>, StoreError>;
+    /// Pages go by entry. `None`: nothing was ever posted to the account in this unit.
+    async fn statement(
+        &self,
+        scope: &SiteScope,
+        of: &StatementOf,
+        page: PageRequest,
+    ) -> Result<Option<AccountStatement>, StoreError>;
 }

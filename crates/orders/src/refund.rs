@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::request::RequestRefund;
 pub use self::view::RefundView;
+use crate::Order;
 use crate::gateway::ProviderRefund;
 use crate::order::named_states;
 
@@ -156,6 +157,34 @@ impl Refund {
             }
         }
         Some(bookings)
+    }
+}
+
+/// The flag of an order whose buyer did not get a refund's money.
+const FAILED: &str = "refund_failed";
+
+impl Order {
+    /// The buyer has no money: a person decides how they get it, until a refund that was made later is through; of the sale for
+    /// one of the sale, of what came too much for such. A reason of another kind for a person to look stays, and this one comes
+    /// when that has passed.
+    pub(crate) fn look_at_refunds(&mut self, refunds: &[Refund]) {
+        let made_good = |failed: &Refund| {
+            refunds.iter().any(|later| {
+                later.state == RefundState::Succeeded
+                    && later.is_of_sale() == failed.is_of_sale()
+                    && later.created_at > failed.created_at
+            })
+        };
+        let fails = refunds
+            .iter()
+            .any(|refund| !refund.state.counts() && !made_good(refund));
+        let of_the_same = |why: &str| RefundReason::from_name(why).is_some_and(RefundReason::is_surplus);
+        match self.attention.as_deref() {
+            Some(FAILED) if !fails => self.attention = None,
+            None if fails => self.attention = Some(FAILED.to_owned()),
+            Some(why) if fails && of_the_same(why) => self.attention = Some(FAILED.to_owned()),
+            _ => {}
+        }
     }
 }
 

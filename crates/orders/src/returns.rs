@@ -123,8 +123,10 @@ pub(crate) async fn settle_returns_in_tx(
     order: &mut Order,
     now: Timestamp,
 ) -> Result<(), OrderError> {
-    let returns = returns_in_tx(tx, order).await?;
-    if order.settle(&returns)? {
+    let refunds = tx.refunds().of_order(order.id).await?;
+    let disputes = tx.disputes().of_order(order.id).await?;
+    order.look_at_refunds(&refunds);
+    if order.settle(&Returns::of(order, &refunds, &disputes)?)? {
         let payload = json!({ "returned": order.returned, "total": order.total, "disputed": order.disputed });
         let changed = happened("order.returns_changed", order, payload, now);
         tx.outbox().append(changed).await?;

@@ -81,6 +81,13 @@ capabilities! {
     PlatformGrantsEnd = "platform_grants:end", SignedIn;
     /// Export and erase what the site holds of a person.
     PersonalDataManage = "personal_data:manage", SecondFactor;
+    /// Ask the assistant. What it may look up, the asker's own capabilities say.
+    AssistantUse = "assistant:use", SignedIn;
+    /// Choose models, consent to their use, set budgets. A key of one's own is `provider_accounts:manage`.
+    AssistantManage = "assistant:manage", SignedIn;
+    DocumentsRead = "documents:read", SignedIn;
+    /// Upload documents, edit, accept and reject what was read out of them.
+    DocumentsManage = "documents:manage", SignedIn;
     /// From when on a second person is needed. The owner's alone: it stands last.
     ApprovalLimitsManage = "approval_limits:manage", SecondFactor;
 }
@@ -151,9 +158,9 @@ impl Role {
 
     pub const fn capabilities(self) -> &'static [Capability] {
         use Capability::{
-            AgentsRead, AllocationsRead, Buy, CommissionsRead, DevicesManage, DevicesOperate, JobsRead,
-            LedgerRead, MembersRead, OrdersManage, OrdersRead, PayoutsRead, PromoCodesManage, ReportsRead,
-            TiersManage, WithdrawalsRequest,
+            AgentsRead, AllocationsRead, AssistantUse, Buy, CommissionsRead, DevicesManage, DevicesOperate,
+            DocumentsManage, DocumentsRead, JobsRead, LedgerRead, MembersRead, OrdersManage, OrdersRead,
+            PayoutsRead, PromoCodesManage, ReportsRead, TiersManage, WithdrawalsRequest,
         };
         match self {
             Self::Owner => Capability::ALL,
@@ -174,6 +181,9 @@ impl Role {
                 MembersRead,
                 DevicesManage,
                 DevicesOperate,
+                AssistantUse,
+                DocumentsRead,
+                DocumentsManage,
             ],
             Self::Viewer => &[
                 OrdersRead,
@@ -183,6 +193,8 @@ impl Role {
                 ReportsRead,
                 AllocationsRead,
                 LedgerRead,
+                AssistantUse,
+                DocumentsRead,
             ],
             Self::Member | Self::Agent => &[Buy, WithdrawalsRequest],
             Self::Cashier => &[DevicesOperate],

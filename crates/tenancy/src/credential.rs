@@ -17,6 +17,8 @@ const CHECK_DIGITS: usize = 8;
 pub enum CredentialKind {
     ApiKey,
     Device,
+    /// Somebody who talks on a storefront.
+    Visitor,
 }
 
 /// Of the whole text. A slow hash is for what people make up: nobody tries 192 random bits.
@@ -45,6 +47,7 @@ impl CredentialKind {
         match self {
             Self::ApiKey => "psk_",
             Self::Device => "psd_",
+            Self::Visitor => "psv_",
         }
     }
 

@@ -21,6 +21,7 @@ mod api_key;
 mod approval;
 mod capability;
 mod credential;
+mod customer;
 mod device;
 mod email;
 mod error;
@@ -56,6 +57,10 @@ pub use approval::{
 };
 pub use capability::{Capability, Proof, Rank, Role};
 pub use credential::{CredentialHash, CredentialKind, NewCredential};
+pub use customer::{
+    Customer, CustomerError, CustomerQueries, CustomerRepository, CustomerView, Customers, CustomersTx,
+    NewCustomer,
+};
 pub use device::{
     Device, DeviceError, DeviceQueries, DeviceRepository, DeviceState, Devices, DevicesTx,
     PAIRING_TRIES_PER_MINUTE, Pairing, Shift, StartedPairing, may_at_device,

@@ -50,7 +50,7 @@ impl Refusal for PersonalDataError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Erasure {
     Done {
-        /// False: the login is somebody elsewhere, and stays known there.
+        /// False: the login is somebody elsewhere and stays known there, or there was none.
         login_forgotten: bool,
     },
     /// Nothing is changed. What is still owed or under way: `membership`, `orders`, `allocations`, `refunds`, `commissions`,

@@ -179,6 +179,16 @@ impl Platform {
         .await
     }
 
+    /// The whole list. What a module has made stays where it is when it is switched off.
+    pub async fn set_modules(&self, code: &str, modules: &[Module]) -> Result<Site, PlatformError> {
+        let modules: Vec<_> = Module::ALL
+            .into_iter()
+            .filter(|module| modules.contains(module))
+            .collect();
+        self.edit(code, "site.modules_set", |site| site.modules.clone_from(&modules))
+            .await
+    }
+
     /// Gives host names to a site and takes some from it. What it has already, and what it has not, is no mistake.
     pub async fn change_host_names(
         &self,
@@ -220,7 +230,7 @@ impl Platform {
             return Ok(after);
         }
         tx.save_site(&after).await?;
-        let view = |site: &Site| json!({ "state": site.state, "cors_origins": site.cors_origins });
+        let view = |site: &Site| json!({ "state": site.state, "cors_origins": site.cors_origins, "modules": site.modules });
         let act = self.act(action, changes(&view(&before), &view(&after)));
         tx.record(&act.at_site(after.id)).await?;
         tx.commit().await?;

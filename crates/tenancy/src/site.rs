@@ -50,6 +50,18 @@ pub enum Module {
     Assistant,
 }
 
+impl Module {
+    /// In the order in which a site has them.
+    pub const ALL: [Self; 6] = [
+        Self::TokenSale,
+        Self::Pos,
+        Self::Storefront,
+        Self::Brokerage,
+        Self::Channel,
+        Self::Assistant,
+    ];
+}
+
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {

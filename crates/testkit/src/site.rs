@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posx_kernel::{Clock, Currency, Randomness, SystemClock, SystemIds, SystemRandomness};
 use posx_postgres::PlatformDatabase;
-use posx_tenancy::{CreateSite, Platform, Site};
+use posx_tenancy::{CreateSite, Module, Platform, Site};
 
 use crate::{TestDatabase, database};
 
@@ -20,7 +20,8 @@ async fn platform_of(database: &TestDatabase, clock: Arc<dyn Clock>) -> Platform
     Platform::new(Arc::new(directory), clock, ids, Arc::new(SystemRandomness))
 }
 
-/// A site that no other test knows: a code of its own, and the host name `{code}.test` in lower case.
+/// A site that no other test knows: a code of its own, the host name `{code}.test` in lower case, and every module that there is
+/// something of.
 pub async fn fresh_site(currency: &str) -> Site {
     fresh_site_in(database(), currency).await
 }
@@ -39,9 +40,9 @@ pub async fn fresh_site_in(database: &TestDatabase, currency: &str) -> Site {
         time_zone: chrono_tz::UTC,
         code,
     };
-    platform_of(database, Arc::new(SystemClock))
-        .await
-        .create(wish)
-        .await
-        .expect("a fresh code is free")
+    let platform = platform_of(database, Arc::new(SystemClock)).await;
+    let made = platform.create(wish).await.expect("a fresh code is free");
+    let modules = [Module::TokenSale, Module::Assistant];
+    let furnished = platform.set_modules(made.code.as_str(), &modules).await;
+    furnished.expect("the site that was made now")
 }

@@ -157,10 +157,11 @@ fn postings(site: &str) -> String {
          from a, generate_series(0, {POSTINGS_PER_AGENT} - 1) p;
          insert into entries (id, kind, cause_id, posted_at)
          select id, 'commission.accrued', id, ({MONTH} + p * interval '1 day') at time zone 'UTC' from e;
-         insert into postings (entry_id, line, account, unit, amount)
-         select id, 0, 'commission:expense', 'USD', 100 + p from e
+         insert into postings (entry_id, line, account, unit, amount, posted_at)
+         select id, 0, 'commission:expense', 'USD', 100 + p, ({MONTH} + p * interval '1 day') at time zone 'UTC' from e
          union all
-         select id, 1, 'commission:payable:pty_' || replace(agent::text, '-', ''), 'USD', -100 - p from e;
+         select id, 1, 'commission:payable:pty_' || replace(agent::text, '-', ''), 'USD', -100 - p,
+                ({MONTH} + p * interval '1 day') at time zone 'UTC' from e;
          set session_replication_role = origin;
          vacuum analyze accounts, entries, postings, parties;"
     )

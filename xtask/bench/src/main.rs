@@ -6,6 +6,7 @@ mod agents;
 mod capture;
 mod flood;
 mod load;
+mod models;
 mod payments;
 mod pgbench;
 mod plans;
@@ -90,6 +91,7 @@ async fn run(seconds: u64) -> Outcome<bool> {
     }
     println!("peak memory of the API: {}", scene.api.peak_memory());
     let placed_per_s: Vec<f64> = rows[1..].iter().map(|row| row.limit_per_s).collect();
+    rows.extend(models::measure(&scene.world, &scene.app_url(), seconds).await?);
     let payments = Payments::prepare(&scene, seconds).await?;
     rows.extend(
         payments

@@ -208,9 +208,9 @@ fn by_sql() -> String {
           posted as (
             insert into entries (id, kind, cause_id, posted_at) select entry, 'commission.accrued', id, now() from earned),
           lines as (
-            insert into postings (entry_id, line, account, unit, amount)
-            select entry, 0, {expense}, 'USD', amount from earned
-            union all select entry, 1, {payable}, 'USD', -amount from earned)
+            insert into postings (entry_id, line, account, unit, amount, posted_at)
+            select entry, 0, {expense}, 'USD', amount, now() from earned
+            union all select entry, 1, {payable}, 'USD', -amount, now() from earned)
           insert into events (kind, subject_id, payload, at)
           select 'commission.accrued', id, jsonb_build_object('order', order_id, 'agent', agent, 'level', level), now() from earned;\n\
          commit;\n"

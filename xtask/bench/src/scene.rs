@@ -51,6 +51,10 @@ impl Scene {
         self.stage.api(free_port()?, &[(key, value.to_owned())]).await
     }
 
+    pub fn app_url(&self) -> String {
+        self.stage.url("app")
+    }
+
     /// A worker without its schedule: what it does is what is measured.
     pub async fn worker(&self) -> Outcome<Server> {
         self.stage.worker(&[]).await

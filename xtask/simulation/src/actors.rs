@@ -1,13 +1,17 @@
 //! Who acts in a run: buyers, staff, the schedule, and the one who sets the machines' clock.
 
+mod agents;
 mod buyer;
+mod debts;
 mod staff;
+mod vesting;
 
 use std::sync::Arc;
 
 use posx_kernel::{IdempotentCall, Kind, Refusal, Review};
 use uuid::Uuid;
 
+pub(crate) use self::agents::finish as finish_payouts;
 use self::buyer::Buyer;
 pub(crate) use self::staff::works;
 use crate::faults::Fault;
@@ -72,6 +76,8 @@ pub(crate) fn tick(world: &World) {
             "reconcile_allocations",
             "mature_commissions",
             "watch_disputes",
+            "unlock_vesting",
+            "reconcile_payouts",
         ] {
             let job = NewJob {
                 task,

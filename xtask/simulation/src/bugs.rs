@@ -68,6 +68,10 @@ bugs! {
     HoldIgnored;
     /// a repeated run allocates an order's line again
     LineAllocatedTwice;
+    /// what was settled of a buyer's debt is forgotten: it can be settled again
+    DebtSettledTwice;
+    /// a vault has two transfers in flight
+    VaultUnguarded;
     /// the try is not named before the custodian is called
     TryNotStored;
 
@@ -93,6 +97,26 @@ bugs! {
     HoldReleasedWhileDisputed;
     /// what went back to the stock is forgotten, and goes back again
     RestockForgotten;
+    /// a look at a code's uses is enough: nobody counts them against the limits
+    PromoUsesLookedAtOnly;
+    /// a lapsed order's use of a promo code does not come back
+    PromoUseNotGivenBack;
+    /// what a month has brought an agent is read without a lock: two orders at once pass the cap
+    MonthReadWithoutLock;
+    /// shares are counted by the agents' terms of today, not by those when the order was paid
+    TermsReadNow;
+    /// a line vests by what its tier says today, not by what held when it was ordered
+    VestingReadNow;
+    /// a release that was handed to an allocation stays locked
+    ReleaseStaysLocked;
+    /// what a refund cuts of a release is forgotten
+    ReleaseCutForgotten;
+    /// two ways out of a balance at once take the same money
+    BalanceReadWithoutLock;
+    /// shares of disputed orders are settled
+    DisputedSettled;
+    /// shares whose payout failed for good are never settled again
+    SettledNotGivenBack;
 
     // The drivers
     /// each call of the payment provider has a new idempotency key
@@ -121,6 +145,10 @@ bugs! {
     RejectedTakenAsDelivered;
     /// words of the custodian that nobody knows are taken for a failure
     UnknownWordTakenAsFailure;
+    /// each try of a transfer to an agent has a new key, and nobody looks for the last one
+    TransferSentAgain;
+    /// a timeout of a transfer to an agent is taken for a refusal
+    TransferTimeoutTakenAsRefusal;
     /// the transaction hash of a failed transfer is dropped: it may be on chain
     HashDropped;
 
@@ -137,4 +165,6 @@ bugs! {
     NothingReconciled;
     /// what is overdue is never closed
     NothingExpires;
+    /// what is due of vested tokens is never looked for
+    NothingUnlocks;
 }

@@ -2,17 +2,21 @@
 
 mod deliveries;
 mod money;
+mod payouts;
+mod promo_codes;
 mod shares;
 mod stock;
+mod vesting;
 
 use std::collections::BTreeSet;
 
-use posx_allocations::AllocationState;
+use posx_allocations::{Allocation, AllocationState, Place};
 use posx_commissions::CommissionState;
 use posx_kernel::OrderId;
 use posx_orders::{DisputeState, Lifecycle, Order};
 use uuid::Uuid;
 
+pub(crate) use self::payouts::outstanding;
 use crate::jobs::NOBODYS_OBJECT;
 use crate::queue::{JobState, QueuedJob};
 use crate::store::rows::Rows;
@@ -28,12 +32,17 @@ pub(crate) fn all(world: &World) -> Vec<String> {
             broken.extend(money::check(rows));
             broken.extend(shares::check(rows));
             broken.extend(deliveries::check(rows, &sold_again));
+            broken.extend(deliveries::debts(rows));
+            broken.extend(vesting::check(rows, &sold_again));
+            broken.extend(promo_codes::check(rows));
+            broken.extend(payouts::check(rows));
             broken.extend(ends(rows));
             broken.extend(promises(world, scene, rows));
         });
     }
     broken.extend(money::at_the_provider(world));
     broken.extend(deliveries::at_the_custodian(world));
+    broken.extend(payouts::at_the_provider(world));
     broken.extend(jobs(world));
     broken
 }
@@ -52,20 +61,22 @@ fn sold_again(world: &World) -> BTreeSet<OrderId> {
 
 fn is_sold_again(job: &QueuedJob) -> bool {
     let why = job.last_error.as_deref().unwrap_or_default();
-    job.task == "adjust_allocations" && why.starts_with("restored_tokens_sold")
+    // What was undone before anything was allocated, the first job restores.
+    matches!(job.task, "adjust_allocations" | "allocate_order") && why.starts_with("restored_tokens_sold")
 }
 
 /// Whether nothing is left that the schedule or a job would still move.
 pub(crate) fn is_settled(world: &World) -> bool {
-    let now = world.env.sim.now();
+    let (now, waiting) = (world.env.sim.now(), sold_again(world));
     let held = |rows: &Rows| {
         let mut commissions = rows.commissions.values();
         commissions.any(|commission| commission.state == CommissionState::Held)
     };
     let busy = |rows: &Rows| rows.orders.values().any(|order| !has_ended(order));
     let moving = |rows: &Rows| {
-        let mut allocations = rows.allocations.values();
-        allocations.any(|allocation| !allocation.state.is_terminal() && allocation.parked.is_none())
+        rows.allocations
+            .values()
+            .any(|allocation| is_moving(rows, allocation))
     };
     let sites = world.sites.iter();
     let returning = |rows: &Rows| {
@@ -75,7 +86,10 @@ pub(crate) fn is_settled(world: &World) -> bool {
                 .values()
                 .any(|dispute| dispute.state == DisputeState::Open)
     };
-    let open = |rows: &Rows| held(rows) || busy(rows) || moving(rows) || returning(rows);
+    let open = |rows: &Rows| {
+        let paying = vesting::is_open(rows, &waiting) || payouts::is_open(rows);
+        held(rows) || busy(rows) || moving(rows) || returning(rows) || paying
+    };
     let mut of_sites = sites.map(|scene| world.db.read(scene.site.id, open));
     if of_sites.any(|open| open) {
         return false;
@@ -96,13 +110,27 @@ fn has_ended(order: &Order) -> bool {
     is_held(order) || order.lifecycle != Lifecycle::Placed
 }
 
+/// It is still to come to an end by itself. What is pending beside a part of its line that may have been sent although its money
+/// went back waits for a person.
+fn is_moving(rows: &Rows, allocation: &Allocation) -> bool {
+    if allocation.state.is_terminal() || allocation.parked.is_some() {
+        return false;
+    }
+    let doubtful = |other: &Allocation| {
+        other.line == allocation.line
+            && other.place() == Place::Moving
+            && (other.state.is_terminal() || other.parked.is_some())
+    };
+    allocation.state != AllocationState::Pending || !rows.allocations.values().any(doubtful)
+}
+
 fn ends(rows: &Rows) -> Vec<String> {
     let mut broken = Vec::new();
     for order in rows.orders.values().filter(|order| !has_ended(order)) {
         broken.push(format!("unfinished: {} is {:?}", order.id, order.lifecycle));
     }
     for allocation in rows.allocations.values() {
-        if !allocation.state.is_terminal() && allocation.parked.is_none() {
+        if is_moving(rows, allocation) {
             broken.push(format!("unfinished: {} is {:?}", allocation.id, allocation.state));
         }
         if let AllocationState::Failed {
@@ -132,8 +160,11 @@ fn ends(rows: &Rows) -> Vec<String> {
         ));
     }
     for commission in rows.commissions.values() {
-        if commission.state == CommissionState::Held {
-            broken.push(format!("unfinished: {} is held for ever", commission.id));
+        if matches!(commission.state, CommissionState::Held | CommissionState::Batched) {
+            broken.push(format!(
+                "unfinished: {} is {:?} for ever",
+                commission.id, commission.state
+            ));
         }
     }
     broken

@@ -211,6 +211,10 @@ impl Custody for Custodian {
         "simulated"
     }
 
+    fn moves_real_tokens(&self) -> bool {
+        false
+    }
+
     async fn submit(&self, request: &TransferRequest) -> Result<Transfer, CustodyError> {
         let env = &self.env;
         let timed_out = || {

@@ -37,6 +37,8 @@ pub enum Fault {
     Disputes,
     /// Transfers fail, stop for a person, are completed but rejected, or report words nobody knows.
     FailingTransfers,
+    /// Transfers to agents are refused, their accounts disabled, and what was paid is taken back.
+    FailingPayouts,
 }
 
 impl Fault {
@@ -58,5 +60,6 @@ impl Fault {
         Self::RefundStorms,
         Self::Disputes,
         Self::FailingTransfers,
+        Self::FailingPayouts,
     ];
 }

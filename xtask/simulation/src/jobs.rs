@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use posx_allocations::ReportError;
 use posx_kernel::{
-    BatchId, Clock as _, OrderId, PaymentAttemptId, RefundId, Refusal, Severity, SiteScope, retry_busy,
+    BatchId, Clock as _, OrderId, PaymentAttemptId, PayoutId, RefundId, Refusal, Severity, SiteScope,
+    retry_busy,
 };
 use posx_orders::OrderError;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use crate::bugs::Bug;
 use crate::queue::{JobState, QueuedJob};
-use crate::sim::{DAY, HOUR, SimClock};
+use crate::sim::{DAY, HOUR, MINUTE, SECOND, SimClock};
 use crate::webhooks::Notice;
 use crate::world::World;
 
@@ -130,19 +131,12 @@ async fn start(world: &World, job: &QueuedJob) -> Result<(), Trouble> {
             world.allocations.submit_batch(scope, batch).await?;
         }
         "apply_webhook" => apply_webhook(world, payload).await?,
-        "expire_orders" => expire_orders(world, scope).await?,
-        "reconcile_payments" => {
-            let older_than = SimClock(Arc::clone(&world.env.sim)).now() - TimeDelta::minutes(5);
-            world.orders.reconcile_attempts(scope, older_than).await?;
-            let older_than = SimClock(Arc::clone(&world.env.sim)).now() - TimeDelta::hours(1);
-            world.orders.reconcile_refunds(scope, older_than).await?;
-        }
-        "reconcile_allocations" => {
-            if !world.env.planted(Bug::NothingReconciled) {
-                world.allocations.reconcile(scope, 100).await?;
-            }
-        }
         "adjust_commissions" => {
+            let env = &world.env;
+            if env.planted(Bug::HoldReleasedWhileDisputed) || env.planted(Bug::DisputedSettled) {
+                // Who freezes comes late: whoever releases or settles must see for itself.
+                env.sim.lag(SECOND, 10 * MINUTE).await;
+            }
             let order = OrderId::from_uuid(subject(payload, "order")?);
             retry_busy(|| world.commissions.adjust(scope, order)).await?;
         }
@@ -150,10 +144,44 @@ async fn start(world: &World, job: &QueuedJob) -> Result<(), Trouble> {
             let order = OrderId::from_uuid(subject(payload, "order")?);
             retry_busy(|| world.allocations.adjust(scope, order)).await?;
         }
+        "send_payout" => {
+            let payout = PayoutId::from_uuid(subject(payload, "payout")?);
+            world.payouts.send(scope, payout).await?;
+        }
+        sweep => sweeps(world, scope, sweep).await?,
+    }
+    Ok(())
+}
+
+/// What the schedule asks for.
+async fn sweeps(world: &World, scope: &SiteScope, task: &str) -> Result<(), Trouble> {
+    let ago = |time| SimClock(Arc::clone(&world.env.sim)).now() - time;
+    match task {
+        "expire_orders" => expire_orders(world, scope).await?,
+        "reconcile_payments" => {
+            let older_than = ago(TimeDelta::minutes(5));
+            world.orders.reconcile_attempts(scope, older_than).await?;
+            let older_than = ago(TimeDelta::hours(1));
+            world.orders.reconcile_refunds(scope, older_than).await?;
+        }
+        "reconcile_allocations" => {
+            if !world.env.planted(Bug::NothingReconciled) {
+                world.allocations.reconcile(scope, 100).await?;
+            }
+        }
         "watch_disputes" => {
-            let older_than = SimClock(Arc::clone(&world.env.sim)).now() - TimeDelta::hours(6);
+            let older_than = ago(TimeDelta::hours(6));
             world.orders.reconcile_disputes(scope, older_than).await?;
             world.orders.alarm_of_evidence(scope).await?;
+        }
+        "unlock_vesting" => {
+            if !world.env.planted(Bug::NothingUnlocks) {
+                world.allocations.unlock_due(scope).await?;
+            }
+        }
+        "reconcile_payouts" => {
+            let untouched = ago(TimeDelta::minutes(10));
+            world.payouts.reconcile(scope, untouched, 50).await?;
         }
         "mature_commissions" => {
             retry_busy(|| world.commissions.mature(scope, 500)).await?;
@@ -194,6 +222,9 @@ async fn apply_webhook(world: &World, payload: &Value) -> Result<(), Trouble> {
         Notice::Dispute { id, .. } => {
             world.orders.apply_dispute(&scope, &id).await?;
         }
+        Notice::ToAgent(reference) => {
+            world.payouts.transfer_changed(&scope, &reference).await?;
+        }
         Notice::Transfer(transfer) => {
             let transfer = world.custodian.read(transfer);
             match retry_busy(|| world.allocations.apply_report(&scope, &transfer)).await {
@@ -229,6 +260,9 @@ pub(crate) const TASKS: &[&str] = &[
     "adjust_commissions",
     "adjust_allocations",
     "watch_disputes",
+    "unlock_vesting",
+    "send_payout",
+    "reconcile_payouts",
 ];
 
 /// The schedule of a world that has become calm: until nothing is left to do, or far too long.
@@ -237,6 +271,7 @@ pub(crate) async fn settle(world: Arc<World>) {
     for round in 0..60 {
         world.sender.recover().await;
         crate::actors::works(&world).await;
+        crate::actors::finish_payouts(&world).await;
         crate::actors::tick(&world);
         let now = sim.now();
         if round == 9 || round == 20 {

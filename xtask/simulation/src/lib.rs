@@ -20,6 +20,7 @@ mod sim;
 mod store;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod webhooks;
 mod world;
 

@@ -27,6 +27,10 @@ fn order(event: &Event) -> Value {
     json!({ "order": event.subject })
 }
 
+fn batch(event: &Event) -> Value {
+    json!({ "batch": event.subject })
+}
+
 pub(crate) const REACTIONS: &[Reaction] = &[
     at_once("order.paid", "accrue_commissions", order),
     at_once("order.paid", "allocate_order", order),
@@ -45,11 +49,17 @@ pub(crate) const REACTIONS: &[Reaction] = &[
     at_once("order.returns_changed", "adjust_commissions", order),
     at_once("order.returns_changed", "adjust_allocations", order),
     at_once("order.allocations_unsettled", "adjust_allocations", order),
+    at_once("vesting_policy.start_moved", "unlock_vesting", |_| json!({})),
+    at_once("vesting.unlock_requested", "unlock_vesting", |_| json!({})),
     at_once(
-        "allocation_batch.created",
-        "submit_batch",
-        |event| json!({ "batch": event.subject }),
+        "payout.approved",
+        "send_payout",
+        |event| json!({ "payout": event.subject }),
     ),
+    at_once("allocation_batch.approved", "submit_batch", batch),
+    at_once("allocation_batch.resumed", "submit_batch", batch),
+    at_once("allocation_batch.continued", "submit_batch", batch),
+    at_once("allocation_batch.paused", "submit_batch", batch),
 ];
 
 pub(crate) fn reactions_to(event: &str) -> impl Iterator<Item = &'static Reaction> {

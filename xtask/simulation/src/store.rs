@@ -6,14 +6,20 @@
 //! * Constraints that matter are checked when a transaction commits, and what must hold at every moment is looked at there.
 
 mod allocations;
+mod batches;
 mod commissions;
 mod idempotency;
 mod ledger;
 mod orders;
+mod payouts;
+pub(crate) mod promo_codes;
 mod returns;
 pub(crate) mod rows;
+mod settlements;
+pub(crate) mod terms;
 mod tiers;
 mod unused;
+mod vesting;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -21,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use posx_allocations::AllocationsTx;
-use posx_commissions::CommissionsTx;
+use posx_commissions::{CommissionsTx, PayoutsTx};
 use posx_kernel::{Begin, OrderId, SiteId, SiteScope, StoreError, StoreFault, Transaction};
 use posx_orders::OrdersTx;
 
@@ -125,6 +131,13 @@ impl Begin<dyn CommissionsTx> for Db {
 #[async_trait]
 impl Begin<dyn AllocationsTx> for Db {
     async fn begin(&self, scope: &SiteScope) -> Result<Box<dyn AllocationsTx>, StoreError> {
+        Ok(self.open(scope).await?)
+    }
+}
+
+#[async_trait]
+impl Begin<dyn PayoutsTx> for Db {
+    async fn begin(&self, scope: &SiteScope) -> Result<Box<dyn PayoutsTx>, StoreError> {
         Ok(self.open(scope).await?)
     }
 }

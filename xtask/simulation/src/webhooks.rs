@@ -18,9 +18,17 @@ use crate::store::Db;
 #[derive(Debug, Clone)]
 pub(crate) enum Notice {
     Intent(Intent),
-    Refund { intent: IntentId, id: String },
-    Dispute { intent: IntentId, id: String },
+    Refund {
+        intent: IntentId,
+        id: String,
+    },
+    Dispute {
+        intent: IntentId,
+        id: String,
+    },
     Transfer(Transfer),
+    /// A transfer to an agent: its reference.
+    ToAgent(String),
 }
 
 impl Notice {
@@ -28,6 +36,7 @@ impl Notice {
     fn external_ids(&self) -> Vec<String> {
         match self {
             Self::Intent(intent) => vec![intent.id.0.clone()],
+            Self::ToAgent(reference) => vec![reference.clone()],
             Self::Refund { intent, id } | Self::Dispute { intent, id } => {
                 vec![id.clone(), intent.0.clone()]
             }

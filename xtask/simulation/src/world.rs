@@ -1,10 +1,13 @@
 //! The stage of a run: sites with what they sell, the real services, and the world around them.
 
+pub(crate) mod furnish;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posx_allocations::Allocations;
-use posx_commissions::{Commissions, HoldDays, Limits, PlanLevel};
+use posx_commissions::testing::FakeKeeper;
+use posx_commissions::{Commissions, HoldDays, Limits, Payouts, PlanLevel};
 use posx_kernel::{
     ChainAssetId, Currency, EntryId, Ids as _, Money, OrderId, PartyId, Rate, SeededIds, SiteId, SiteScope,
     TierId, Timestamp, TokenAmount,
@@ -20,6 +23,7 @@ use crate::payments::Payments;
 use crate::sim::{SimClock, instant};
 use crate::store::Db;
 use crate::store::rows::Rows;
+use crate::transfers::Transfers;
 use crate::webhooks::{Inbox, Sender};
 
 /// One site and those who do business with it.
@@ -51,6 +55,8 @@ pub(crate) struct World {
     pub(crate) orders: Orders,
     pub(crate) commissions: Commissions,
     pub(crate) allocations: Allocations,
+    pub(crate) payouts: Payouts,
+    pub(crate) transfers: Transfers,
     pub(crate) sites: Vec<SiteScene>,
     told: Mutex<Told>,
 }
@@ -62,9 +68,10 @@ impl World {
         let sites: Vec<_> = (0..many).map(|number| scene(&db, &ids, number)).collect();
         let inbox = Inbox::new(&db, sites[0].site.id);
         let sender = Sender::new(env, &inbox);
-        let (payments, custodian) = (
+        let (payments, custodian, transfers) = (
             Payments::new(env, sender.clone()),
             Custodian::new(env, sender.clone()),
+            Transfers::new(env, sender.clone()),
         );
         let (shared, clock) = (Arc::new(db.clone()), Arc::new(SimClock(Arc::clone(&env.sim))));
         Arc::new(Self {
@@ -78,7 +85,20 @@ impl World {
                 ids.clone(),
             ),
             commissions: Commissions::new(shared.clone(), clock.clone(), ids.clone()),
-            allocations: Allocations::new(shared, Arc::new(custodian.clone()), clock, ids),
+            allocations: Allocations::new(
+                shared.clone(),
+                Arc::new(custodian.clone()),
+                clock.clone(),
+                ids.clone(),
+            ),
+            payouts: Payouts::new(
+                shared,
+                Arc::new(transfers.clone()),
+                Arc::new(FakeKeeper),
+                clock,
+                ids,
+            ),
+            transfers,
             db,
             payments,
             custodian,
@@ -119,7 +139,18 @@ fn scene(db: &Db, ids: &SeededIds, number: usize) -> SiteScene {
         for _ in 0..sim.between(1, 2) {
             tiers.push(offer(rows, db, ids, currency, now));
         }
-        rows.plan = Some(plan(db, currency));
+        rows.month_cap = sim.one_in(2).then(|| {
+            let minor = sim.between(50, 2_500) * currency.charge_step();
+            Money::from_minor(minor, currency)
+        });
+        rows.plan = Some(plan(db, currency, rows.month_cap));
+        furnish::codes(rows, db, ids, (currency, &tiers), now);
+        for tier in &tiers {
+            furnish::vesting(rows, db, ids, *tier, now);
+        }
+        for party in &parties {
+            furnish::account(rows, *party, now);
+        }
         // Whom they named when they joined: mostly one who was there before, sometimes anybody.
         for (at, party) in parties.iter().enumerate() {
             let named = if at > 0 && sim.one_in(2) {
@@ -128,6 +159,10 @@ fn scene(db: &Db, ids: &SeededIds, number: usize) -> SiteScene {
                 *sim.pick(&parties)
             };
             rows.claimed.insert(*party, named);
+            // Some have bought before, and are bound.
+            if at > 0 && sim.one_in(2) {
+                rows.referrals.insert(*party, (parties[at - 1], now));
+            }
         }
     });
     SiteScene {
@@ -200,13 +235,16 @@ fn offer(rows: &mut Rows, db: &Db, ids: &SeededIds, currency: Currency, now: Tim
 }
 
 /// Up to four levels, as orders freeze it.
-pub(crate) fn plan(db: &Db, currency: Currency) -> serde_json::Value {
+pub(crate) fn plan(db: &Db, currency: Currency, month_cap: Option<Money>) -> serde_json::Value {
     let sim = &db.env.sim;
     let level = |level| PlanLevel {
         level,
         rate: rate(sim.between(1, 240)),
         minimum_sales: Money::zero(currency),
-        limits: Limits::default(),
+        limits: Limits {
+            cap_per_month: month_cap,
+            ..Limits::default()
+        },
         tiers: Vec::new(),
     };
     let depth = u8::try_from(sim.between(1, 4)).unwrap_or(1);
@@ -217,6 +255,6 @@ pub(crate) fn plan(db: &Db, currency: Currency) -> serde_json::Value {
 }
 
 /// Of a thousand.
-fn rate(per_mille: i64) -> Rate {
+pub(crate) fn rate(per_mille: i64) -> Rate {
     format!("0.{per_mille:03}").parse().expect("a rate")
 }

@@ -23,6 +23,7 @@ pub(crate) enum Part {
     StripeDocument,
     Localstripe,
     Ministack,
+    Llmock,
     Schemathesis,
 }
 
@@ -33,6 +34,7 @@ impl Part {
             Self::StripeDocument => "stripe-document",
             Self::Localstripe => "localstripe",
             Self::Ministack => "ministack",
+            Self::Llmock => "llmock",
             Self::Schemathesis => "schemathesis",
         }
     }
@@ -81,6 +83,20 @@ impl Places {
     fn spec_server(&self, document: &Path, port: u16, base: &str) -> Launch {
         let port = port.to_string();
         self.node("spec_server.mjs", &[&document.to_string_lossy(), &port, base])
+    }
+
+    fn ministack(&self, port: u16) -> Launch {
+        Launch {
+            program: self.python(Part::Ministack),
+            arguments: vec!["-m".into(), "ministack".into()],
+            environment: vec![
+                ("AUTH", "true".to_owned()),
+                ("BIND_HOST", "127.0.0.1".to_owned()),
+                ("GATEWAY_PORT", port.to_string()),
+                // Else it listens for devices on every interface.
+                ("IOT_MTLS_ENABLED", "0".to_owned()),
+            ],
+        }
     }
 
     pub(crate) fn python(&self, part: Part) -> PathBuf {
@@ -146,15 +162,26 @@ pub(crate) const ALL: &[Counterpart] = &[
         variable: "POSX_COUNTERPART_COGNITO",
         needs: &[Part::Ministack],
         probe: "/_ministack/health",
+        launch: Places::ministack,
+    },
+    Counterpart {
+        name: "s3",
+        variable: "POSX_COUNTERPART_S3",
+        needs: &[Part::Ministack],
+        probe: "/_ministack/health",
+        launch: Places::ministack,
+    },
+    Counterpart {
+        name: "llmock",
+        variable: "POSX_COUNTERPART_LLMOCK",
+        needs: &[Part::Llmock],
+        probe: "/health",
         launch: |places, port| Launch {
-            program: places.python(Part::Ministack),
-            arguments: vec!["-m".into(), "ministack".into()],
+            program: places.of_part(Part::Llmock).join("bin/llmock"),
+            arguments: vec!["serve".into()],
             environment: vec![
-                ("AUTH", "true".to_owned()),
-                ("BIND_HOST", "127.0.0.1".to_owned()),
-                ("GATEWAY_PORT", port.to_string()),
-                // Else it listens for devices on every interface.
-                ("IOT_MTLS_ENABLED", "0".to_owned()),
+                ("LLMOCK_HOST", "127.0.0.1".to_owned()),
+                ("LLMOCK_PORT", port.to_string()),
             ],
         },
     },

@@ -92,6 +92,7 @@ pub(crate) fn provide(part: Part, places: &Places) -> Provided {
         Part::StripeDocument => stripe_document(places)?,
         Part::Localstripe => localstripe(places)?,
         Part::Ministack => wheels(part, places, "requirements/ministack.txt")?,
+        Part::Llmock => wheels(part, places, "requirements/llmock.txt")?,
         Part::Schemathesis => wheels(part, places, "requirements/schemathesis.txt")?,
     }
     fs::write(&stamp_file, stamp).map_err(|error| failed(&stamp_file, &error))
@@ -149,6 +150,7 @@ fn inputs(part: Part) -> &'static [&'static str] {
             "requirements/localstripe.txt",
         ],
         Part::Ministack => &["requirements/ministack.txt"],
+        Part::Llmock => &["requirements/llmock.txt"],
         Part::Schemathesis => &["requirements/schemathesis.txt"],
     }
 }

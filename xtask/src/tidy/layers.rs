@@ -13,6 +13,7 @@ const DOMAINS: &[(&str, &[&str])] = &[
     ("posx-orders", &["posx-ledger", "posx-tenancy", "posx-tiers"]),
     ("posx-commissions", &["posx-ledger", "posx-tenancy"]),
     ("posx-allocations", &["posx-ledger", "posx-tenancy", "posx-tiers"]),
+    ("posx-assistant", &["posx-orders", "posx-tenancy"]),
 ];
 
 /// Outside crates that belong to few of ours. A name that ends in `*` stands for a family.
@@ -63,14 +64,21 @@ const RESERVED: &[Reserved] = &[
         why: "an outside system has one adapter",
     },
     Reserved {
+        name: "rusty-s3",
+        users: &["posx-objects"],
+        why: "an outside system has one adapter",
+    },
+    Reserved {
         name: "reqwest",
         users: &[
             "posx-ethereum",
             "posx-oidc",
             "posx-stripe",
             "posx-fireblocks",
+            "posx-objects",
             "posx-sandbox",
             "posx",
+            "posx-llm",
         ],
         why: "outside systems are called by their adapters; the demo is a client of the API",
     },

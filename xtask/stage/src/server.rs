@@ -64,6 +64,11 @@ impl Server {
         ))
     }
 
+    /// By itself: nobody dropped it.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// Of a worker: how often a job ended in any other way than well, by its own metrics.
     pub async fn failed_jobs(&self) -> Result<u64, reqwest::Error> {
         let answer = reqwest::get(format!("{}/metrics", self.base_url)).await?;

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use posx_kernel::{AllocationId, Currency, Money, OrderId, Rate};
+use posx_kernel::{AllocationId, Currency, Money, OrderId, PayoutId, Rate, SiteId, SiteScope};
+use posx_ledger::{Invariant, InvariantQueries as _};
+use posx_postgres::{Database, DatabaseOptions};
 use posx_sandbox::{IntentStatus, RefundStatus, TransferStatus};
 use posx_stage::{Outcome, Stage};
 
@@ -12,38 +14,36 @@ pub const DUE_JOBS: &str = "select count(*) from graphile_worker._private_jobs j
     join graphile_worker._private_tasks t on t.id = j.task_id
     where j.attempts < j.max_attempts and not (t.identifier = 'resolve_checkout' and j.run_at > now())";
 
-/// Each row is a fault.
+/// What no site's own books can say. Each row is a fault.
 const FAULTS: &str = "
-    select 'unit ' || unit || ' is off by ' || sum(amount) from postings group by site_id, unit having sum(amount) <> 0
-    union all select 'entry ' || e.id || ' (' || e.kind || ') is off' from entries e
-      join postings p on p.site_id = e.site_id and p.entry_id = e.id group by e.site_id, e.id, e.kind, p.unit having sum(p.amount) <> 0
-    union all select 'tier ' || s.tier_id || ' is oversold' from tier_stock s where s.sold + s.reserved > s.supply
-    union all select 'tier ' || s.tier_id || ': movements are not the counters' from tier_stock s
-      join (select site_id, tier_id, sum(supply_delta) as supply, sum(reserved_delta) as reserved, sum(sold_delta) as sold
-            from stock_movements group by site_id, tier_id) m using (site_id, tier_id)
-      where (m.supply, m.reserved, m.sold) is distinct from (s.supply::numeric, s.reserved::numeric, s.sold::numeric)
-    union all select 'order ' || id || ' gave back more than it got' from orders where refunded > captured
-    union all select 'job ' || t.identifier || ' is dead: ' || coalesce(j.last_error, '?') from graphile_worker._private_jobs j
-      join graphile_worker._private_tasks t on t.id = j.task_id where j.attempts >= j.max_attempts and j.key is not null
-    union all select 'two orders hold one attempt''s intent ' || intent_id from payment_attempts
+    select 'two orders hold one attempt''s intent ' || intent_id from payment_attempts
       where intent_id is not null group by intent_id having count(*) > 1;";
 
+const SITES: &str = "select id from sites;";
 const ORDERS: &str = "select id, captured, refunded, returned, payment from orders;";
 const ATTEMPTS: &str = "select intent_id, received, state from payment_attempts where intent_id is not null;";
 const COMMISSIONS: &str = "select order_id, level, amount, reversed from commissions;";
 const ALLOCATIONS: &str = "select id, state from allocations;";
+const DISPUTES: &str = "select provider_dispute_id, state, withdrawn, lost from disputes;";
+const CLEARING: &str = "select coalesce(sum(amount), 0) from postings where account = 'provider:clearing';";
+const PAYOUTS: &str = "select id, amount, state, coalesce(reference, '') from payouts;";
 const LEVELS: [(&str, &str); 2] = [("1", "0.12"), ("2", "0.04")];
 
 /// What clients were told, by order.
 #[derive(Debug, Default)]
 pub struct Tally {
     orders: BTreeMap<String, Told>,
+    /// What each dispute took for good, and the provider's fees.
+    disputes: BTreeMap<String, i64>,
+    fees: i64,
 }
 
 #[derive(Debug)]
 struct Told {
     total: i64,
-    returned: i64,
+    refunded: i64,
+    /// By a bank.
+    lost: i64,
     /// How many above the buyer earn.
     ancestors: usize,
 }
@@ -52,7 +52,8 @@ impl Tally {
     pub fn bought(&mut self, order: &str, total: i64, ancestors: usize) {
         let told = Told {
             total,
-            returned: 0,
+            refunded: 0,
+            lost: 0,
             ancestors,
         };
         self.orders.insert(order.to_owned(), told);
@@ -60,18 +61,36 @@ impl Tally {
 
     pub fn returned(&mut self, order: &str, amount: i64) {
         if let Some(told) = self.orders.get_mut(order) {
-            told.returned += amount;
+            told.refunded += amount;
         }
+    }
+
+    /// All of what was paid for the order; for good, if it is lost.
+    pub fn disputed(&mut self, order: &str, dispute: &str, lost: bool, fee: i64) {
+        let Some(told) = self.orders.get_mut(order) else {
+            return;
+        };
+        let gone = if lost { told.total } else { 0 };
+        told.lost += gone;
+        self.disputes.insert(dispute.to_owned(), gone);
+        self.fees += fee;
+    }
+}
+
+impl Told {
+    const fn returned(&self) -> i64 {
+        self.refunded + self.lost
     }
 }
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let returned = self.orders.values().filter(|told| told.returned > 0).count();
+        let returned = self.orders.values().filter(|told| told.returned() > 0).count();
         write!(
             f,
-            "{} orders, {returned} of them with money back",
-            self.orders.len()
+            "{} orders, {returned} of them with money back, {} disputes",
+            self.orders.len(),
+            self.disputes.len()
         )
     }
 }
@@ -81,11 +100,14 @@ pub async fn broken(stage: &Stage, tally: &Tally) -> Outcome<Vec<String>> {
     let mut faults = rows(&stage.psql(FAULTS.to_owned()).await?)
         .map(|row| row.join("|"))
         .collect::<Vec<_>>();
+    invariants(stage, &mut faults).await?;
     orders(stage, tally, &mut faults).await?;
     payments(stage, &mut faults).await?;
     refunds(stage, tally, &mut faults);
     commissions(stage, tally, &mut faults).await?;
     transfers(stage, tally, &mut faults).await?;
+    disputes(stage, tally, &mut faults).await?;
+    payouts(stage, tally, &mut faults).await?;
     Ok(faults)
 }
 
@@ -103,6 +125,21 @@ fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
         .map(|line| line.split('|').collect())
 }
 
+/// What the product itself counts anew each night.
+async fn invariants(stage: &Stage, faults: &mut Vec<String>) -> Outcome<()> {
+    let database = Database::connect(&stage.url("app"), DatabaseOptions::default()).await?;
+    for row in rows(&stage.psql(SITES.to_owned()).await?) {
+        let id = row.first().ok_or("a site's row")?;
+        let scope = SiteScope::of_claimed_job(SiteId::from_uuid(id.parse()?));
+        for invariant in Invariant::ALL {
+            let found = database.faults(&scope, *invariant).await?;
+            faults.extend(found.into_iter().map(|fault| format!("{fault:?}")));
+        }
+    }
+    database.close().await;
+    Ok(())
+}
+
 async fn orders(stage: &Stage, tally: &Tally, faults: &mut Vec<String>) -> Outcome<()> {
     let stored = stage.psql(ORDERS.to_owned()).await?;
     let mut found = 0;
@@ -116,13 +153,13 @@ async fn orders(stage: &Stage, tally: &Tally, faults: &mut Vec<String>) -> Outco
             faults.push(format!("order {order} was made for nobody"));
             continue;
         };
-        let expected = match told.returned {
+        let expected = match told.returned() {
             0 => "paid",
             all if all == told.total => "refunded",
             _ => "partly_refunded",
         };
         let seen = (captured.parse()?, refunded.parse()?, returned.parse()?, payment);
-        if seen != (told.total, told.returned, told.returned, expected) {
+        if seen != (told.total, told.refunded, told.returned(), expected) {
             faults.push(format!("order {order}: told {told:?}, stored {seen:?}"));
         }
     }
@@ -156,7 +193,7 @@ async fn payments(stage: &Stage, faults: &mut Vec<String>) -> Outcome<()> {
 
 /// What the provider gave back is what was asked for.
 fn refunds(stage: &Stage, tally: &Tally, faults: &mut Vec<String>) {
-    let asked: i64 = tally.orders.values().map(|told| told.returned).sum();
+    let asked: i64 = tally.orders.values().map(|told| told.refunded).sum();
     let given: i64 = stage
         .world
         .payments()
@@ -187,7 +224,7 @@ async fn commissions(stage: &Stage, tally: &Tally, faults: &mut Vec<String>) -> 
             let rate: Rate = rate.parse()?;
             let amount = money(told.total).share(rate);
             let reversed = amount
-                .proportion(money(told.returned), money(told.total))
+                .proportion(money(told.returned()), money(told.total))
                 .ok_or("an order of nothing")?;
             let share = shares.remove(&(order.clone(), level));
             if share != Some((amount.minor(), reversed.minor())) {
@@ -238,6 +275,82 @@ async fn transfers(stage: &Stage, tally: &Tally, faults: &mut Vec<String>) -> Ou
     }
     for stranger in sent.keys() {
         faults.push(format!("a transfer of nobody's: {stranger}"));
+    }
+    Ok(())
+}
+
+/// Each dispute ended as the bank said, and took no more and no less.
+async fn disputes(stage: &Stage, tally: &Tally, faults: &mut Vec<String>) -> Outcome<()> {
+    let stored = stage.psql(DISPUTES.to_owned()).await?;
+    let mut found = BTreeMap::new();
+    for row in rows(&stored) {
+        let &[id, word, withdrawn, lost] = row.as_slice() else {
+            return Err("a dispute's row".into());
+        };
+        found.insert(id, (word, withdrawn.parse::<i64>()?, lost.parse::<i64>()?));
+    }
+    for (id, gone) in &tally.disputes {
+        let expected = if *gone > 0 {
+            ("lost", *gone, *gone)
+        } else {
+            ("won", 0, 0)
+        };
+        let seen = found.remove(id.as_str());
+        if seen != Some(expected) {
+            faults.push(format!("dispute {id} is {seen:?}, not {expected:?}"));
+        }
+    }
+    for stranger in found.keys() {
+        faults.push(format!("a dispute of nobody's: {stranger}"));
+    }
+    Ok(())
+}
+
+/// Each payout was sent once, of its amount; and what the provider holds is what the books say.
+async fn payouts(stage: &Stage, tally: &Tally, faults: &mut Vec<String>) -> Outcome<()> {
+    let mut sent: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
+    for transfer in stage.world.payments().transfers() {
+        let payout = transfer.group.clone().unwrap_or_default();
+        let one = (transfer.id.clone(), transfer.amount.minor());
+        sent.entry(payout).or_default().push(one);
+    }
+    let stored = stage.psql(PAYOUTS.to_owned()).await?;
+    let mut paid = 0;
+    for row in rows(&stored) {
+        let &[id, amount, word, reference] = row.as_slice() else {
+            return Err("a payout's row".into());
+        };
+        let (id, amount) = (
+            PayoutId::from_uuid(id.parse()?).to_string(),
+            amount.parse::<i64>()?,
+        );
+        let transfers = sent.remove(&id).unwrap_or_default();
+        let expected = if word == "done" {
+            paid += amount;
+            vec![(reference.to_owned(), amount)]
+        } else {
+            Vec::new()
+        };
+        if transfers != expected {
+            faults.push(format!(
+                "payout {id} is {word} of {amount}, the provider has {transfers:?}"
+            ));
+        }
+    }
+    for stranger in sent.keys() {
+        faults.push(format!("a transfer of no payout: {stranger}"));
+    }
+    let kept: i64 = tally
+        .orders
+        .values()
+        .map(|told| told.total - told.refunded - told.lost)
+        .sum();
+    let booked = stage.psql(CLEARING.to_owned()).await?.trim().parse::<i64>()?;
+    if booked != kept - tally.fees - paid {
+        faults.push(format!(
+            "the provider holds {} for the site, the books say {booked}",
+            kept - tally.fees - paid
+        ));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod books;
 mod cast;
+mod office;
 mod patient;
 mod round;
 mod victims;
@@ -63,9 +64,10 @@ async fn run(arguments: &Arguments) -> Outcome<()> {
     let mut random = fastrand::Rng::with_seed(arguments.seed);
     let stage = Stage::set(&arguments.programs, "posx_torture", STUBBORN).await?;
     let victims = Victims::start(&stage).await?;
-    let cast = Cast::assemble(&stage, &victims).await?;
+    let mut cast = Cast::assemble(&stage, &victims).await?;
     let mut tally = Tally::default();
     for number in 1..=arguments.rounds {
+        cast.sign_in_again(&stage, &victims)?;
         let round = Round {
             stage: &stage,
             victims: &victims,

@@ -11,13 +11,15 @@ const PAUSE: Duration = Duration::from_millis(40);
 
 #[derive(Clone)]
 pub struct Patient {
+    pub name: String,
     http: Client,
     base: String,
 }
 
 impl Patient {
-    pub fn new(token: &str, site: &'static str, base: String) -> Self {
+    pub fn new(name: &str, token: &str, site: &'static str, base: String) -> Self {
         Self {
+            name: name.to_owned(),
             http: client(token, Some(site)),
             base,
         }

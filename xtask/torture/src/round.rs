@@ -1,8 +1,10 @@
-//! One round: some buy and pay, the owner delivers and gives money back, and meanwhile somebody kills.
+//! One round: some buy and pay, the owner delivers, pays agents and gives money back, some go to their bank, and meanwhile
+//! somebody kills.
 
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use posx_sandbox::DisputeStatus;
 use posx_stage::{Outcome, Stage};
 use reqwest::Method;
 use serde_json::json;
@@ -14,6 +16,13 @@ use crate::victims::{Victim, Victims};
 
 const ORDERS: u32 = 4;
 const KILLS: u32 = 3;
+/// What becomes of an order, after the ways of giving money back.
+const WON: u8 = 4;
+const LOST: u8 = 5;
+/// Of the provider for a dispute, in cents.
+const FEE: i64 = 1_500;
+/// The schedule's job: the plan holds nothing back.
+const MATURE: &str = "select graphile_worker.enqueue_for_site(id, 'mature_commissions', '{}', id || ':mature', 0, 0, 5) from sites";
 /// Within which the kills of a round fall.
 const DANGER: Duration = Duration::from_millis(900);
 /// For what is left after the last kill, a dead worker's jobs included.
@@ -29,19 +38,22 @@ pub struct Round<'a> {
 impl Round<'_> {
     pub async fn play(&self, random: &mut fastrand::Rng, tally: &mut Tally) -> Outcome<()> {
         let wishes: Vec<_> = (0..ORDERS).map(|_| random.u32(1..=3)).collect();
-        let refunds: Vec<_> = (0..ORDERS).map(|_| random.u8(0..4)).collect();
+        let refunds: Vec<_> = (0..ORDERS).map(|_| random.u8(0..=LOST)).collect();
         let mut killer = random.fork();
         let buying = async {
             let buyers = wishes.iter().enumerate().map(|(at, wish)| self.buy(at, *wish));
-            let mut orders = Vec::new();
-            for bought in join_all(buyers).await {
-                orders.push(bought?);
+            let mut bought = Vec::new();
+            for one in join_all(buyers).await {
+                bought.push(one?);
             }
-            Outcome::Ok(orders)
+            Outcome::Ok(bought)
         };
-        let (orders, delivered, done) = tokio::join!(buying, self.deliver(), self.kill(&mut killer));
-        let (orders, ()) = (orders?, delivered?);
+        self.stage.psql(MATURE.to_owned()).await?;
+        let (bought, delivered, settled, done) =
+            tokio::join!(buying, self.deliver(), self.settle(), self.kill(&mut killer));
+        let (bought, (), ()) = (bought?, delivered?, settled?);
         done?;
+        let (orders, intents): (Vec<_>, Vec<_>) = bought.into_iter().unzip();
         for (order, quantity) in orders.iter().zip(&wishes) {
             tally.bought(order, i64::from(*quantity) * PRICE, self.ancestors());
         }
@@ -53,7 +65,42 @@ impl Round<'_> {
         );
         returned?;
         done?;
+        let mut killer = random.fork();
+        let (disputed, done) = tokio::join!(
+            self.dispute(&orders, &intents, &refunds, tally),
+            self.kill(&mut killer)
+        );
+        disputed?;
+        done?;
         self.until_quiet().await
+    }
+
+    /// Some buyers go to their bank instead: it takes the money away, and gives it back or not.
+    async fn dispute(
+        &self,
+        orders: &[String],
+        intents: &[String],
+        choices: &[u8],
+        tally: &mut Tally,
+    ) -> Outcome<()> {
+        let payments = self.stage.world.payments();
+        for ((order, intent), choice) in orders.iter().zip(intents).zip(choices) {
+            let lost = *choice == LOST;
+            if !lost && *choice != WON {
+                continue;
+            }
+            let dispute = payments.open_dispute(intent, None, DisputeStatus::NeedsResponse)?;
+            payments.withdraw_funds(&dispute, FEE)?;
+            tokio::time::sleep(DANGER / 3).await;
+            if lost {
+                payments.decide_dispute(&dispute, DisputeStatus::Lost)?;
+            } else {
+                payments.reinstate_funds(&dispute, 0)?;
+                payments.decide_dispute(&dispute, DisputeStatus::Won)?;
+            }
+            tally.disputed(order, &dispute, lost, FEE);
+        }
+        Ok(())
     }
 
     /// In the first round the middle of the chain, so that there is a chain for the others.
@@ -69,8 +116,8 @@ impl Round<'_> {
         if self.number == 1 { 1 } else { 2 }
     }
 
-    /// Places an order, twice at once with one key as an impatient finger does, and pays it.
-    async fn buy(&self, at: usize, quantity: u32) -> Outcome<String> {
+    /// Places an order, twice at once with one key as an impatient finger does, and pays it: the order and its intent.
+    async fn buy(&self, at: usize, quantity: u32) -> Outcome<(String, String)> {
         let key = format!("order-{}-{at}", self.number);
         let wish = self.cast.wish(quantity);
         let buyer = self.buyer();
@@ -90,31 +137,7 @@ impl Round<'_> {
             .world
             .payments()
             .receive(intent, i64::from(quantity) * PRICE)?;
-        Ok(order)
-    }
-
-    /// Puts what waits in a batch.
-    async fn deliver(&self) -> Outcome<()> {
-        let waiting = self
-            .cast
-            .owner
-            .get("/api/v1/allocations?state=pending&limit=100")
-            .await?;
-        let ids: Vec<_> = waiting["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|one| one["id"].clone())
-            .collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let key = format!("batch-{}", self.number);
-        self.cast
-            .owner
-            .post("/api/v1/allocation-batches", &key, &json!({ "allocations": ids }))
-            .await?;
-        Ok(())
+        Ok((order, intent.to_owned()))
     }
 
     /// Some orders get a part of their money back, in one or two steps, some all of it.
@@ -183,6 +206,7 @@ impl Round<'_> {
                     )
                     .into());
                 }
+                self.victims.revive(self.stage).await?;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -191,6 +215,7 @@ impl Round<'_> {
 
     /// No webhook on its way, and no job that is due.
     async fn until_quiet(&self) -> Outcome<()> {
+        self.victims.revive(self.stage).await?;
         let world = &self.stage.world;
         let told = world.payments().webhooks().idle(PATIENCE).await
             && world.custodian().webhooks().idle(PATIENCE).await;
@@ -203,6 +228,7 @@ impl Round<'_> {
                 let waiting = books::waiting(self.stage).await?;
                 return Err(format!("the jobs do not come to an end; {waiting}").into());
             }
+            self.victims.revive(self.stage).await?;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())

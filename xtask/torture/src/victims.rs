@@ -85,6 +85,20 @@ impl Victims {
         Ok(())
     }
 
+    /// A process may end for want of its database; whoever runs the product starts it again.
+    pub async fn revive(&self, stage: &Stage) -> Outcome<()> {
+        let mut api = self.api.lock().await;
+        if api.as_mut().is_some_and(Server::has_ended) {
+            *api = Some(stage.api(self.port, &[]).await?);
+        }
+        drop(api);
+        let mut worker = self.worker.lock().await;
+        if worker.as_mut().is_some_and(Server::has_ended) {
+            *worker = Some(stage.worker(&worker_settings()).await?);
+        }
+        Ok(())
+    }
+
     pub fn processes_killed(&self) -> u64 {
         self.processes.load(Ordering::Relaxed)
     }

@@ -285,6 +285,7 @@ pub mod can {
         SeeOrders = Buy | OrdersRead;
         CancelOrders = Buy | OrdersManage;
         ReadOrders = OrdersRead;
+        ManageOrders = OrdersManage;
         RefundOrders = OrdersRefund;
         SeeCommissions = Buy | CommissionsRead;
         ReadCommissions = CommissionsRead;
@@ -296,6 +297,7 @@ pub mod can {
         SeeVesting = AllocationsRead | TiersManage;
         ManageVesting = VestingManage;
         ReadLedger = LedgerRead;
+        ClosePeriods = PeriodsClose;
         ReadApprovals = ApprovalsRead;
         DecideApprovals = ApprovalsDecide;
         ManageApprovalLimits = ApprovalLimitsManage;
@@ -319,6 +321,10 @@ pub mod can {
         SeeStatements = Buy | AgentsRead;
         ReadJobs = JobsRead;
         ReplayJobs = JobsReplay;
+        UseAssistant = AssistantUse;
+        ManageAssistant = AssistantManage;
+        ReadDocuments = DocumentsRead;
+        ManageDocuments = DocumentsManage;
     }
 }
 

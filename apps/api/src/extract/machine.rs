@@ -60,6 +60,8 @@ async fn access(
             let cashier = cashier(api, &context.scope, &device).await?;
             Access::Device { device, cashier }
         }
+        // It opens a chat and nothing else.
+        CredentialKind::Visitor => return Err(unauthenticated()),
     };
     Ok((context, access))
 }

@@ -5,13 +5,18 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use posx_allocations::{RetryError, VestingError};
+use posx_allocations::{BatchError, RetryError, VestingError};
+use posx_assistant::ChatError;
+use posx_assistant::documents::DocumentError;
 use posx_commissions::{AgentError, PayoutError, PlanError};
 use posx_kernel::{
-    AllocationId, ApiKeyId, ApprovalId, BatchId, CommissionId, DeviceId, DisputeId, IdentityId, InvitationId,
-    OrderId, PartyId, PayoutFileId, PayoutId, PlaceId, PlanId, PromoCodeId, SessionId, SettlementId,
-    StatementId, TierId, VestingPolicyId, VestingScheduleId, WebhookId, WithdrawalId,
+    AllocationId, ApiKeyId, ApprovalId, BatchId, CommissionId, ConversationId, DeviceId, DisputeId,
+    DocumentId, IdentityId, InvitationId, OrderId, PartyId, PayoutFileId, PayoutId, PeriodId, PlaceId,
+    PlanId, PromoCodeId, ReconciliationId, SessionId, SettlementId, StatementId, TierId, VestingPolicyId,
+    VestingScheduleId, WebhookId, WithdrawalId,
 };
+use posx_ledger::PeriodError;
+use posx_ledger::reconcile::ReconcileError;
 use posx_orders::OrderError;
 use posx_tenancy::{
     ApiKeyError, ApprovalError, DeviceError, InvitationError, MemberError, PersonalDataError, PlaceError,
@@ -55,13 +60,16 @@ macro_rules! path_ids {
 
 path_ids! {
     DisputeId => OrderError::DisputeNotFound;
+    ConversationId => ChatError::NotFound;
+    DocumentId => DocumentError::NotFound;
+    ReconciliationId => ReconcileError::NotFound;
     TierId => TierError::NotFound;
     OrderId => OrderError::NotFound;
     PlanId => PlanError::NotFound;
     PromoCodeId => PromoCodeError::NotFound;
     AllocationId => RetryError::NotFound;
     CommissionId => EdgeError::NotFound { code: "commission_not_found", what: "commission" };
-    BatchId => EdgeError::NotFound { code: "allocation_batch_not_found", what: "allocation batch" };
+    BatchId => BatchError::NoSuchBatch;
     IdentityId => MemberError::NotFound;
     PartyId => PersonalDataError::NotFound;
     StatementId => EdgeError::NotFound { code: "statement_not_found", what: "statement" };
@@ -73,6 +81,7 @@ path_ids! {
     SettlementId => PayoutError::SettlementNotFound;
     PayoutId => PayoutError::NotFound;
     PayoutFileId => PayoutError::FileNotFound;
+    PeriodId => PeriodError::NotFound;
     WithdrawalId => PayoutError::WithdrawalNotFound;
     SessionId => EdgeError::SESSION_NOT_FOUND;
     VestingPolicyId => VestingError::NoSuchPolicy;
@@ -90,6 +99,25 @@ impl PathId for AgentParty {
     }
     fn not_found() -> ApiError {
         AgentError::NotFound.into()
+    }
+}
+
+/// An account of the books, as `commission:payable:pty_…`.
+#[derive(Debug, Clone)]
+pub struct AccountCode(pub String);
+
+impl PathId for AccountCode {
+    fn read(text: &str) -> Option<Self> {
+        let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, ':' | '_' | '-');
+        text.chars().all(named).then(|| Self(text.to_owned()))
+    }
+
+    fn not_found() -> ApiError {
+        EdgeError::NotFound {
+            code: "ledger_account_not_found",
+            what: "account, or nothing was ever posted to it in this unit",
+        }
+        .into()
     }
 }
 

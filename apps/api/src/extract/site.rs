@@ -28,6 +28,22 @@ impl SiteContext {
     /// The one maker of a request's scope.
     pub(super) async fn of(req: &HttpRequest, api: &ApiState) -> Result<Self, ApiError> {
         let site = named_site::of(req, api).await?.ok_or(SiteError::Missing)?;
+        Self::of_named(req, site)
+    }
+
+    /// The site whose code stands in the path. Where host name or header name one as well, it is the same.
+    pub(super) async fn of_path(req: &HttpRequest, api: &ApiState, code: &str) -> Result<Self, ApiError> {
+        let by_path = named_site::by_code(req, api, code).await?;
+        match named_site::of(req, api).await? {
+            Some(other) if other.id != by_path.id => {
+                Self::of_named(req, other)?;
+                Err(SiteError::Ambiguous.into())
+            }
+            _ => Self::of_named(req, by_path),
+        }
+    }
+
+    fn of_named(req: &HttpRequest, site: Site) -> Result<Self, ApiError> {
         tracing::Span::current().record("site", site.code.as_str());
         if site.state != SiteState::Active {
             return Err(SiteError::Suspended.into());

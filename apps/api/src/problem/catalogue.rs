@@ -2,18 +2,26 @@
 //! code that is missing here fails the build.
 
 mod agents;
+mod allocation_batches;
+mod assistant;
+mod books;
+mod chats;
+mod documents;
 mod edge;
 mod machines;
 mod members;
+mod model_budgets;
 mod payouts;
 mod personal_data;
 mod plans;
 mod platform;
 mod promo_codes;
 mod provider_accounts;
+mod reconciliations;
 mod returns;
 mod sessions;
 mod step_up;
+mod token_debts;
 mod vesting;
 mod wallets;
 
@@ -74,18 +82,26 @@ fn rows() -> impl Iterator<Item = &'static Row> {
     TABLE
         .iter()
         .chain(agents::TABLE)
+        .chain(allocation_batches::TABLE)
         .chain(wallets::TABLE)
+        .chain(chats::TABLE)
+        .chain(assistant::TABLE)
         .chain(returns::TABLE)
+        .chain(token_debts::TABLE)
         .chain(vesting::TABLE)
+        .chain(reconciliations::TABLE)
         .chain(step_up::TABLE)
         .chain(machines::TABLE)
+        .chain(documents::TABLE)
         .chain(members::TABLE)
+        .chain(model_budgets::TABLE)
         .chain(personal_data::TABLE)
         .chain(promo_codes::TABLE)
         .chain(provider_accounts::TABLE)
         .chain(edge::TABLE)
         .chain(sessions::TABLE)
         .chain(plans::TABLE)
+        .chain(books::TABLE)
         .chain(payouts::TABLE)
         .chain(platform::TABLE)
 }
@@ -414,11 +430,6 @@ const TABLE: &[Row] = &[
         "allocation_not_found",
         &[404, 422],
         "There is no such allocation, or it is another's.",
-    ),
-    (
-        "allocation_batch_not_found",
-        &[404],
-        "There is no such allocation batch.",
     ),
     ("batch_empty", &[422], "A batch has at least one allocation."),
     ("batch_too_large", &[422], "A batch has at most 100 allocations."),

@@ -1,25 +1,20 @@
-//! Allocations and their batches.
+//! Allocations.
 
 use actix_web::web::Json as Answer;
-use actix_web::{HttpResponse, get, post};
-use posx_allocations::{AllocationFilter, AllocationView, BatchView, RetryError, StateName};
+use actix_web::{get, post};
+use posx_allocations::{AllocationFilter, AllocationView, RetryError, StateName};
 use posx_kernel::{AllocationId, BatchId, Cursor, OrderId, Page, PartyId};
-use posx_tenancy::{Capability, ReviewedOperation};
+use posx_tenancy::Capability;
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::approvals::{Asked, Maker};
 use super::page;
-use crate::extract::{
-    Allowed, AllowedMember, Guarded, Id, Idempotent, PathId as _, Policy as _, Query, SiteCaller, can,
-    created,
-};
+use crate::extract::{Allowed, Guarded, Id, Policy as _, Query, SiteCaller, can};
 use crate::problem::ApiError;
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list).service(get_allocation).service(retry);
-    config.service(batches).service(get_batch).service(create_batch);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -36,22 +31,6 @@ struct Listing {
     order: Option<OrderId>,
     batch: Option<BatchId>,
     needs_person: Option<bool>,
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct BatchListing {
-    limit: Option<u16>,
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
-}
-
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BatchBody {
-    /// 1 to 100 pending ones.
-    allocations: Vec<AllocationId>,
 }
 
 /// What is delivered to the caller, newest first; with `all=true` to everybody.
@@ -112,57 +91,6 @@ async fn retry(
 ) -> Result<Answer<AllocationView>, ApiError> {
     api.allocations.retry(staff.scope(), id).await?;
     show(&api, &staff, id, None).await
-}
-
-#[utoipa::path(tag = "allocations", operation_id = "list_allocation_batches", params(BatchListing),
-    extensions(("x-capability" = json!(can::ReadAllocations::names()))),
-    responses((status = 200, body = Page<BatchView>)))]
-#[get("/api/v1/allocation-batches")]
-async fn batches(
-    api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadAllocations>, Query<BatchListing>>,
-) -> Result<Answer<Page<BatchView>>, ApiError> {
-    let page = page(query.limit, query.after);
-    Ok(Answer(api.allocation_queries.batches(staff.scope(), page).await?))
-}
-
-#[utoipa::path(tag = "allocations", operation_id = "get_allocation_batch", params(("id" = BatchId, Path)),
-    extensions(("x-capability" = json!(can::ReadAllocations::names()))), responses((status = 200, body = BatchView)))]
-#[get("/api/v1/allocation-batches/{id}")]
-async fn get_batch(
-    api: Api,
-    Guarded(staff, Id(id)): Guarded<Allowed<can::ReadAllocations>, Id<BatchId>>,
-) -> Result<Answer<BatchView>, ApiError> {
-    let batch = api.allocation_queries.batch(staff.scope(), id).await?;
-    Ok(Answer(batch.ok_or_else(BatchId::not_found)?))
-}
-
-/// Queues pending allocations for sending: all of them, or none. An allocation goes into one batch.
-#[utoipa::path(tag = "allocations", operation_id = "create_allocation_batch", request_body = BatchBody,
-    params(("Idempotency-Key" = String, Header),
-        ("Approval" = Option<String>, Header, description = "Of a second person, above the site's limit.")),
-    extensions(("x-capability" = json!(can::SendAllocations::names()))),
-    responses((status = 201, body = BatchView),
-        (status = 409, description = "One of them is not pending, or a second person must agree.")))]
-#[post("/api/v1/allocation-batches")]
-async fn create_batch(
-    api: Api,
-    Guarded(staff, request): Guarded<AllowedMember<can::SendAllocations>, Idempotent<BatchBody>>,
-) -> Result<HttpResponse, ApiError> {
-    let call = request.call(staff.who(), "POST /api/v1/allocation-batches", api.clock.now());
-    let wished = &request.body.allocations;
-    let asked = Asked {
-        operation: ReviewedOperation::AllocationBatch,
-        quantity: i64::try_from(wished.len()).unwrap_or(i64::MAX),
-    };
-    let made = Maker::of(&staff, request.labelled())
-        .reviewed(&api, asked, call, async |call| {
-            let (scope, by) = (staff.scope(), staff.identity());
-            api.allocations.create_batch(scope, by, wished, Some(call)).await
-        })
-        .await?;
-    let view = api.allocation_queries.batch(staff.scope(), made.id).await?;
-    Ok(created(&made).json(view.ok_or_else(BatchId::not_found)?))
 }
 
 async fn show(

@@ -1,7 +1,7 @@
 //! Reports for staff, as JSON or as CSV, sent while they are read.
 
 mod rows;
-mod streamed;
+pub(super) mod streamed;
 
 use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{Days, NaiveDate};
@@ -174,7 +174,7 @@ async fn anomalies(
 }
 
 /// Today is in it, when it is not named.
-fn period(
+pub fn period(
     api: &Api,
     site: &Site,
     from: Option<NaiveDate>,

@@ -1,4 +1,4 @@
-//! Vesting: policies, what tiers say of it, schedules, the calendar; and what buyers owe.
+//! Vesting: policies, what tiers say of it, schedules, the calendar.
 
 mod schedules;
 

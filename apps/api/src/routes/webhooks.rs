@@ -105,7 +105,11 @@ async fn from_stripe(
     let event = delivery
         .event()
         .map_err(|error| EdgeError::BadEvent(Box::new(error)))?;
-    let ours = event.notice().map(|notice| notice.external_id().to_owned());
+    let of_account = event
+        .of_connected_account()
+        .map(posx_stripe::AccountNotice::account);
+    let money = event.notice().map(posx_stripe::Notice::external_id);
+    let ours = of_account.or(money).or(event.transfer()).map(str::to_owned);
     let envelope = Envelope {
         known: ours.is_some(),
         external_id: ours.or(event.object.id),

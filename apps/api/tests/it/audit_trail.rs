@@ -20,12 +20,17 @@ const LEAVES_NOTHING: &[(&str, &str)] = &[
     ("create_wallet_challenge", "a nonce"),
     ("device_heartbeat", "a sign of life"),
     ("sign_in_with_wallet", "a token, of no site"),
+    (
+        "upload_document_content",
+        "a file, whose confirmation leaves an entry",
+    ),
 ];
 
 /// Operations that `furnish` itself has carried out, so that they are refused afterwards; and the kind of their entry.
 const DONE_BEFORE: &[(&str, &str)] = &[
     ("create_allocation_batch", "allocation_batch.created"),
     ("checkout_order", "checkout.opened"),
+    ("confirm_document_upload", "document.uploaded"),
     ("pair_device", "device.paired"),
 ];
 
@@ -37,6 +42,30 @@ const SHOWN_ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("make_agent_statements", "agents: when a month is over"),
     ("retry_allocation", "posx-allocations"),
+    (
+        "ask_assistant",
+        "conversations: every step leaves an entry and no word of what was said",
+    ),
+    (
+        "ask_storefront",
+        "conversations: a visitor's question leaves an entry of nobody",
+    ),
+    (
+        "approve_allocation_batch",
+        "allocation_batches::every_step_leaves_an_entry",
+    ),
+    (
+        "pause_allocation_batch",
+        "allocation_batches::every_step_leaves_an_entry",
+    ),
+    (
+        "resume_allocation_batch",
+        "allocation_batches::every_step_leaves_an_entry",
+    ),
+    (
+        "settle_token_debt",
+        "token_debts::staff_end_a_debt_in_parts_and_it_is_seen_who_did",
+    ),
     ("accept_invitation", "posx-tenancy, invitation"),
     ("confirm_second_factor", "posx-postgres, second_factors"),
     ("verify_second_factor", "posx-postgres, second_factors"),
@@ -109,6 +138,10 @@ async fn every_operation_that_changes_something_leaves_an_entry_with_its_actor()
 }
 
 /// The operation as it succeeds: by whom it is for, on what is in the state that it starts from.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each operation that starts elsewhere"
+)]
 async fn prepared<S, B>(
     scene: &Scene,
     app: &S,
@@ -177,6 +210,17 @@ where
             let give =
                 Call::put("/api/v1/provider-accounts/stripe").json(&body_for("give_stripe_account", objects));
             assert!(give.at(site).by(&objects.owner).send(app).await.status < 300);
+            operation.call(objects).by(&objects.owner)
+        }
+        // Chosen, then given a key.
+        "choose_model" | "give_model_key" | "remove_model_key" => operation
+            .call(objects)
+            .by(&objects.owner)
+            .header("if-match", "\"2\""),
+        "withdraw_model_consent" => {
+            let give = Call::put("/api/v1/assistant/consents/staff_chat")
+                .json(&body_for("give_model_consent", objects));
+            give.at(site).by(&objects.owner).send(app).await.expect(200);
             operation.call(objects).by(&objects.owner)
         }
         _ if operation.access.starts_with("orders:buy") => operation.call(objects).by(&objects.buyer),

@@ -51,9 +51,12 @@ impl Operation {
     pub fn bare(&self, objects: &Objects) -> Call {
         let path = self
             .path
+            .replace("{site}", &objects.site_code)
             .replace("{family}", "EVM")
+            .replace("ledger/accounts/{code}", "ledger/accounts/sales")
             .replace("{currency}", "KWD")
             .replace("{method}", "bank")
+            .replace("{purpose}", "staff_chat")
             .replace("{operation}", "create_commission_plan");
         let path = if path.contains("{id}") {
             path.replace("{id}", objects.id_for(&path))
@@ -151,8 +154,9 @@ fn every_operation_says_what_it_answers() {
 }
 
 /// What is the same for everyone, and signing in.
-const LOOKS_AT_NO_TOKEN: [&str; 4] = [
+const LOOKS_AT_NO_TOKEN: [&str; 5] = [
     "current_site",
+    "ask_storefront",
     "create_sign_in_challenge",
     "sign_in_with_wallet",
     "pair_device",
@@ -282,6 +286,14 @@ async fn p01_another_sites_object_is_not_found() {
                 assert_eq!(answer.json["figures"]["total_customers"], 0, "their own");
                 continue;
             }
+            if operation.id == "get_assistant_retention" {
+                assert_eq!(answer.json["version"], 1, "nobody has chosen here");
+                continue;
+            }
+            if operation.id == "list_model_providers" {
+                // The operator's, the same for every site.
+                continue;
+            }
             let mut items = answer.json["items"].as_array().cloned().expect("items");
             if operation.id == "list_members" {
                 // The caller's own membership.
@@ -290,6 +302,10 @@ async fn p01_another_sites_object_is_not_found() {
             if operation.id == "report_overview" {
                 // Figures, each of them nothing.
                 items.retain(|item| item["value"] != "0" && item["value"] != "0.00");
+            }
+            if operation.id == "get_model_budgets" {
+                // The operator's limits, of which nothing is spent.
+                items.retain(|item| item["own"] == true || item["spent_micros"].as_u64() > Some(0));
             }
             assert!(items.is_empty(), "{operation:?}: {items:?}");
         }

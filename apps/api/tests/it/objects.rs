@@ -46,9 +46,17 @@ pub struct Objects {
     pub place: String,
     pub payouts: PayoutObjects,
     pub invitation: String,
+    pub reconciliation: String,
+    pub period: String,
     pub grant: String,
     pub session: String,
     pub machines: Machines,
+    /// Of the owner.
+    pub conversation: String,
+    pub site_code: String,
+    /// With an open draft.
+    pub document: String,
+    pub customer: String,
 }
 
 impl Objects {
@@ -72,7 +80,7 @@ impl Objects {
             "payout-files" => &self.payouts.file,
             "withdrawals" => &self.payouts.withdrawal,
             "commission-plans" => &self.plan,
-            "allocations" => &self.allocation,
+            "allocations" | "token-debts" => &self.allocation,
             "allocation-batches" => &self.batch,
             "vesting-policies" => &self.vesting_policy,
             "vesting-schedules" => &self.vesting_schedule,
@@ -87,6 +95,11 @@ impl Objects {
             "api-keys" => &self.machines.key,
             "devices" => &self.machines.device,
             "webhook-events" => &self.webhook,
+            "assistant" => &self.conversation,
+            "documents" => &self.document,
+            "customers" => &self.customer,
+            "ledger" if path.contains("/reconciliations/") => &self.reconciliation,
+            "ledger" if path.contains("/periods/") => &self.period,
             other => panic!("what is an id of {other}? Make one in objects.rs"),
         }
     }
@@ -104,6 +117,18 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
         terms
     };
     match operation {
+        "choose_model" => json!({ "main": { "provider": "sandbox", "model": "sandbox-1" } }),
+        "give_model_key" => json!({ "key": "sk-of-the-sites-own" }),
+        "give_model_consent" => json!({ "text_version": 1 }),
+        "announce_document" => {
+            json!({ "name": "a.pdf", "media_type": "application/pdf", "bytes": 9, "kind": "order" })
+        }
+        "edit_document_draft" => json!({ "customer": { "name": "Gamma" } }),
+        "reject_document_draft" => json!({ "reason": "a twin" }),
+        "register_customer" => json!({ "name": "Beta AG" }),
+        "create_conversation" => json!({ "title": "Sales" }),
+        "ask_assistant" | "ask_storefront" => json!({ "message": "What is open?" }),
+        "set_assistant_retention" => json!({ "days": 30 }),
         "preview_order" => json!({ "lines": [line] }),
         "validate_promo_code" => json!({ "code": "GOLD10", "lines": [line] }),
         "create_promo_code" => {
@@ -131,6 +156,12 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
         }
         "record_agent_terms" => json!({ "terms": { "grade": "gold" } }),
         "create_allocation_batch" => json!({ "allocations": [objects.allocation] }),
+        "set_model_budgets" => {
+            json!({ "limits": [{ "scope": "site", "period": "month", "limit_micros": 5_000_000 }] })
+        }
+        "add_model_credit" => json!({ "kind": "grant", "amount_micros": 1_000_000 }),
+        "close_ledger_period" => json!({ "until": "2021-01-01T00:00:00Z" }),
+        "reopen_ledger_period" => json!({ "reason": "an invoice was missing" }),
         "edit_agent" => json!({ "display_name": "Mona", "state": "suspended" }),
         "place_agent" => json!({ "parent": objects.party }),
         "make_agent_statements" => json!({ "month": "2020-01" }),
@@ -139,6 +170,7 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
         }),
         "move_vesting_start" => json!({ "starts_on": "2099-01-31" }),
         "set_tier_vesting" => json!({ "policy": objects.vesting_policy }),
+        "settle_token_debt" => json!({ "how": "waived", "amount": "1", "reason": "as agreed" }),
         "revoke_vesting" => json!({ "reason": "left the programme" }),
         "erase_personal_data" => json!({ "reason": "asked for it" }),
         "change_member" => json!({ "role": "viewer" }),
@@ -148,7 +180,9 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
             json!({ "email": "new@example.com", "role": "cashier", "places": [objects.place] })
         }
         "accept_invitation" => json!({ "token": "0".repeat(64) }),
-        "approve_approval" | "approve_settlement" => json!({ "hash": "0".repeat(64) }),
+        "approve_approval" | "approve_settlement" | "approve_allocation_batch" => {
+            json!({ "hash": "0".repeat(64) })
+        }
         "reject_approval" => json!({ "reason": "not this way" }),
         "change_approval_limit" => json!({ "quantity_max": 10 }),
         "confirm_second_factor" | "verify_second_factor" => json!({ "code": "000000" }),
@@ -160,7 +194,7 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
         "create_session" => {
             json!({ "wallet": { "message": "not one that was signed", "signature": "0x00" } })
         }
-        "refresh_session" => json!({}),
+        "accept_document_draft" | "refresh_session" => json!({}),
         "create_api_key" => json!({ "name": "Books", "scopes": ["orders:read"] }),
         "rotate_api_key" => json!({ "overlap_days": 1 }),
         "start_device_pairing" => json!({ "name": "Till 2", "place": objects.machines.place }),
@@ -266,8 +300,19 @@ where
     let (place, invitation) = crate::members::furnish(app, site, &owner).await;
     let session = open_session(scene, &buyer).await;
     let machines = machines(scene, app, site, &owner).await;
+    let period = crate::ledger::period(app, site, &owner).await;
+    let reconciliation = crate::reconciliations::furnish_run(scene, site).await;
     let payouts = crate::payouts::furnish(scene, app, site, &owner).await;
+    let conversation = Call::post("/api/v1/assistant/conversations").json(&json!({}));
+    let conversation = conversation.by(&owner).at(site).key("talk").send(app).await;
+    let conversation = conversation.expect(201).text("/id");
+    let (document, customer) = crate::documents::furnish(scene, app, site, &owner).await;
+    crate::models::furnish(app, site, &owner).await;
     Objects {
+        document,
+        customer,
+        conversation,
+        site_code: site.code.as_str().to_owned(),
         owner,
         buyer,
         agent,
@@ -293,6 +338,8 @@ where
         place,
         payouts,
         invitation,
+        reconciliation,
+        period,
         grant,
         session,
         machines,

@@ -210,6 +210,7 @@ async fn the_custodians_signed_events_arrive_and_belong_to_their_site() {
         format!("http://{address}{fireblocks}"),
     );
     let scope = SiteScope::of_claimed_job(scene.site.id);
+    crate::allocation_batches::agree(&scene, &app, &scene.site, &objects.batch).await;
     let batch = objects.batch.parse().expect("an id");
     scene
         .state

@@ -14,10 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use posx_api::{Api, ApiState};
 use posx_kernel::{ManualClock, Randomness, SystemRandomness};
 use posx_runtime::{
-    CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings, LogFormat,
-    LogSettings, MailSettings, PaymentProvider, PaymentSettings, PlatformSettings, RateLimits,
-    SecretsSettings, ServerSettings, Services, SessionSettings, Settings, SignInSettings, WalletSettings,
-    WorkerSettings,
+    CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings, DocumentsSettings, Environment,
+    IssuerSettings, LogFormat, LogSettings, MailSettings, PaymentProvider, PaymentSettings, PlatformSettings,
+    RateLimits, SecretsSettings, ServerSettings, Services, SessionSettings, Settings, SignInSettings,
+    WalletSettings, WorkerSettings,
 };
 use posx_sandbox::{Drive, TokenRequest, World, WorldConfig};
 use posx_tenancy::{Platform, Role, Site};
@@ -44,6 +44,8 @@ pub struct Scene {
     pub other: Site,
     /// Where e-mail goes.
     pub letters: TempDir,
+    /// Where files of documents go.
+    pub papers: TempDir,
 }
 
 /// Someone with a token.
@@ -66,12 +68,17 @@ impl Scene {
         };
         let world = World::start(config).await.expect("a world");
         let letters = tempfile::tempdir().expect("a folder");
+        let papers = tempfile::tempdir().expect("a folder");
         let mut settings = settings(&world);
         settings.mail = Some(MailSettings {
             smtp_url: None,
             folder: Some(letters.path().to_owned()),
             from: "POSX <no-reply@posx.test>".to_owned(),
             invitation_link: "https://app.posx.test/{site}/join#token={token}".to_owned(),
+        });
+        settings.documents = Some(DocumentsSettings {
+            folder: Some(papers.path().to_owned()),
+            s3: None,
         });
         change(&mut settings);
         let services = Services::connect(&settings, clock.clone())
@@ -93,6 +100,7 @@ impl Scene {
             site,
             other,
             letters,
+            papers,
         }
     }
 
@@ -175,6 +183,8 @@ fn settings(world: &World) -> Settings {
         },
         redis: None,
         mail: None,
+        documents: None,
+        assistant: posx_runtime::AssistantSettings::sandbox(&world.models_url()),
         platform: Some(plane(world)),
         step_up: posx_runtime::StepUpSettings::default(),
         log: LogSettings {

@@ -58,6 +58,12 @@ impl Client {
         }
     }
 
+    /// A list that comes whole.
+    pub async fn whole<T: DeserializeOwned>(&self, who: &Person, path: &str) -> Result<Vec<T>, StoryError> {
+        let page: views::Page<T> = self.get(who, path).send().await?.expect(200)?;
+        Ok(page.items)
+    }
+
     /// Every page of a list.
     pub async fn all<T: DeserializeOwned>(&self, who: &Person, path: &str) -> Result<Vec<T>, StoryError> {
         let mut items = Vec::new();

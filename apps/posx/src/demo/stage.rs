@@ -316,6 +316,8 @@ fn settings(
         },
         redis: None,
         mail: None,
+        documents: None,
+        assistant: posx_runtime::AssistantSettings::sandbox(&world.models_url()),
         platform: None,
         step_up: posx_runtime::StepUpSettings::default(),
         log: log.clone(),

@@ -8,6 +8,7 @@ mod delivering;
 mod expiring;
 mod farewell;
 mod paying;
+mod rewarding;
 mod rushing;
 mod setup;
 mod sharing;
@@ -105,7 +106,9 @@ pub async fn tell(set: &Set) -> Result<bool, StoryError> {
     rushing::rush(&mut story, &na).await?;
     ui::heading("8 · Mallory, admin of ASIA, wants what is NA's");
     attacking::attack(&mut story, &na, &first, &asia).await?;
-    ui::heading("9 · The books");
+    ui::heading("9 · A promo code, money back in part, and an agent who is paid");
+    rewarding::rewarded(&mut story, &na, &first).await?;
+    ui::heading("10 · The books");
     for shop in [&na, &asia] {
         books::balance(&mut story, shop).await?;
     }

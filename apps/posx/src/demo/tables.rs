@@ -104,7 +104,7 @@ async fn allocations(story: &Story<'_>, shop: &Shop, sale: &Sale) -> Result<(), 
 
 async fn trial_balance(story: &Story<'_>, shop: &Shop) -> Result<(), StoryError> {
     let path = "/api/v1/ledger/trial-balance";
-    let trial: Vec<TrialBalanceRow> = story.set.client.all(&shop.admin, path).await?;
+    let trial: Vec<TrialBalanceRow> = story.set.client.whole(&shop.admin, path).await?;
     let mut rows: Vec<_> = trial
         .iter()
         .map(|row| {

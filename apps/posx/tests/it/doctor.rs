@@ -25,7 +25,7 @@ fn doctor(arguments: &[&str], env: &[(String, String)]) -> Output {
 }
 
 /// Of its own: in the shared one, tests of the keys keep some that no master key of ours unwraps.
-async fn database() -> &'static TestDatabase {
+pub async fn database() -> &'static TestDatabase {
     static DATABASE: OnceCell<TestDatabase> = OnceCell::const_new();
     let migrated = Box::pin(async {
         let database = posx_testkit::database().named(&format!("posx_test_doctor_{}", std::process::id()));
@@ -42,7 +42,7 @@ async fn database() -> &'static TestDatabase {
 }
 
 /// The sandbox's configuration, with changes; `POSX__` is left out.
-async fn settings(world: &World, changes: Changes<'_>) -> Vec<(String, String)> {
+pub async fn settings(world: &World, changes: Changes<'_>) -> Vec<(String, String)> {
     let (database, secrets) = (database().await, world.secrets());
     let issuers = format!(
         r#"[{{"issuer": "{}", "audience": "posx"}}]"#,

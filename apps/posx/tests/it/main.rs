@@ -2,15 +2,17 @@
 //! holds is checked by `cargo verify`, which runs it in release.
 
 mod doctor;
+mod reconcile;
 
 use std::process::{Command, Output};
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &["demo"],
     &["serve"],
     &["migrate"],
     &["doctor"],
     &["audit", "isolation"],
+    &["reconcile"],
     &["site", "create"],
     &["site", "set"],
     &["member", "appoint"],
@@ -110,6 +112,9 @@ fn what_is_not_understood_is_status_2_and_explained() {
             "owner",
         ],
         &["platform", "disable", "somebody"],
+        &["reconcile", "--provider", "paypal", "--day", "2026-06-01"],
+        &["reconcile", "--provider", "stripe", "--day", "yesterday"],
+        &["reconcile", "--provider", "stripe"],
     ] {
         let output = posx(wrong);
         assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", said(&output));

@@ -44,11 +44,15 @@ pub(super) fn check(raw: Raw, problems: &mut Vec<String>) -> Option<Settings> {
     if let Some(mail) = &raw.mail {
         mail.check(production, check.problems);
     }
+    if let Some(documents) = &raw.documents {
+        documents.check(production, check.problems);
+    }
     // What is wrong with the issuers themselves was said above.
     if let Ok(issuers) = token_issuers(&raw.issuers, &raw.auth0, &raw.cognito) {
         raw.step_up.check(production, &issuers, check.problems);
     }
     check.worker(&raw.worker);
+    raw.assistant.check(production, check.problems);
     let wallets = WalletSettings {
         sign_in: raw.sign_in,
         ..raw.wallets
@@ -81,8 +85,10 @@ pub(super) fn check(raw: Raw, problems: &mut Vec<String>) -> Option<Settings> {
         sessions: raw.sessions,
         redis,
         mail: raw.mail,
+        documents: raw.documents,
         platform: raw.platform,
         step_up: raw.step_up,
+        assistant: raw.assistant,
         log: LogSettings {
             format,
             filter: raw.log.filter.unwrap_or_else(|| "info".into()),

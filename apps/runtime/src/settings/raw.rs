@@ -10,10 +10,10 @@ use super::database::RawDatabase;
 use super::reference::Secret;
 use super::source::{Tree, explain};
 use super::{
-    Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, Environment, GasFloorSettings,
-    IssuerSettings, LogFormat, MailSettings, PaymentProvider, PlatformSettings, SecretsSettings,
-    ServerSettings, SessionSettings, SettingsError, SignInSettings, StepUpSettings, StripeAccountSettings,
-    WalletSettings, WorkerSettings,
+    AssistantSettings, Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, DocumentsSettings,
+    Environment, GasFloorSettings, IssuerSettings, LogFormat, MailSettings, PaymentProvider,
+    PlatformSettings, SecretsSettings, ServerSettings, SessionSettings, SettingsError, SignInSettings,
+    StepUpSettings, StripeAccountSettings, WalletSettings, WorkerSettings,
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -60,11 +60,16 @@ pub(super) struct Raw {
     pub redis: RawRedis,
     /// Optional: without it, nobody is invited (409 `mail_off`); API and worker need the same.
     pub mail: Option<MailSettings>,
+    /// Optional: without it, no document is taken (503 `document_storage_off`); API and worker need the same.
+    pub documents: Option<DocumentsSettings>,
     /// Optional: without it, the API has no platform plane. Needs `database.platform_url`.
     pub platform: Option<PlatformSettings>,
     /// Which sign-ins count as made with a second factor ([how it is asked for](api.md#second-factor)).
     #[serde(default)]
     pub step_up: StepUpSettings,
+    /// Language models ([how they are metered](assistant.md)).
+    #[serde(default)]
+    pub assistant: AssistantSettings,
     /// To standard error.
     #[serde(default)]
     pub log: RawLog,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use posx_allocations::testing::FakeCustody;
 use posx_commissions::testing::FakePayoutGateway;
 use posx_kernel::{ManualClock, SiteId};
+use posx_ledger::reconcile::testing::NoLines;
 use posx_orders::testing::ScriptedGateway;
 use posx_runtime::{CustodyMode, Providers, Services, Settings, StartError};
 use posx_tenancy::{Bucket, RateVerdict};
@@ -37,6 +38,9 @@ pub fn settings(changes: &[(&str, &str)]) -> Settings {
 pub async fn connect(settings: &Settings) -> Result<Services, StartError> {
     let providers = Providers {
         stripe: None,
+        payment_lines: Arc::new(NoLines),
+        custody_lines: Arc::new(NoLines),
+        language_model: Arc::new(posx_assistant::testing::ScriptedModel::default()),
         payments: Arc::new(ScriptedGateway::default()),
         payouts: Arc::new(FakePayoutGateway::default()),
         custody: Arc::new(FakeCustody::default()),

@@ -6,7 +6,7 @@ use posx_kernel::{Kind, Refusal, SiteScope, WebhookId, retry_busy};
 use posx_orders::gateway::IntentId;
 use posx_postgres::{InboxRow, WebhookEndpoint};
 use posx_runtime::Environment;
-use posx_stripe::{Notice, StripeEvent};
+use posx_stripe::{AccountNotice, Notice, StripeEvent};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -118,8 +118,21 @@ async fn apply_stripe(work: &Work<'_>, scope: &SiteScope, stored: &InboxRow) -> 
     if let Some(why) = why_not_ours(work, scope, stored, &event).await? {
         return Ok(Applied::Parked(why));
     }
+    let payouts = &work.services.payouts;
+    if let Some(notice) = event.of_connected_account() {
+        let ours = match notice {
+            AccountNotice::Changed { account } => payouts.account_changed(scope, account).await?,
+            AccountNotice::BankPayout {
+                account,
+                payout,
+                arrived,
+            } => payouts.bank_payout(scope, account, payout, arrived).await?,
+        };
+        tracing::info!(ours, "word of an agent's account applied");
+        return Ok(Applied::Done);
+    }
     if let Some(transfer) = event.transfer() {
-        let ours = work.services.payouts.transfer_changed(scope, transfer).await?;
+        let ours = payouts.transfer_changed(scope, transfer).await?;
         tracing::info!(ours, "transfer to an agent applied");
         return Ok(Applied::Done);
     }
@@ -151,7 +164,9 @@ async fn why_not_ours(
     let services = work.services;
     let live = services.environment == Environment::Production;
     let owner = services.directory.site(scope.site()).await?;
+    let connected = event.of_connected_account().is_some();
     let expected = match &owner {
+        _ if connected => WebhookEndpoint::CONNECT,
         Some(site) if !services.stripe_endpoint_of(site).await?.is_empty() => site.code.as_str(),
         _ => WebhookEndpoint::SHARED,
     };
@@ -161,7 +176,7 @@ async fn why_not_ours(
         .is_some_and(|version| version != posx_stripe::API_VERSION);
     Ok(if event.livemode != live {
         Some("livemode_mismatch")
-    } else if event.account.is_some() {
+    } else if event.account.is_some() && !connected {
         Some("connected_account")
     } else if stored.endpoint != expected && stored.endpoint != WebhookEndpoint::RECOVERED {
         Some("wrong_endpoint")

@@ -16,10 +16,12 @@ const WEBHOOKS_KEPT: TimeDelta = TimeDelta::days(30);
 const SESSIONS_KEPT: TimeDelta = TimeDelta::days(30);
 /// Of e-mail addresses, after their invitation was accepted, revoked or over.
 const INVITATION_ADDRESSES_KEPT: TimeDelta = TimeDelta::days(30);
+/// Of the usage log of language models: a year, and the month to compare it with.
+const MODEL_CALLS_KEPT: TimeDelta = TimeDelta::days(400);
 /// Of 10,000 rows each; what is left goes the next day.
 const ROUNDS_MAX: usize = 100;
 
-/// By the clock: a site's old idempotency keys, nonces and addresses go.
+/// By the clock: a site's old idempotency keys, nonces, addresses, talks and calls of models go.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Purge {}
 
@@ -36,6 +38,8 @@ impl Task for Purge {
         if addresses > 0 {
             tracing::info!(addresses, "addresses of old invitations deleted");
         }
+        purge_conversations(work).await?;
+        purge_model_calls(work).await?;
         for _ in 0..ROUNDS_MAX {
             let gone = database
                 .purge_idempotency_keys(scope, now - IDEMPOTENCY_KEPT)
@@ -50,6 +54,34 @@ impl Task for Purge {
         }
         Ok(())
     }
+}
+
+/// What was said to the assistant, after the time that the site keeps it.
+async fn purge_conversations(work: &Work<'_>) -> Result<(), JobError> {
+    let (services, scope) = (work.services, work.scope()?);
+    let retention = services.conversation_queries.retention(scope).await?;
+    let said_before = retention.cutoff(services.clock.now());
+    for _ in 0..ROUNDS_MAX {
+        let gone = services.database.purge_conversations(scope, said_before).await?;
+        if gone == 0 {
+            return Ok(());
+        }
+        tracing::info!(gone, "old talks with the assistant deleted");
+    }
+    Ok(())
+}
+
+async fn purge_model_calls(work: &Work<'_>) -> Result<(), JobError> {
+    let (services, scope) = (work.services, work.scope()?);
+    let before = (services.clock.now() - MODEL_CALLS_KEPT).date_naive();
+    for _ in 0..ROUNDS_MAX {
+        let gone = services.database.purge_model_calls(scope, before).await?;
+        if gone == 0 {
+            return Ok(());
+        }
+        tracing::info!(gone, "old calls of models deleted");
+    }
+    Ok(())
 }
 
 pub(super) async fn purge_webhooks(services: &Services) -> Result<(), JobError> {

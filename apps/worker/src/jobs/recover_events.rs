@@ -83,7 +83,8 @@ impl Task for RecoverEvents {
 async fn store(work: &Work<'_>, missed: &MissedEvent) -> Result<bool, JobError> {
     let services = work.services;
     let now = services.clock.now();
-    let ours = missed.event.notice().map(Notice::external_id);
+    let money = missed.event.notice().map(Notice::external_id);
+    let ours = money.or(missed.event.transfer());
     let new = NewWebhook {
         id: WebhookId::from_uuid(services.ids.uuid(now)),
         provider: "stripe",

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use posx_allocations::PauseReason;
 use posx_kernel::BatchId;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -6,7 +7,8 @@ use uuid::Uuid;
 use crate::error::JobError;
 use crate::task::{Lane, Task, Work};
 
-/// Follows `allocation_batch.created`: sends its transfers to the custodian.
+/// Follows a batch's second approval, and whatever lets it go on: sends its transfers to the custodian. Gives the alarm when a
+/// batch paused by itself.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SubmitBatch {
     batch: Uuid,
@@ -25,6 +27,10 @@ impl Task for SubmitBatch {
             .submit_batch(work.scope()?, batch)
             .await?;
         tracing::info!(%batch, ?run, "batch submitted");
+        if let Some(why @ (PauseReason::RepeatedFailures | PauseReason::Changed)) = run.paused {
+            tracing::error!(%batch, why = why.as_str(), "a batch paused by itself: a person should look");
+            metrics::counter!("posx_allocation_batches_paused_total", "reason" => why.as_str()).increment(1);
+        }
         Ok(())
     }
 }

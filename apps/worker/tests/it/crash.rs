@@ -184,12 +184,8 @@ async fn p24_a_transfer_whose_worker_was_killed_is_sent_once() {
             _ => {}
         }
     }
-    let (allocation, admin) = (world.allocation().await, world.admin().await);
-    let allocations = &world.services.allocations;
-    allocations
-        .create_batch(&world.scope, admin, &[allocation], None)
-        .await
-        .unwrap();
+    let allocation = world.allocation().await;
+    world.batch(&[allocation]).await;
     // The custodian takes the transfer while its sender is dead already.
     let line = sandbox.custodian().line();
     line.set_latency(Duration::from_secs(2));

@@ -161,12 +161,7 @@ async fn a_paid_order_is_shared_allocated_and_delivered_by_jobs() {
     let pending = allocations().await;
     assert_eq!(pending.len(), 1, "one for the line, whatever came how often");
 
-    let admin = world.admin().await;
-    services
-        .allocations
-        .create_batch(&world.scope, admin, &[pending[0].id], None)
-        .await
-        .unwrap();
+    world.batch(&[pending[0].id]).await;
     world.all_done().await;
     let transfers = world.custody.transfers();
     assert_eq!(transfers.len(), 1);

@@ -48,3 +48,29 @@ async fn the_daily_tick_deletes_sessions_that_are_long_over_and_no_other() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn the_daily_tick_deletes_talks_that_the_site_has_kept_long_enough() {
+    let world = World::own().await;
+    let identity = world.admin().await;
+    let talks = &world.services.conversations;
+    let begin = async || {
+        let made = talks.create(&world.scope, identity, None, None).await;
+        made.unwrap().id
+    };
+    let left = async || -> i64 {
+        let sql = "select count(*) from conversations";
+        sqlx::query_scalar(sql).fetch_one(&world.superuser).await.unwrap()
+    };
+    begin().await;
+    world.clock.advance(TimeDelta::days(100));
+    begin().await;
+    world.clock.advance(TimeDelta::days(84));
+    world.add_job("tick_purge", json!({}), 3).await;
+    drain(&world.services).await.unwrap();
+    assert_eq!(left().await, 1, "half a year, if the site says nothing");
+    talks.set_retention(&world.scope, 30, 1).await.unwrap();
+    world.add_job("tick_purge", json!({}), 3).await;
+    drain(&world.services).await.unwrap();
+    assert_eq!(left().await, 0);
+}

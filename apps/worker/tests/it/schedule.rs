@@ -73,5 +73,5 @@ async fn every_tick_runs_on_a_site_without_anything_to_do() {
         tick_site(&world.services, world.site.id, what).await.unwrap();
     }
     let drained = drain_site(&world.services, world.site.id).await.unwrap();
-    assert_eq!((drained.run, drained.failures.len()), (13, 0), "{drained:?}");
+    assert_eq!((drained.run, drained.failures.len()), (17, 0), "{drained:?}");
 }

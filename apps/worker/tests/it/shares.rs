@@ -128,7 +128,7 @@ impl Sale {
 
 #[tokio::test]
 async fn p22_s38_an_inquiry_freezes_a_share_and_its_end_lets_it_go_where_it_stood() {
-    let sale = sale().await;
+    let sale = Box::pin(sale()).await;
     assert_eq!(sale.stands().await, (CommissionState::Held, usd(2400)));
     let gateway = &sale.world.gateway;
     let id = gateway.disputes(
@@ -153,7 +153,7 @@ async fn p22_s38_an_inquiry_freezes_a_share_and_its_end_lets_it_go_where_it_stoo
 
 #[tokio::test]
 async fn p22_s40_a_lost_dispute_nets_a_share_to_zero_and_a_late_win_restores_it() {
-    let sale = sale().await;
+    let sale = Box::pin(sale()).await;
     sale.a_week_passes().await;
     let gateway = &sale.world.gateway;
     let id = gateway.disputes(&sale.intent, sale.order.total, ProviderDisputeState::Lost);
@@ -167,7 +167,7 @@ async fn p22_s40_a_lost_dispute_nets_a_share_to_zero_and_a_late_win_restores_it(
 
 #[tokio::test]
 async fn s32_refunds_in_parts_take_a_share_to_exactly_nothing_and_one_that_fails_later_gives_its_part_back() {
-    let sale = sale().await;
+    let sale = Box::pin(sale()).await;
     for (part, left) in [(6667, 1600), (6667, 800), (6666, 0)] {
         sale.refund(part).await;
         assert_eq!(sale.stands().await.1, usd(left));

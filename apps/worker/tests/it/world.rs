@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use posx_allocations::AllocationsTx;
 use posx_allocations::testing::FakeCustody;
 use posx_commissions::testing::FakePayoutGateway;
 use posx_kernel::{
-    Currency, IdentityId, ManualClock, Randomness, SiteScope, SystemClock, SystemIds, SystemRandomness,
+    AllocationId, BatchId, Begin, Currency, IdentityId, ManualClock, Randomness, SiteScope, SystemClock,
+    SystemIds, SystemRandomness,
 };
+use posx_ledger::reconcile::testing::{FakeLines, NoLines};
 use posx_orders::testing::ScriptedGateway;
 use posx_postgres::{Passwords, PlatformDatabase, bootstrap, migrate};
 use posx_runtime::{Providers, Services, Settings};
@@ -23,6 +26,8 @@ pub struct World {
     pub gateway: Arc<ScriptedGateway>,
     pub custody: Arc<FakeCustody>,
     pub payouts: Arc<FakePayoutGateway>,
+    /// What the payment provider says happened.
+    pub lines: FakeLines,
     pub clock: Arc<ManualClock>,
     pub site: Site,
     pub scope: SiteScope,
@@ -76,7 +81,7 @@ impl World {
     async fn on(app_url: &str, jobs_url: &str, platform_url: &str, superuser_url: &str) -> Self {
         let env = env(app_url, jobs_url);
         let settings = Settings::load(None, env.iter().cloned()).unwrap();
-        let payouts = Arc::new(FakePayoutGateway::default());
+        let (payouts, lines) = (Arc::new(FakePayoutGateway::default()), FakeLines::default());
         let (gateway, custody, clock) = (
             Arc::new(ScriptedGateway::default()),
             Arc::new(FakeCustody::default()),
@@ -84,6 +89,9 @@ impl World {
         );
         let providers = Providers {
             stripe: None,
+            payment_lines: Arc::new(lines.clone()),
+            custody_lines: Arc::new(NoLines),
+            language_model: Arc::new(posx_assistant::testing::ScriptedModel::default()),
             payments: gateway.clone(),
             payouts: payouts.clone(),
             custody: custody.clone(),
@@ -110,6 +118,7 @@ impl World {
             gateway,
             custody,
             payouts,
+            lines,
             clock,
             site,
             scope,
@@ -134,6 +143,26 @@ impl World {
             .appoint(&self.site, ISSUER, "admin", Role::Admin)
             .await
             .unwrap()
+    }
+
+    /// A batch that the admin made and two others approved.
+    pub async fn batch(&self, ids: &[AllocationId]) -> BatchId {
+        let allocations = &self.services.allocations;
+        let maker = self.admin().await;
+        let made = allocations.create_batch(&self.scope, maker, ids, None).await;
+        let id = made.unwrap().id;
+        let database: &dyn Begin<dyn AllocationsTx> = &self.services.database;
+        let mut tx = database.begin(&self.scope).await.unwrap();
+        let hash = tx.batches().find(id).await.unwrap().unwrap().hash;
+        drop(tx);
+        for name in ["vera", "wim"] {
+            let checker = self.platform.appoint(&self.site, ISSUER, name, Role::Admin).await;
+            let approved = allocations
+                .approve_batch(&self.scope, id, &hash, checker.unwrap(), None)
+                .await;
+            approved.unwrap();
+        }
+        id
     }
 
     pub async fn joins(&self, subject: &str, referral_code: Option<&str>) -> Member {

@@ -19,8 +19,8 @@ use crate::error::FireblocksError;
 use crate::sign::RequestSigner;
 use answer::Answer;
 
-/// A vault with some hundred assets is the largest answer.
-const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// A hundred transactions are the largest answer, with some kilobytes each.
+const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Names a request that must not happen twice. Fireblocks gives the first answer again for 24 hours (F04).
 pub(crate) struct IdempotencyKey(String);
@@ -84,6 +84,37 @@ impl FireblocksClient {
         IdempotencyKey::fresh(self.randomness.as_ref())
     }
 
+    /// Part of a list. Reading does no harm, so that whatever may heal is asked again.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<T, FireblocksError> {
+        let call = Call {
+            method: Method::GET,
+            segments,
+            query,
+            key: None,
+            body: b"",
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let error = match self.send(&call).await.and_then(Answer::accepted) {
+                Ok(answer) => return answer.json(),
+                Err(error) => error,
+            };
+            let heals = matches!(
+                error,
+                FireblocksError::Status { status: 500.. } | FireblocksError::NoAnswer(_)
+            );
+            if !heals || tries >= self.retry.tries_max {
+                return Err(error);
+            }
+            tokio::time::sleep(self.retry.step(tries, self.randomness.as_ref())).await;
+        }
+    }
+
     /// `None`: Fireblocks says that there is no such thing.
     pub(crate) async fn find<T: DeserializeOwned>(
         &self,
@@ -92,6 +123,7 @@ impl FireblocksClient {
         let call = Call {
             method: Method::GET,
             segments,
+            query: &[],
             key: None,
             body: b"",
         };
@@ -111,6 +143,7 @@ impl FireblocksClient {
         let call = Call {
             method: Method::POST,
             segments,
+            query: &[],
             key: Some(key),
             body,
         };
@@ -151,8 +184,15 @@ impl FireblocksClient {
 
     /// What is signed is taken from what will be sent.
     fn request(&self, call: &Call<'_>) -> Result<Request, FireblocksError> {
-        let url = self.url(call.segments)?;
-        let authorization = self.signer.authorization(url.path(), call.body)?;
+        let mut url = self.url(call.segments)?;
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(call.query);
+        }
+        let uri = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let authorization = self.signer.authorization(&uri, call.body)?;
         let mut request = self
             .http
             .request(call.method.clone(), url)
@@ -189,6 +229,7 @@ struct Call<'a> {
     method: Method,
     /// Below the version, not encoded.
     segments: &'a [&'a str],
+    query: &'a [(&'a str, String)],
     key: Option<&'a IdempotencyKey>,
     body: &'a [u8],
 }

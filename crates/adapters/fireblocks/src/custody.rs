@@ -17,7 +17,7 @@ use crate::error::FireblocksError;
 use crate::event::TransactionView;
 use crate::sign::{CredentialsError, RequestSigner};
 use crate::vault::{VaultAccount, VaultAsset};
-use crate::workspace::{Interlock, Workspace, WorkspaceError};
+use crate::workspace::{Interlock, Mode, Workspace, WorkspaceError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -53,7 +53,9 @@ pub enum ConfigError {
 /// Transfers at Fireblocks, by one API user of one workspace. Whose vault is whose is for the caller (F25).
 #[derive(Debug, Clone)]
 pub struct FireblocksCustody {
-    client: Arc<FireblocksClient>,
+    pub(crate) client: Arc<FireblocksClient>,
+    /// Both locks were open when it was made.
+    real: bool,
 }
 
 /// What came of the wish to stop a transaction.
@@ -110,6 +112,8 @@ impl FireblocksCustody {
         randomness: Arc<dyn Randomness>,
     ) -> Result<Self, ConfigError> {
         let base = config.workspace.unlocked(config.interlock)?;
+        // A workspace that moves real tokens is unlocked by both, and a sandbox only while the mode is not live.
+        let real = config.interlock.mode == Mode::Live && config.interlock.real_transfers;
         let signer = RequestSigner::new(
             config.api_key,
             &config.private_key,
@@ -126,6 +130,7 @@ impl FireblocksCustody {
         let client = FireblocksClient::new(http, base, signer, timeout, retry, randomness);
         Ok(Self {
             client: Arc::new(client),
+            real,
         })
     }
 
@@ -206,6 +211,10 @@ impl FireblocksCustody {
 impl Custody for FireblocksCustody {
     fn provider(&self) -> &'static str {
         "fireblocks"
+    }
+
+    fn moves_real_tokens(&self) -> bool {
+        self.real
     }
 
     async fn submit(&self, request: &TransferRequest) -> Result<Transfer, CustodyError> {

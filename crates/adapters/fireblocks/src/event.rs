@@ -114,7 +114,7 @@ fn usable_if_any(text: Option<String>, field: &'static str) -> Result<Option<Str
         .transpose()
 }
 
-fn instant(number: i64) -> Option<Timestamp> {
+pub(crate) fn instant(number: i64) -> Option<Timestamp> {
     if number.abs() >= MILLISECONDS_FROM {
         return DateTime::from_timestamp_millis(number);
     }

@@ -18,6 +18,7 @@ pub mod custody;
 mod error;
 pub mod event;
 mod http;
+mod lines;
 mod region;
 mod sign;
 pub mod status;

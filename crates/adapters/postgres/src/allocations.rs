@@ -1,13 +1,14 @@
 //! Allocations, their batches, and what they read and tell of orders.
 
+mod batches;
 mod orders;
 mod queries;
 
 use async_trait::async_trait;
 use posx_allocations::custody::ExternalId;
 use posx_allocations::{
-    Allocation, AllocationRepository, AllocationState, AllocationsTx, Batch, CustodyAsset, DeliveredOrders,
-    ExternalIds, StateName, VestingRepository,
+    Allocation, AllocationRepository, AllocationState, AllocationsTx, BatchRepository, CustodyAsset,
+    DeliveredOrders, ExternalIds, StateName, TokenSettlement, VestingRepository,
 };
 use posx_kernel::{
     AllocationId, BatchId, Begin, ChainAssetId, LineId, OrderId, Outbox, PartyId, SiteScope, StoreError,
@@ -31,6 +32,9 @@ impl Begin<dyn AllocationsTx> for Database {
 
 impl AllocationsTx for SiteTx {
     fn allocations(&mut self) -> &mut dyn AllocationRepository {
+        self
+    }
+    fn batches(&mut self) -> &mut dyn BatchRepository {
         self
     }
     fn delivered_orders(&mut self) -> &mut dyn DeliveredOrders {
@@ -69,7 +73,7 @@ macro_rules! allocation_where {
     ($rest:literal) => {
         concat!(
             "select id, order_id, line_id, part, party_id, asset_id, address, amount::text as amount, cut::text as cut, ",
-            "owed::text as owed, changes, state, batch_id, try, ",
+            "owed::text as owed, received::text as received, waived::text as waived, changes, state, batch_id, try, ",
             "external_id, provider_id, tx_hash, confirmations, reason, needs_person, created_at, updated_at, confirmed_at, ",
             "wallet_usable_from ",
             "from allocations where ",
@@ -174,12 +178,12 @@ impl AllocationRepository for SiteTx {
                state = s.state, batch_id = s.batch, try = s.try, external_id = s.external_id, provider_id = s.provider_id,
                tx_hash = s.tx_hash, confirmations = s.confirmations, reason = s.reason, needs_person = s.needs_person,
                confirmed_at = s.confirmed_at, updated_at = s.updated_at, amount = s.amount::numeric, cut = s.cut::numeric,
-               owed = s.owed::numeric, changes = s.changes
+               owed = s.owed::numeric, changes = s.changes, received = s.received::numeric, waived = s.waived::numeric
              from unnest($1::uuid[], $2::text[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::text[],
                          $8::integer[], $9::text[], $10::boolean[], $11::timestamptz[], $12::timestamptz[], $13::text[],
-                         $14::text[], $15::text[], $16::integer[])
+                         $14::text[], $15::text[], $16::integer[], $17::text[], $18::text[])
                   as s (id, state, batch, try, external_id, provider_id, tx_hash, confirmations, reason, needs_person,
-                        confirmed_at, updated_at, amount, cut, owed, changes)
+                        confirmed_at, updated_at, amount, cut, owed, changes, received, waived)
              where a.id = s.id",
         )
         .bind(column(allocations, |saved| saved.id.as_uuid()))
@@ -198,6 +202,8 @@ impl AllocationRepository for SiteTx {
         .bind(column(allocations, |saved| saved.cut.to_string()))
         .bind(column(allocations, |saved| saved.owed.to_string()))
         .bind(column(allocations, |saved| crate::tiers::stored_count(saved.changes)))
+        .bind(column(allocations, |saved| saved.received.to_string()))
+        .bind(column(allocations, |saved| saved.waived.to_string()))
         .execute(self.connection())
         .await
         .store()?;
@@ -222,35 +228,13 @@ impl AllocationRepository for SiteTx {
         rows.iter().map(state_name).collect()
     }
 
-    async fn insert_batch(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let size =
-            i16::try_from(batch.size).map_err(|_| StoreError::broken("a batch beyond its greatest size"))?;
-        sqlx::query(
-            "insert into allocation_batches (id, created_by, size, created_at) values ($1, $2, $3, $4)",
-        )
-        .bind(batch.id.as_uuid())
-        .bind(batch.created_by.as_uuid())
-        .bind(size)
-        .bind(batch.created_at)
-        .execute(self.connection())
-        .await
-        .store()?;
-        Ok(())
-    }
-
-    async fn unsent_of_batch(&mut self, batch: BatchId) -> Result<Vec<AllocationId>, StoreError> {
-        let sql =
-            "select id from allocations where batch_id = $1 and state in ('queued', 'unknown') order by id";
-        ids(&sqlx::query(sql)
-            .bind(batch.as_uuid())
-            .fetch_all(self.connection())
-            .await
-            .store()?)
+    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<(), StoreError> {
+        crate::token_debts::insert(self, settlement).await
     }
 
     async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError> {
         let sql = "select id from allocations
-                   where state in ('queued', 'unknown', 'submitted', 'confirming') and updated_at < $1
+                   where state in ('unknown', 'submitted', 'confirming') and updated_at < $1
                    order by updated_at, id limit $2";
         ids(&sqlx::query(sql)
             .bind(before)
@@ -318,6 +302,8 @@ fn allocation(row: &PgRow) -> Result<Allocation, StoreError> {
         amount: tokens(row, "amount")?,
         cut: tokens(row, "cut")?,
         owed: tokens(row, "owed")?,
+        received: tokens(row, "received")?,
+        waived: tokens(row, "waived")?,
         changes: crate::tiers::count(row.try_get("changes").store()?)?,
         batch: row
             .try_get::<Option<Uuid>, _>("batch_id")

@@ -66,6 +66,10 @@ const REVIEWED_TABLES: &[(&str, &str)] = &[
         "what was done on the platform plane: written and read by its role, and by app.end_grant",
     ),
     (
+        "model_prices",
+        "the operator's prices, never changed: written by app.record_model_prices only",
+    ),
+    (
         "_sqlx_migrations",
         "which migrations were applied: the app role reads it for readiness",
     ),
@@ -99,6 +103,7 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
     "app.seal_events",
     "app.forget_login",
     "app.erase_party",
+    "app.erase_member",
     "app.tell_of_grant",
     "app.end_grant",
     "app.appoint_member",
@@ -107,6 +112,8 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
     "app.data_keys_after",
     "app.rewrap_data_key",
     "app.retire_data_key",
+    "app.record_model_prices",
+    "app.purge_model_calls",
     "graphile_worker.enqueue_for_site",
     "graphile_worker.jobs_of_site",
     "graphile_worker.replay_job_of_site",
@@ -114,12 +121,16 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
 ];
 
 /// The only tables of a site whose rows the app role deletes: answers of old calls, nonces that nobody can use any more,
-/// narrowings of memberships whose history is in the events, proofs of second factors whose time is over.
+/// narrowings of memberships whose history is in the events, proofs of second factors whose time is over, what was said to the
+/// assistant.
 const DELETABLE: &[&str] = &[
     "idempotency_keys",
     "wallet_challenges",
     "membership_places",
     "second_factor_proofs",
+    "chat_visitors",
+    "conversations",
+    "conversation_messages",
 ];
 
 const ROLES: &[&str] = &[

@@ -46,15 +46,6 @@ pub(crate) fn module_name(module: Module) -> &'static str {
     }
 }
 
-const MODULES: [Module; 6] = [
-    Module::TokenSale,
-    Module::Pos,
-    Module::Storefront,
-    Module::Brokerage,
-    Module::Channel,
-    Module::Assistant,
-];
-
 pub(crate) fn site_of(row: &PgRow) -> Result<Site, StoreError> {
     let code: String = row.try_get("code").store()?;
     let time_zone: String = row.try_get("time_zone").store()?;
@@ -76,7 +67,7 @@ pub(crate) fn site_of(row: &PgRow) -> Result<Site, StoreError> {
         } else {
             SiteState::Suspended
         },
-        modules: MODULES
+        modules: Module::ALL
             .into_iter()
             .filter(|m| modules.iter().any(|name| name == module_name(*m)))
             .collect(),

@@ -1,13 +1,15 @@
 //! The books.
 
+mod statements;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use posx_kernel::{EntryId, Page, PageRequest, SiteScope, StoreError};
+use posx_kernel::{EntryId, Page, PageRequest, SiteScope, StoreError, Timestamp};
 use posx_ledger::{
-    AccountView, Entry, EntryFilter, EntryView, LedgerQueries, LedgerRepository, Posted, PostingView, Side,
-    TrialBalanceRow,
+    AccountStatement, AccountView, Entry, EntryFilter, EntryView, LedgerQueries, LedgerRepository, Posted,
+    PostingView, Side, StatementOf, TrialBalanceRow,
 };
 use sqlx::Row;
 use uuid::Uuid;
@@ -73,10 +75,10 @@ macro_rules! post_entries {
            insert into entries (id, kind, cause_id, cause_part, posted_at)
            select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::timestamptz[])
            on conflict do nothing
-           returning id),
+           returning id, posted_at),
          lines as (
-           insert into postings (entry_id, line, account, unit, amount)
-           select p.entry, p.line, p.account, p.unit, p.amount
+           insert into postings (entry_id, line, account, unit, amount, posted_at)
+           select p.entry, p.line, p.account, p.unit, p.amount, posted.posted_at
            from unnest($6::uuid[], $7::smallint[], $8::text[], $9::text[], $12::text[]::numeric[])
              as p (entry, line, account, unit, amount)
            join posted on posted.id = p.entry)"
@@ -103,6 +105,7 @@ macro_rules! bind_entries {
     };
 }
 pub(crate) use bind_entries;
+pub(crate) use statements::{trial_balance, trial_balance_row};
 
 #[async_trait]
 impl LedgerRepository for SiteTx {
@@ -162,8 +165,12 @@ impl LedgerQueries for Database {
         Ok(page)
     }
 
-    async fn accounts(&self, scope: &SiteScope) -> Result<Vec<AccountView>, StoreError> {
-        let rows = self.trial_balance(scope).await?;
+    async fn accounts(
+        &self,
+        scope: &SiteScope,
+        as_of: Option<Timestamp>,
+    ) -> Result<Vec<AccountView>, StoreError> {
+        let rows = LedgerQueries::trial_balance(self, scope, as_of).await?;
         let view = |row: TrialBalanceRow| AccountView {
             code: row.account,
             unit: row.unit,
@@ -173,30 +180,21 @@ impl LedgerQueries for Database {
         Ok(rows.into_iter().map(view).collect())
     }
 
-    async fn trial_balance(&self, scope: &SiteScope) -> Result<Vec<TrialBalanceRow>, StoreError> {
-        let mut tx = self.read_site(scope).await?;
-        let rows = sqlx::query(
-            "select a.code, a.unit, a.class,
-                    coalesce(sum(p.amount) filter (where p.amount > 0), 0)::text as debit,
-                    coalesce(-sum(p.amount) filter (where p.amount < 0), 0)::text as credit,
-                    coalesce(sum(p.amount), 0)::text as balance
-             from accounts a left join postings p on p.site_id = a.site_id and p.account = a.code and p.unit = a.unit
-             group by a.code, a.unit, a.class order by a.unit, a.code",
-        )
-        .fetch_all(tx.connection())
-        .await
-        .store()?;
-        let view = |row: sqlx::postgres::PgRow| -> Result<_, sqlx::Error> {
-            Ok(TrialBalanceRow {
-                account: row.try_get("code")?,
-                unit: row.try_get("unit")?,
-                class: row.try_get("class")?,
-                debit: row.try_get("debit")?,
-                credit: row.try_get("credit")?,
-                balance: row.try_get("balance")?,
-            })
-        };
-        rows.into_iter().map(view).collect::<Result<_, _>>().store()
+    async fn trial_balance(
+        &self,
+        scope: &SiteScope,
+        as_of: Option<Timestamp>,
+    ) -> Result<Vec<TrialBalanceRow>, StoreError> {
+        statements::trial_balance(&mut self.read_site(scope).await?, as_of).await
+    }
+
+    async fn statement(
+        &self,
+        scope: &SiteScope,
+        of: &StatementOf,
+        page: PageRequest,
+    ) -> Result<Option<AccountStatement>, StoreError> {
+        statements::statement(&mut self.read_site_at_once(scope).await?, of, page).await
     }
 }
 

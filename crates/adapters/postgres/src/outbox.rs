@@ -40,6 +40,10 @@ fn sending(event: &Event) -> Value {
     json!({ "invitation": event.subject, "sending": event.payload["sending"] })
 }
 
+fn batch(event: &Event) -> Value {
+    json!({ "batch": event.subject })
+}
+
 /// Who acts on what. `order.placed` is not here on purpose: placing is the hottest path, and nobody waits for it.
 const REACTIONS: &[Reaction] = &[
     at_once(
@@ -88,17 +92,22 @@ const REACTIONS: &[Reaction] = &[
         |event| json!({ "refund": event.payload["refund"] }),
         -5,
     ),
-    at_once(
-        "allocation_batch.created",
-        "submit_batch",
-        |event| json!({ "batch": event.subject }),
-        0,
-    ),
+    at_once("allocation_batch.approved", "submit_batch", batch, 0),
+    at_once("allocation_batch.resumed", "submit_batch", batch, 0),
+    at_once("allocation_batch.continued", "submit_batch", batch, 0),
+    // Whose run gives the alarm.
+    at_once("allocation_batch.paused", "submit_batch", batch, 0),
     at_once(
         "payout.approved",
         "send_payout",
         |event| json!({ "payout": event.subject }),
         0,
+    ),
+    at_once(
+        "document.uploaded",
+        "read_document",
+        |event| json!({ "document": event.subject }),
+        5,
     ),
     at_once("invitation.created", "send_invitation", sending, 0),
     at_once("invitation.resent", "send_invitation", sending, 0),

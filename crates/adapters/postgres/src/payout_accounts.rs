@@ -1,17 +1,20 @@
 //! Where agents' money goes, and what a site allows of it.
 
 use async_trait::async_trait;
-use posx_commissions::{AccountMethod, PayoutAccount, PayoutAccounts, PayoutRules, WriteOffRule};
+use posx_commissions::{
+    AccountMethod, AccountStanding, PayoutAccount, PayoutAccounts, PayoutRules, WriteOffRule,
+};
 use posx_kernel::{Currency, Money, PartyId, Sealed, StoreError, Timestamp};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::error::StoreResult;
-use crate::payouts::debtor;
+use crate::payouts::{claim, debtor};
 use crate::site_tx::SiteTx;
 use crate::tiers::currency;
 
-const ACCOUNT: &str = "select party_id, method, version, details_sealed, masked, connect_account, created_at, usable_from, removed_at
+const ACCOUNT: &str = "select party_id, method, version, details_sealed, masked, connect_account, created_at, usable_from, removed_at,
+    payouts_enabled, charges_enabled, disabled_reason, standing_at, stuck_payout
     from payout_accounts a where true";
 /// The last version of each.
 const LATEST: &str = "and not exists (select from payout_accounts later where later.party_id = a.party_id
@@ -98,6 +101,56 @@ impl PayoutAccounts for SiteTx {
         Ok(())
     }
 
+    async fn connected(&mut self, connect_account: &str) -> Result<Option<PayoutAccount>, StoreError> {
+        let text = format!("{ACCOUNT} and connect_account = $1 for no key update");
+        let row = sqlx::query(AssertSqlSafe(text))
+            .bind(connect_account)
+            .fetch_optional(self.connection())
+            .await
+            .store()?;
+        row.as_ref().map(account).transpose()
+    }
+
+    async fn claim_connected(&mut self, connect_account: &str) -> Result<(), StoreError> {
+        claim(self, connect_account).await
+    }
+
+    async fn save_standing(
+        &mut self,
+        account: &PayoutAccount,
+        standing: &AccountStanding,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "update payout_accounts set payouts_enabled = $4, charges_enabled = $5, disabled_reason = $6, standing_at = $7
+             where party_id = $1 and method = $2 and version = $3 and (standing_at is null or standing_at <= $7)",
+        )
+        .bind(account.agent.as_uuid())
+        .bind(account.method.as_str())
+        .bind(account.version)
+        .bind(standing.payouts_enabled)
+        .bind(standing.charges_enabled)
+        .bind(&standing.disabled_reason)
+        .bind(standing.at)
+        .execute(self.connection())
+        .await
+        .store()?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn save_stuck_payout(&mut self, account: &PayoutAccount) -> Result<(), StoreError> {
+        sqlx::query(
+            "update payout_accounts set stuck_payout = $4 where party_id = $1 and method = $2 and version = $3",
+        )
+        .bind(account.agent.as_uuid())
+        .bind(account.method.as_str())
+        .bind(account.version)
+        .bind(&account.stuck_payout)
+        .execute(self.connection())
+        .await
+        .store()?;
+        Ok(())
+    }
+
     async fn rules(&mut self, currency: Currency) -> Result<PayoutRules, StoreError> {
         let row = sqlx::query(AssertSqlSafe(format!("{RULES} and currency = $1")))
             .bind(currency.code())
@@ -175,7 +228,21 @@ fn account(row: &PgRow) -> Result<PayoutAccount, StoreError> {
         created_at: row.try_get("created_at").store()?,
         usable_from: row.try_get("usable_from").store()?,
         removed_at: row.try_get("removed_at").store()?,
+        standing: standing(row)?,
+        stuck_payout: row.try_get("stuck_payout").store()?,
     })
+}
+
+fn standing(row: &PgRow) -> Result<Option<AccountStanding>, StoreError> {
+    let Some(at) = row.try_get("standing_at").store()? else {
+        return Ok(None);
+    };
+    Ok(Some(AccountStanding {
+        payouts_enabled: row.try_get("payouts_enabled").store()?,
+        charges_enabled: row.try_get("charges_enabled").store()?,
+        disabled_reason: row.try_get("disabled_reason").store()?,
+        at,
+    }))
 }
 
 fn rules(row: &PgRow) -> Result<PayoutRules, StoreError> {

@@ -144,18 +144,23 @@ impl PayoutRepository for SiteTx {
     }
 
     async fn claim_transfer(&mut self, reference: &str) -> Result<(), StoreError> {
-        let row = sqlx::query("select app.claim_external_id($1, $2)")
-            .bind(PROVIDER)
-            .bind(reference)
-            .fetch_one(self.connection())
-            .await
-            .store()?;
-        let ours: bool = row.try_get(0).store()?;
-        if ours {
-            Ok(())
-        } else {
-            Err(StoreError::broken("another site owns the transfer"))
-        }
+        claim(self, reference).await
+    }
+}
+
+/// What the provider tells of its object finds this site.
+pub(crate) async fn claim(tx: &mut SiteTx, external_id: &str) -> Result<(), StoreError> {
+    let row = sqlx::query("select app.claim_external_id($1, $2)")
+        .bind(PROVIDER)
+        .bind(external_id)
+        .fetch_one(tx.connection())
+        .await
+        .store()?;
+    let ours: bool = row.try_get(0).store()?;
+    if ours {
+        Ok(())
+    } else {
+        Err(StoreError::broken("another site owns the provider's object"))
     }
 }
 

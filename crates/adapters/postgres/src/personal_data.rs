@@ -37,6 +37,11 @@ pub const PERSONAL_DATA_SECTIONS: &[(&str, &str)] = &[
     ),
     ("allocations", "select * from allocations where party_id = $1"),
     (
+        "token_settlements",
+        "select s.* from token_settlements s join allocations a on a.id = s.allocation_id
+         where a.party_id = $1 or s.made_by = $2",
+    ),
+    (
         "vesting_schedules",
         "select * from vesting_schedules where party_id = $1",
     ),
@@ -79,6 +84,7 @@ pub const PERSONAL_DATA_SECTIONS: &[(&str, &str)] = &[
         "payouts",
         "select * from payouts where agent_id = $1 or decided_by = $2",
     ),
+    ("model_calls", "select * from model_calls where member_id = $2"),
     (
         "settlements",
         "select id, method, state, revision, made_by, approved_by, approved_at, created_at from settlements
@@ -94,7 +100,7 @@ pub const PERSONAL_DATA_SECTIONS: &[(&str, &str)] = &[
     ),
     (
         "postings",
-        "select p.*, e.kind, e.posted_at from accounts a join postings p on p.account = a.code and p.unit = a.unit
+        "select p.*, e.kind from accounts a join postings p on p.account = a.code and p.unit = a.unit
          join entries e on e.id = p.entry_id where a.party_id = $1",
     ),
     (
@@ -128,12 +134,50 @@ pub const PERSONAL_DATA_SECTIONS: &[(&str, &str)] = &[
         "select device_id, name, place_id, created_at from device_pairings where started_by = $2",
     ),
     (
+        "model_consents",
+        "select purpose, number, text_version, given_at, withdrawn_at, given_by = $2 as given, withdrawn_by = $2 as withdrawn
+         from model_consents where given_by = $2 or withdrawn_by = $2",
+    ),
+    (
+        "ledger_periods",
+        "select id, number, from_at, until_at, closed_at, reopened_at, closed_by = $2 as closed, reopened_by = $2 as opened_again
+         from ledger_periods where closed_by = $2 or reopened_by = $2",
+    ),
+    (
         "allocation_batches",
         "select * from allocation_batches where created_by = $2",
     ),
     (
+        "allocation_batch_lines",
+        "select l.* from allocation_batch_lines l join allocations a on a.id = l.allocation_id where a.party_id = $1",
+    ),
+    (
+        "allocation_batch_approvals",
+        "select batch_id, encode(lines_hash, 'hex') as lines_hash, approver_id, maker_id, approved_at
+         from allocation_batch_approvals where approver_id = $2 or maker_id = $2",
+    ),
+    (
         "stock_movements",
         "select * from stock_movements where actor_id = $2",
+    ),
+    ("conversations", "select * from conversations where identity_id = $2"),
+    (
+        "conversation_messages",
+        "select m.* from conversation_messages m join conversations c on c.id = m.conversation_id
+         where c.identity_id = $2",
+    ),
+    ("customers", "select * from customers where party_id = $1"),
+    (
+        "documents",
+        "select o.id, o.name, o.media_type, o.bytes, o.kind, o.state, o.created_at, o.uploaded_by = $2 as uploaded
+         from documents o left join document_drafts d on d.site_id = o.site_id and d.document_id = o.id
+         where o.uploaded_by = $2 or d.party_id = $1 or d.buyer_id = $1",
+    ),
+    (
+        "document_drafts",
+        "select id, document_id, state, created_at, order_id, party_id, decided_at, decided_by = $2 as decided,
+           case when party_id = $1 or buyer_id = $1 then content end as content
+         from document_drafts where party_id = $1 or buyer_id = $1 or decided_by = $2",
     ),
     (
         "events",

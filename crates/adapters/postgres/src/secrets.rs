@@ -41,6 +41,11 @@ pub const SEALED_COLUMNS: &[SealedColumn] = &[
         column: "details_sealed",
         row: "'pty_' || replace(party_id::text, '-', '') || ':' || version",
     },
+    SealedColumn {
+        table: "model_accounts",
+        column: "key_sealed",
+        row: "purpose",
+    },
 ];
 
 /// A version of a site's key that is still kept.

@@ -5,6 +5,7 @@ mod book;
 mod client;
 mod error;
 mod http;
+mod lines;
 mod sign;
 mod transfer;
 
@@ -42,6 +43,7 @@ pub enum CustodyCall {
     Cancel,
     /// What a vault holds.
     Balance,
+    List,
     /// Of its webhooks' signatures. It is served from elsewhere: it knows faults, but is neither down nor slow with the
     /// custodian.
     KeySet,

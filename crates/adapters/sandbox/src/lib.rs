@@ -1,5 +1,5 @@
 //! Faithful stand-ins of the outside world, for the demo and the tests: a payment provider as Stripe, a custodian as
-//! Fireblocks, an OIDC issuer. One HTTP server on this machine, so that the world goes on while processes of POSX are
+//! Fireblocks, an OIDC issuer, a provider of language models as OpenAI. One HTTP server on this machine, so that the world goes on while processes of POSX are
 //! killed, with handles to look behind the counter and to make things go wrong; and thin clients that implement the
 //! ports of orders and allocations against it.
 //!
@@ -22,6 +22,7 @@ mod env;
 mod issuer;
 mod keys;
 mod line;
+mod models;
 mod panel;
 mod payments;
 mod transport;
@@ -34,10 +35,12 @@ pub use custodian::{
 pub use issuer::{Flaw, Issuer, IssuerCall, TokenRequest};
 pub use keys::{KeyError, OldKeys, WorldKeys};
 pub use line::{Fault, Line};
+pub use models::{LanguageModels, ModelsCall};
 pub use panel::Panel;
 pub use payments::{
     ApiError, DisputeStatus, IntentStatus, PaymentCall, PaymentFailure, PaymentIntent, Payments,
-    RefundStatus, STRIPE_API_VERSION, SandboxDispute, SandboxGateway, SandboxPayouts, SandboxRefund,
+    RefundStatus, STRIPE_API_VERSION, SandboxDispute, SandboxGateway, SandboxLine, SandboxLines,
+    SandboxPayouts, SandboxRefund,
 };
 pub use transport::{ClientError, TransportError};
 pub use webhooks::{Delivery, DeliveryPlan, Notice, Outcome, RetryPolicy, Webhooks};

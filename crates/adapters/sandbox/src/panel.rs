@@ -8,6 +8,7 @@ mod custodian;
 mod error;
 mod issuer;
 mod line;
+mod models;
 mod notices;
 mod payments;
 
@@ -27,6 +28,7 @@ use serde_json::{Value, json};
 use crate::custodian::Custodian;
 use crate::env::base62;
 use crate::issuer::Issuer;
+use crate::models::LanguageModels;
 use crate::payments::Payments;
 use body::{Body, Nothing};
 use error::PanelError;
@@ -46,6 +48,7 @@ struct Inner {
     payments: Payments,
     custodian: Custodian,
     issuer: Issuer,
+    models: LanguageModels,
 }
 
 impl fmt::Debug for Panel {
@@ -63,6 +66,7 @@ impl Panel {
         payments: Payments,
         custodian: Custodian,
         issuer: Issuer,
+        models: LanguageModels,
     ) -> Self {
         let inner = Inner {
             url,
@@ -71,6 +75,7 @@ impl Panel {
             payments,
             custodian,
             issuer,
+            models,
         };
         Self {
             inner: Arc::new(inner),
@@ -91,6 +96,7 @@ impl Panel {
             "payments": payments::show(&self.inner.payments),
             "custodian": custodian::show(&self.inner.custodian),
             "issuer": issuer::show(&self.inner.issuer),
+            "models": models::show(&self.inner.models),
         })
     }
 
@@ -109,6 +115,7 @@ pub(crate) fn router(panel: &Panel) -> Router {
         payments,
         custodian,
         issuer,
+        models,
         ..
     } = panel.inner.as_ref();
     Router::new()
@@ -118,6 +125,7 @@ pub(crate) fn router(panel: &Panel) -> Router {
         .nest("/payments", payments::router(payments, randomness))
         .nest("/custodian", custodian::router(custodian, randomness))
         .nest("/issuer", issuer::router(issuer))
+        .nest("/models", models::router(models))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         // Last, so that it stands before all of the above.
@@ -144,5 +152,6 @@ async fn repair(State(panel): State<Panel>, Body(Nothing {}): Body<Nothing>) -> 
     panel.inner.payments.repair();
     panel.inner.custodian.repair();
     panel.inner.issuer.line().repair();
+    panel.inner.models.line().repair();
     Json(panel.show())
 }

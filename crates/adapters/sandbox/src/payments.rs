@@ -1,5 +1,6 @@
 //! A payment provider that behaves as Stripe does, as far as POSX relies on it: rules S01 to S33 of semantics.md.
 
+mod account;
 mod book;
 mod client;
 mod connect;
@@ -8,6 +9,7 @@ mod error;
 mod http;
 mod idempotency;
 mod intent;
+mod lines;
 mod params;
 mod payouts;
 mod perform;
@@ -22,11 +24,13 @@ use posx_kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use account::SandboxLines;
 pub use client::SandboxGateway;
 pub use connect::{ConnectAccount, ConnectTransfer};
 pub use dispute::{DisputeStatus, SandboxDispute};
 pub use error::ApiError;
 pub use intent::{IntentStatus, PaymentFailure, PaymentIntent};
+pub use lines::SandboxLine;
 pub use payouts::SandboxPayouts;
 pub use refund::{RefundStatus, SandboxRefund};
 
@@ -84,6 +88,8 @@ pub enum PaymentCall {
     CreateTransfer,
     RetrieveTransfer,
     ListTransfers,
+    /// Of the balance.
+    ListLines,
 }
 
 /// The payment provider, seen from behind its counter. A clone is a handle on the same.
@@ -291,9 +297,17 @@ impl Payments {
     }
 
     fn apply(&self, effect: impl FnOnce(&mut Book, &Env) -> Effect) -> Result<Value, ApiError> {
-        let (answer, happened) = effect(&mut lock(&self.inner.book), &self.inner.env);
+        let (answer, happened) = self.take_effect(effect);
         self.emit(happened, None);
         answer
+    }
+
+    /// The book and its balance change together.
+    fn take_effect(&self, effect: impl FnOnce(&mut Book, &Env) -> Effect) -> Effect {
+        let mut book = lock(&self.inner.book);
+        let (answer, happened) = effect(&mut book, &self.inner.env);
+        book.keep_lines(&self.inner.env, &happened);
+        (answer, happened)
     }
 
     fn emit(&self, happened: Vec<Happened>, idempotency_key: Option<&str>) {

@@ -17,6 +17,7 @@ use crate::custodian::{self, Custodian, Drive};
 use crate::env::{Env, Tasks, base62};
 use crate::issuer::{self, Issuer};
 use crate::keys::{KeyError, WorldKeys};
+use crate::models::{self, LanguageModels};
 use crate::panel::{self, Panel};
 use crate::payments::{self, Payments};
 use crate::transport::local_client;
@@ -110,6 +111,7 @@ pub struct World {
     payments: Payments,
     custodian: Custodian,
     issuer: Issuer,
+    models: LanguageModels,
     panel: Panel,
     tasks: Arc<Tasks>,
     server: Option<Server>,
@@ -155,6 +157,7 @@ impl World {
             config.retry,
         );
         let randomness = Arc::clone(&env.randomness);
+        let models = LanguageModels::new(env.clone());
         let issuer = Issuer::new(env, format!("{base}/issuer/"), issuer_keys);
         let panel = Panel::new(
             format!("{base}/panel"),
@@ -162,11 +165,13 @@ impl World {
             payments.clone(),
             custodian.clone(),
             issuer.clone(),
+            models.clone(),
         );
         let router = Router::new()
             .nest("/stripe", payments::router(payments.clone()))
             .nest("/fireblocks", custodian::router(custodian.clone()))
             .nest("/issuer", issuer::router(issuer.clone()))
+            .nest("/models", models::router(models.clone()))
             .nest("/panel", panel::router(&panel))
             // Stripe's own client takes a host without a path.
             .merge(payments::router(payments.clone()))
@@ -177,6 +182,7 @@ impl World {
             payments,
             custodian,
             issuer,
+            models,
             panel,
             tasks,
             server: Some(serve(listener, router)),
@@ -193,6 +199,15 @@ impl World {
 
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+
+    pub fn models(&self) -> &LanguageModels {
+        &self.models
+    }
+
+    /// The base of the models' provider, for a client of OpenAI's.
+    pub fn models_url(&self) -> String {
+        format!("{}/models", self.base)
     }
 
     /// Where others are told what goes wrong here.

@@ -71,6 +71,12 @@ impl StripeAccounts {
         }
     }
 
+    /// Another site uses this client's key as well: as far as the settings say.
+    pub(crate) fn is_shared(&self, site: SiteId, client: &StripeClient) -> bool {
+        let mut others = self.clients.iter().filter(|(other, _)| **other != site);
+        others.any(|(_, other)| other.is_of(client))
+    }
+
     /// A key that cannot be had is an error, not a reason to take the settings': that would be another account.
     pub async fn of(&self, site: SiteId) -> Result<StripeClient, StripeError> {
         let own = match &self.own {

@@ -76,6 +76,11 @@ impl StripeClient {
         self.key.mode()
     }
 
+    /// Both have the same key.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        self.key.header() == other.key.header()
+    }
+
     #[cfg(test)]
     pub(crate) fn key_header(&self) -> reqwest::header::HeaderValue {
         self.key.header()
@@ -145,6 +150,11 @@ impl StripeClient {
             }
         }
         Err(StripeError::TooManyPages { pages_max: PAGES_MAX })
+    }
+
+    /// How long to wait before reading again what failed `tries` times.
+    pub(crate) fn pause(&self, tries: u32) -> Duration {
+        self.connection.pause(tries)
     }
 
     /// A key for a call that does no harm when it is made again, so that nothing need remember it.

@@ -25,6 +25,8 @@ pub struct ConnectedAccount {
     #[serde(default)]
     pub payouts_enabled: bool,
     #[serde(default)]
+    pub charges_enabled: bool,
+    #[serde(default)]
     capabilities: HashMap<String, Capability>,
     #[serde(default)]
     pub requirements: Option<Requirements>,

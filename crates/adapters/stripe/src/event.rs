@@ -3,12 +3,14 @@
 //! only names it. Of a snapshot we read no more than which payment it is of, by which the event finds its site: so both come
 //! to the same.
 
+mod connected;
 mod notice;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use self::connected::AccountNotice;
 pub use self::notice::Notice;
 
 /// Longest id or type that is stored.

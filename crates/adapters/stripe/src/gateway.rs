@@ -24,7 +24,7 @@ use crate::refunds::NewRefund;
 pub(crate) const ATTEMPT: &str = "posx_attempt";
 pub(crate) const REFUND: &str = "posx_refund";
 const ORDER: &str = "posx_order";
-const SITE: &str = "posx_site";
+pub(crate) const SITE: &str = "posx_site";
 
 /// Stripe may forget a key after 24 hours, and then carry the request out anew (S05).
 const KEYS_ARE_SAFE_FOR: TimeDelta = TimeDelta::hours(23);

@@ -21,6 +21,7 @@ pub mod event;
 mod events;
 mod gateway;
 mod key;
+mod lines;
 mod payments;
 mod payouts;
 mod refunds;
@@ -36,10 +37,13 @@ pub use client::{
 pub use connect::{Capability, ConnectedAccount, NewConnectedAccount, OnboardingLink, Requirements};
 pub use disputes::{Dispute, DisputeStatus};
 pub use error::{Refusal, StripeError};
-pub use event::{EventError, EventObject, Notice, PaymentIntentChange, PaymentIntentNotice, StripeEvent};
+pub use event::{
+    AccountNotice, EventError, EventObject, Notice, PaymentIntentChange, PaymentIntentNotice, StripeEvent,
+};
 pub use events::MissedEvent;
 pub use gateway::StripeGateway;
 pub use key::{KeyError, Mode, StripeKey};
+pub use lines::StripeLines;
 pub use payments::{NewPaymentIntent, PaymentIntent, Window};
 pub use payouts::StripePayouts;
 pub use refunds::{NewRefund, Refund};

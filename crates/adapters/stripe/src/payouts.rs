@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use posx_commissions::payout_gateway::{
-    NewRecipient, Onboarding, PayoutGateway, PayoutGatewayError, Readiness, SendPayout, Transfer,
+    NewRecipient, Onboarding, PayoutGateway, PayoutGatewayError, SendPayout, Standing, Transfer,
 };
 use posx_kernel::{PayoutId, SiteId};
 
@@ -10,13 +10,13 @@ use crate::accounts::StripeAccounts;
 use crate::client::{IdempotencyKey, StripeClient};
 use crate::connect::NewConnectedAccount;
 use crate::error::{Refusal, StripeError};
+use crate::gateway::SITE;
 use crate::transfers::{self, NewTransfer};
 
 /// Names in the metadata of what we make.
 const PAYOUT: &str = "posx_payout";
 const TRY: &str = "posx_try";
 const AGENT: &str = "posx_agent";
-const SITE: &str = "posx_site";
 
 /// Of one payout's transfers: more than one page of them would be one for each of a hundred tries.
 const PAGES_MAX: usize = 10;
@@ -58,19 +58,21 @@ impl StripePayouts {
         }
     }
 
-    async fn readiness_of(&self, site: SiteId, account: &str) -> Result<Readiness, StripeError> {
-        match self.accounts.of(site).await?.account(account).await {
-            Ok(Some(found)) if found.takes_transfers() => Ok(Readiness::Ready),
-            Ok(Some(found)) => Ok(Readiness::NotReady {
-                missing: found
-                    .requirements
-                    .map(|lacks| lacks.currently_due)
-                    .unwrap_or_default(),
-            }),
+    async fn standing_of(&self, site: SiteId, account: &str) -> Result<Option<Standing>, StripeError> {
+        let found = match self.accounts.of(site).await?.account(account).await {
+            Ok(Some(found)) => found,
             // One that was disconnected is not ours to look at.
-            Ok(None) | Err(StripeError::NotPermitted { .. }) => Ok(Readiness::Gone),
-            Err(error) => Err(error),
-        }
+            Ok(None) | Err(StripeError::NotPermitted { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let payouts_enabled = found.takes_transfers();
+        let lacks = found.requirements;
+        Ok(Some(Standing {
+            payouts_enabled,
+            charges_enabled: found.charges_enabled,
+            disabled_reason: lacks.as_ref().and_then(|lacks| lacks.disabled_reason.clone()),
+            missing: lacks.map(|lacks| lacks.currently_due).unwrap_or_default(),
+        }))
     }
 }
 
@@ -112,10 +114,10 @@ impl PayoutGateway for StripePayouts {
         })
     }
 
-    async fn readiness(&self, site: SiteId, account: &str) -> Result<Readiness, PayoutGatewayError> {
-        self.readiness_of(site, account)
+    async fn standing(&self, site: SiteId, account: &str) -> Result<Option<Standing>, PayoutGatewayError> {
+        self.standing_of(site, account)
             .await
-            .map_err(|error| told(error, "readiness"))
+            .map_err(|error| told(error, "standing"))
     }
 
     async fn send(&self, request: &SendPayout) -> Result<Transfer, PayoutGatewayError> {

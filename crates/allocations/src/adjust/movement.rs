@@ -4,7 +4,7 @@ use posx_kernel::{ChainAssetId, EntryId, Timestamp, TokenAmount};
 use posx_ledger::{Account, Entry, EntryKind};
 use uuid::Uuid;
 
-use crate::{Allocation, LineToDeliver, OrderToDeliver, Release};
+use crate::{Allocation, LineToDeliver, OrderToDeliver, Release, Settling, TokenSettlement};
 
 /// An entry to be posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,20 +49,49 @@ impl Movement {
         )
     }
 
-    pub(crate) fn of_debt(allocation: &Allocation, before: TokenAmount) -> Self {
+    /// `None`: what was waived covers the difference.
+    pub(crate) fn of_debt(allocation: &Allocation, before: TokenAmount) -> Option<Self> {
         let owed = Account::TokensOwed(allocation.party);
-        let (amount, more) = difference(before, allocation.owed);
+        let (amount, more) = difference(before, allocation.debt());
+        if amount.is_zero() {
+            return None;
+        }
         let (kind, debit, credit) = if more {
             (EntryKind::TokensOwed, owed, Account::TokensClaims)
         } else {
             (EntryKind::TokensSettled, Account::TokensClaims, owed)
         };
-        Self {
+        Some(Self {
             kind,
             cause: allocation.id.as_uuid(),
             part: allocation.changes.to_string(),
             asset: allocation.asset,
             amount,
+            debit,
+            credit,
+        })
+    }
+
+    /// What was sent is here again, or will not come.
+    pub(crate) fn of_settlement(allocation: &Allocation, settlement: &TokenSettlement) -> Self {
+        let (kind, debit, credit) = match settlement.how {
+            Settling::Received => (
+                EntryKind::TokensReceived,
+                Account::TokensReturned,
+                Account::TokensDelivered,
+            ),
+            Settling::Waived => (
+                EntryKind::TokensWaived,
+                Account::TokensClaims,
+                Account::TokensOwed(allocation.party),
+            ),
+        };
+        Self {
+            kind,
+            cause: settlement.id.as_uuid(),
+            part: String::new(),
+            asset: allocation.asset,
+            amount: settlement.amount,
             debit,
             credit,
         }

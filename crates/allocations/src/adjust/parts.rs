@@ -46,6 +46,11 @@ impl<'a> Parts<'a> {
         })
     }
 
+    /// To compare with, when they are changed.
+    pub(crate) fn stored(&self) -> (Vec<Allocation>, Vec<Release>) {
+        (self.allocations.clone(), self.releases.clone())
+    }
+
     /// Whether the line's parts were made.
     pub(crate) fn has(&self, line: LineId) -> bool {
         self.allocations.iter().any(|one| one.line == line)
@@ -75,6 +80,8 @@ impl<'a> Parts<'a> {
             amount,
             cut,
             owed: TokenAmount::ZERO,
+            received: TokenAmount::ZERO,
+            waived: TokenAmount::ZERO,
             changes: 0,
             batch: None,
             tries: 0,
@@ -129,12 +136,12 @@ impl<'a> Parts<'a> {
                 }
                 At::Allocation(number) => {
                     let allocation = &mut self.allocations[number];
-                    let (cut, owed) = (allocation.cut, allocation.owed);
+                    let (cut, debt) = (allocation.cut, allocation.debt());
                     if allocation.set_cut(share.cut, self.now) == Applied::Applied {
                         self.movements.push(Movement::of_cut(allocation, cut));
                     }
                     if allocation.set_owed(share.owed, self.now) == Applied::Applied {
-                        self.movements.push(Movement::of_debt(allocation, owed));
+                        self.movements.extend(Movement::of_debt(allocation, debt));
                     }
                 }
             }
@@ -190,7 +197,7 @@ impl<'a> Parts<'a> {
             if allocation.line == line.line {
                 let part = Part {
                     place: allocation.place(),
-                    amount: allocation.amount,
+                    amount: allocation.kept(),
                     cut: allocation.cut,
                 };
                 allocations.push((allocation.part, At::Allocation(number), part));

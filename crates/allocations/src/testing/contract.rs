@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use posx_kernel::{
-    AllocationId, Begin, IdempotentCall, IdentityId, ManualClock, OrderId, SeededIds, SiteScope, Timestamp,
+    AllocationId, BatchId, Begin, IdempotentCall, IdentityId, ManualClock, OrderId, SeededIds, SiteScope,
+    Timestamp,
 };
 
 use super::{Answer, FakeCustody};
 use crate::{
-    AllocateError, Allocated, Allocation, AllocationState, Allocations, AllocationsTx, Applied, BatchError,
-    Reconciled, STUCK_AFTER, StateName, SubmitError,
+    AllocateError, Allocated, Allocation, AllocationState, Allocations, AllocationsTx, Applied, Batch,
+    BatchError, BatchRun, BatchState, Reconciled, STUCK_AFTER, StateName, SubmitError,
 };
 
 /// What the caller has put into the store.
@@ -24,6 +25,8 @@ pub struct Given {
     /// Placed, not paid.
     pub unpaid: OrderId,
     pub actor: IdentityId,
+    /// Two others.
+    pub checkers: [IdentityId; 2],
     pub now: Timestamp,
 }
 
@@ -57,6 +60,7 @@ pub async fn contract(db: Arc<dyn Begin<dyn AllocationsTx>>, given: &Given) {
     };
     let made = stage.allocations_are_made_once_per_line().await;
     stage.a_batch_is_all_or_nothing(&made).await;
+    stage.a_batch_is_approved_by_two_others(&made).await;
     stage.p24_a_lost_answer_is_looked_up(&made).await;
     stage.stuck_ones_come_oldest_first(&made).await;
     stage.a_delivered_order_is_done(&made).await;
@@ -156,32 +160,70 @@ impl Stage<'_> {
         );
     }
 
+    async fn batch(&self, id: BatchId) -> Batch {
+        let mut tx = self.db.begin(&self.given.scope).await.expect("a transaction");
+        tx.batches().find(id).await.expect("read").expect("the batch")
+    }
+
+    async fn a_batch_is_approved_by_two_others(&self, made: &[AllocationId]) {
+        let (service, given) = (&self.service, self.given);
+        let id = self.read(made[0]).await.batch.expect("its batch");
+        let approve = async |scope: &SiteScope, seen: &[u8; 32], by: IdentityId| {
+            service.approve_batch(scope, id, seen, by, None).await
+        };
+        let (hash, [one, other]) = (self.batch(id).await.hash, given.checkers);
+        let foreign = approve(&given.elsewhere, &hash, one).await;
+        assert!(matches!(foreign, Err(BatchError::NoSuchBatch)), "{foreign:?}");
+        let own = approve(&given.scope, &hash, given.actor).await;
+        assert!(matches!(own, Err(BatchError::OwnBatch)), "{own:?}");
+        let blind = approve(&given.scope, &[0; 32], one).await;
+        assert!(matches!(blind, Err(BatchError::HashMismatch)), "{blind:?}");
+        approve(&given.scope, &hash, one).await.expect("approved");
+        let twice = approve(&given.scope, &hash, one).await;
+        assert!(matches!(twice, Err(BatchError::ApprovedBefore)), "{twice:?}");
+        let early = service.submit_batch(&given.scope, id).await.expect("a run");
+        assert_eq!((early, self.custody.arrived().len()), (BatchRun::default(), 0));
+        approve(&given.scope, &hash, other).await.expect("approved");
+        let batch = self.batch(id).await;
+        assert_eq!(batch.state, BatchState::Approved);
+        assert_eq!(
+            batch
+                .approvals
+                .iter()
+                .map(|approval| approval.by)
+                .collect::<Vec<_>>(),
+            given.checkers
+        );
+        let mut tx = self.db.begin(&given.scope).await.expect("a transaction");
+        assert_eq!(tx.batches().unfinished().await.expect("read"), [id]);
+        let lines = tx.batches().lines(id).await.expect("read");
+        assert_eq!(tx.batches().as_of_now(made).await.expect("read"), lines);
+    }
+
     async fn p24_a_lost_answer_is_looked_up(&self, made: &[AllocationId]) {
         let (service, given) = (&self.service, self.given);
         let batch = self.read(made[0]).await.batch.expect("its batch");
         self.custody.script([Answer::LostOnTheWayBack]);
-        let lost = service.submit_batch(&given.scope, batch).await;
+        let run = async || service.submit_batch(&given.scope, batch).await;
+        let lost = run().await;
         assert!(matches!(lost, Err(SubmitError::Unsettled(_))), "{lost:?}");
-        assert!(
-            service
-                .submit_batch(&given.elsewhere, batch)
-                .await
-                .expect("nothing there")
-                .applied
-                == 0
-        );
-        assert_eq!(
-            service
-                .submit_batch(&given.scope, batch)
-                .await
-                .expect("settled")
-                .applied,
-            1
-        );
+        let foreign = service.submit_batch(&given.elsewhere, batch).await;
+        assert_eq!(foreign.expect("nothing there"), BatchRun::default());
+        let settled = run().await.expect("settled");
+        assert_eq!((settled.applied, settled.waiting), (1, 1), "f17: one at a time");
+        assert_eq!(self.custody.transfers().len(), 1);
+        let mut on_chain = self.custody.transfers().remove(0);
+        "CONFIRMING".clone_into(&mut on_chain.status);
+        service
+            .apply_report(&given.scope, &on_chain)
+            .await
+            .expect("applied");
+        let second = run().await.expect("the vault is free");
+        assert_eq!((second.applied, second.waiting), (1, 0));
         assert_eq!(self.custody.transfers().len(), 2);
-        for id in made {
+        for (id, state) in made.iter().zip([StateName::Confirming, StateName::Submitted]) {
             let sent = self.read(*id).await;
-            assert_eq!((sent.state.name(), sent.tries), (StateName::Submitted, 1));
+            assert_eq!((sent.state.name(), sent.tries), (state, 1));
         }
         let mut tx = self.db.begin(&given.elsewhere).await.expect("a transaction");
         let taken = &self.custody.transfers()[0].provider_id;
@@ -206,6 +248,7 @@ impl Stage<'_> {
         let external_id = self.read(made[0]).await.external_id.expect("sent");
         self.custody.change(&external_id.0, |transfer| {
             "BROADCASTING".clone_into(&mut transfer.status);
+            transfer.confirmations = 3;
         });
         let second = service.reconcile(&given.scope, 10).await.expect("a round");
         assert_eq!(
@@ -248,5 +291,18 @@ impl Stage<'_> {
         let mut tx = self.db.begin(&given.scope).await.expect("a transaction");
         let states = tx.allocations().states_of_order(given.order).await.expect("read");
         assert_eq!(states, [StateName::Done, StateName::Done]);
+        drop(tx);
+        let batch = self.read(made[0]).await.batch.expect("its batch");
+        assert_eq!(self.batch(batch).await.state, BatchState::Done);
+        for id in made {
+            let done = self.read(*id).await;
+            self.custody
+                .change(&done.external_id.expect("sent").0, |transfer| {
+                    "COMPLETED".clone_into(&mut transfer.status);
+                    transfer.tx_hash = done.state.tx_hash().map(str::to_owned);
+                });
+        }
+        let check = service.check_batch(&given.scope, batch).await.expect("checked");
+        assert_eq!((check.rebuilt.len(), check.differing), (2, Vec::new()));
     }
 }

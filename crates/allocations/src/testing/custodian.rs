@@ -124,6 +124,10 @@ impl Custody for FakeCustody {
         "fake"
     }
 
+    fn moves_real_tokens(&self) -> bool {
+        false
+    }
+
     async fn submit(&self, request: &TransferRequest) -> Result<Transfer, CustodyError> {
         let mut state = self.state();
         state.let_in()?;

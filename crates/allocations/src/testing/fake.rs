@@ -13,9 +13,9 @@ use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
 use posx_tiers::{Stock, StockRepository};
 
 use crate::{
-    Allocation, AllocationRepository, AllocationState, AllocationsTx, Batch, CustodyAsset, DeliveredOrders,
-    Delivery, ExternalIds, OrderToDeliver, Release, ReleaseState, Restock, StateName, VestingPolicy,
-    VestingRepository, VestingSchedule,
+    Allocation, AllocationRepository, AllocationsTx, Batch, BatchLine, BatchRepository, CustodyAsset,
+    DeliveredOrders, Delivery, ExternalIds, OrderToDeliver, Release, ReleaseState, Restock, StateName,
+    TokenSettlement, VestingPolicy, VestingRepository, VestingSchedule,
 };
 
 #[derive(Debug, Clone)]
@@ -32,6 +32,10 @@ pub struct World {
     pub assets: BTreeMap<ChainAssetId, CustodyAsset>,
     pub allocations: BTreeMap<AllocationId, Allocation>,
     pub batches: BTreeMap<BatchId, Batch>,
+    pub batch_lines: BTreeMap<BatchId, Vec<BatchLine>>,
+    /// What a buyer has bound.
+    pub wallets: BTreeMap<PartyId, String>,
+    pub settlements: Vec<TokenSettlement>,
     pub external_ids: BTreeSet<(String, String)>,
     pub entries: Vec<Entry>,
     pub events: Vec<Event>,
@@ -129,6 +133,9 @@ impl IdempotentTx for FakeTx {
 
 impl AllocationsTx for FakeTx {
     fn allocations(&mut self) -> &mut dyn AllocationRepository {
+        self
+    }
+    fn batches(&mut self) -> &mut dyn BatchRepository {
         self
     }
     fn delivered_orders(&mut self) -> &mut dyn DeliveredOrders {
@@ -231,7 +238,7 @@ impl DeliveredOrders for FakeTx {
 
     async fn flag(&mut self, order: OrderId, why: &str) -> Result<(), StoreError> {
         if let Some(order) = self.world.orders.get_mut(&order) {
-            order.attention = Some(why.to_owned());
+            order.attention.get_or_insert_with(|| why.to_owned());
         }
         Ok(())
     }
@@ -306,30 +313,13 @@ impl AllocationRepository for FakeTx {
         Ok(states)
     }
 
-    async fn insert_batch(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        self.world.batches.insert(batch.id, batch.clone());
+    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<(), StoreError> {
+        self.world.settlements.push(settlement.clone());
         Ok(())
     }
 
-    async fn unsent_of_batch(&mut self, batch: BatchId) -> Result<Vec<AllocationId>, StoreError> {
-        let unsent = |allocation: &&Allocation| {
-            allocation.batch == Some(batch)
-                && matches!(
-                    allocation.state,
-                    AllocationState::Queued | AllocationState::Unknown
-                )
-        };
-        Ok(self
-            .world
-            .allocations
-            .values()
-            .filter(unsent)
-            .map(|allocation| allocation.id)
-            .collect())
-    }
-
     async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError> {
-        let on_its_way = StateName::Queued.rank()..=StateName::Confirming.rank();
+        let on_its_way = StateName::Unknown.rank()..=StateName::Confirming.rank();
         let stuck = |allocation: &&Allocation| {
             on_its_way.contains(&allocation.state.name().rank()) && allocation.updated_at < before
         };

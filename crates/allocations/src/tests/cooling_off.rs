@@ -1,6 +1,7 @@
 //! What goes to a wallet that took another's place waits.
 
 use super::*;
+use crate::LeftOut;
 
 #[tokio::test]
 async fn an_allocation_to_a_replaced_wallet_is_sent_from_its_time_on_and_not_before() {
@@ -16,21 +17,23 @@ async fn an_allocation_to_a_replaced_wallet_is_sent_from_its_time_on_and_not_bef
     else {
         panic!("the order is new")
     };
-    let both = [others[0], waiting[0]];
-    let batch = async || shop.service.create_batch(&shop.scope, actor(), &both, None).await;
+    let draft = async |ids: &[AllocationId]| shop.service.create_batch(&shop.scope, actor(), ids, None).await;
     shop.clock
         .advance(Duration::hours(24) - Duration::microseconds(1));
-    let refused = batch().await.expect_err("a microsecond too early");
+    let refused = draft(&waiting).await.expect_err("a microsecond too early");
     assert_eq!(refused.code(), "wallet_cooling_off");
-    assert_eq!(refused.field().as_deref(), Some("allocations/1"));
+    assert_eq!(refused.field().as_deref(), Some("allocations/0"));
     assert!(refused.to_string().contains("2026-01-02T00:00:00Z"), "{refused}");
-    assert_eq!(
-        shop.read(others[0]).state,
-        AllocationState::Pending,
-        "all of a batch, or nothing"
-    );
+    let both = draft(&[others[0], waiting[0]]).await.expect("the other one").id;
+    let world = shop.world();
+    let left_out: Vec<_> = world.batch_lines[&both]
+        .iter()
+        .map(|line| line.left_out)
+        .collect();
+    assert_eq!(left_out, [None, Some(LeftOut::WalletCoolingOff)]);
+    assert_eq!(shop.read(waiting[0]).state, AllocationState::Pending);
     shop.clock.advance(Duration::microseconds(1));
-    batch().await.expect("its time has come");
+    draft(&waiting).await.expect("its time has come");
     assert_eq!(shop.read(waiting[0]).state, AllocationState::Queued);
 }
 

@@ -53,7 +53,11 @@ impl Shop {
             Step::Allocate => drop(self.service.allocate(&self.scope, order).await),
             Step::Send(at) => {
                 if let Some(id) = nth(at) {
-                    drop(self.service.create_batch(&self.scope, actor(), &[id], None).await);
+                    let draft = self.service.create_batch(&self.scope, actor(), &[id], None).await;
+                    if let Ok(batch) = draft {
+                        drop(self.approve(batch.id, &checkers()).await);
+                        drop(self.service.begin_sending(&self.scope, batch.id).await);
+                    }
                     drop(self.service.submit(&self.scope, id).await);
                 }
             }
@@ -83,13 +87,13 @@ proptest! {
                 shop.check_books();
             }
             shop.all_arrive().await;
-            for _ in 0..2 {
+            for _ in 0..6 {
                 for id in shop.world().allocations.into_keys() {
                     drop(shop.service.submit(&shop.scope, id).await);
                 }
+                shop.all_arrive().await;
                 shop.returned(order, returned).await;
             }
-            shop.all_arrive().await;
             let last = shop.returned(order, returned).await;
             assert!(!last.waiting);
             shop.check_books();

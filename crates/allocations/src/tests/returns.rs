@@ -93,12 +93,12 @@ impl Shop {
     }
 
     /// State, cut and owed of one.
-    fn stand(&self, id: AllocationId) -> (StateName, u128, u128) {
+    pub(super) fn stand(&self, id: AllocationId) -> (StateName, u128, u128) {
         let one = self.read(id);
         (one.state.name(), one.cut.base_units(), one.owed.base_units())
     }
 
-    fn sold(&self) -> i64 {
+    pub(super) fn sold(&self) -> i64 {
         self.world().stock[&tier()].sold
     }
 
@@ -124,11 +124,12 @@ impl Shop {
         assert_eq!(self.balance(&Account::TokensFree), number(restocked));
         assert_eq!(
             self.balance(&Account::TokensOwed(buyer())),
-            number(sum(&|one| one.owed.base_units()))
+            number(sum(&|one| one.debt().base_units()))
         );
         let done = |one: &Allocation| {
             let sent = one.place() == Place::Sent;
-            if sent { one.left().base_units() } else { 0 }
+            let at_the_buyer = one.left().base_units() - one.received.base_units();
+            if sent { at_the_buyer } else { 0 }
         };
         assert_eq!(self.balance(&Account::TokensDelivered), number(sum(&done)));
     }
@@ -309,7 +310,7 @@ async fn nothing_of_a_disputed_order_is_queued_or_sent() {
         ("allocation_order_disputed", Some("allocations/0"))
     );
     shop.change(order, |facts| facts.disputed = false);
-    let batch = shop.batch(&[id]).await.id;
+    let batch = shop.batch(&[id]).await;
     shop.change(order, |facts| facts.disputed = true);
     let run = shop
         .service

@@ -154,29 +154,22 @@ async fn f18_each_line_of_a_batch_goes_its_own_way() {
     let made = shop.allocated(1, 3).await;
     let batch = shop.batch(&made).await;
     shop.custody.script([
-        Answer::LostOnTheWayBack,
         Answer::Refused("BLOCKED"),
+        Answer::LostOnTheWayBack,
         Answer::Normal,
     ]);
-    assert!(matches!(
-        shop.service.submit_batch(&shop.scope, batch.id).await,
-        Err(SubmitError::Unsettled(_))
-    ));
-    let mut states: Vec<_> = made.iter().map(|id| shop.state(*id).as_str()).collect();
-    states.sort_unstable();
-    assert_eq!(states, ["failed", "submitted", "unknown"]);
-    let second = shop
-        .service
-        .submit_batch(&shop.scope, batch.id)
-        .await
-        .expect("settled");
-    assert_eq!((second.applied, second.already), (1, 0));
-    let third = shop
-        .service
-        .submit_batch(&shop.scope, batch.id)
-        .await
-        .expect("nothing left");
-    assert_eq!((third.applied, third.already), (0, 0));
+    let run = async || shop.service.submit_batch(&shop.scope, batch).await;
+    assert!(matches!(run().await, Err(SubmitError::Unsettled(_))));
+    let states = || made.iter().map(|id| shop.state(*id).as_str()).collect::<Vec<_>>();
+    assert_eq!(states(), ["failed", "unknown", "queued"]);
+    let second = run().await.expect("settled");
+    assert_eq!((second.applied, second.already, second.waiting), (1, 0, 1));
+    shop.broadcast().await;
+    let third = run().await.expect("the vault is free");
+    assert_eq!((third.applied, third.already, third.waiting), (1, 0, 0));
+    assert_eq!(states(), ["failed", "confirming", "submitted"]);
+    let fourth = run().await.expect("nothing left");
+    assert_eq!((fourth.applied, fourth.already), (0, 0));
 }
 
 fn answers() -> impl Strategy<Value = Vec<Answer>> {

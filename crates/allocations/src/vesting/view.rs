@@ -11,7 +11,7 @@ use posx_kernel::{
 use serde::{Deserialize, Serialize};
 
 use super::{PeriodUnit, ReleaseName};
-use crate::StateName;
+use crate::{StateName, TokenSettlementView};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct PolicyView {
@@ -99,7 +99,12 @@ pub struct TokenDebtView {
     pub symbol: String,
     pub decimals: u8,
     pub sent: TokenAmount,
+    /// What is left of it.
     pub owed: TokenAmount,
+    /// What the buyer has sent back.
+    pub received: TokenAmount,
+    /// What staff gave up.
+    pub waived: TokenAmount,
     /// Of the last change.
     pub updated_at: DateTime<Utc>,
 }
@@ -179,6 +184,13 @@ pub trait VestingQueries: Send + Sync {
         only: Option<PartyId>,
         page: PageRequest,
     ) -> Result<Page<TokenDebtView>, StoreError>;
+    /// How debts of the allocation ended. `None`: there is no such allocation.
+    async fn token_settlements(
+        &self,
+        scope: &SiteScope,
+        allocation: AllocationId,
+        page: PageRequest,
+    ) -> Result<Option<Page<TokenSettlementView>>, StoreError>;
 }
 
 #[cfg(test)]

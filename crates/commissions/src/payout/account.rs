@@ -50,6 +50,20 @@ pub struct PayoutAccount {
     /// No money goes there before.
     pub usable_from: Timestamp,
     pub removed_at: Option<Timestamp>,
+    /// What the provider said last of a connected account.
+    pub standing: Option<AccountStanding>,
+    /// Money did not get from a connected account to its owner's bank: the provider's id of that payout.
+    pub stuck_payout: Option<String>,
+}
+
+/// What is kept of what the provider said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountStanding {
+    pub payouts_enabled: bool,
+    pub charges_enabled: bool,
+    pub disabled_reason: Option<String>,
+    /// When it was asked for.
+    pub at: Timestamp,
 }
 
 impl PayoutAccount {
@@ -66,6 +80,16 @@ impl PayoutAccount {
             return Err(PayoutError::CoolingOff);
         }
         Ok(())
+    }
+
+    /// As [`usable`](Self::usable), and as far as the provider told nothing stands against it. Before something is sent the
+    /// provider is asked in any case.
+    pub fn payable(&self, now: Timestamp) -> Result<(), PayoutError> {
+        self.usable(now)?;
+        match &self.standing {
+            Some(standing) if !standing.payouts_enabled => Err(PayoutError::AccountDisabled),
+            _ => Ok(()),
+        }
     }
 
     /// The first account may be used at once: there is nobody whose money it could divert.
@@ -204,6 +228,8 @@ mod tests {
             created_at: at(0),
             usable_from: PayoutAccount::usable_from(None, at(0)),
             removed_at: None,
+            standing: None,
+            stuck_payout: None,
         };
         assert!(first.usable(at(0)).is_ok());
         let second = PayoutAccount {

@@ -46,6 +46,8 @@ impl Payouts {
             created_at: now,
             usable_from: PayoutAccount::usable_from(replaced.as_ref(), now),
             removed_at: None,
+            standing: None,
+            stuck_payout: None,
         };
         self.keep(scope, &account, now).await
     }
@@ -95,7 +97,10 @@ impl Payouts {
             return Ok(Some(Readiness::NotReady { missing }));
         }
         match &account.connect_account {
-            Some(id) => Ok(Some(self.gateway.readiness(scope.site(), id).await?)),
+            Some(id) => {
+                let (standing, _) = self.ask_standing(scope, &account, id).await?;
+                Ok(Some(standing.into()))
+            }
             None => Ok(Some(Readiness::Ready)),
         }
     }
@@ -196,6 +201,8 @@ impl Payouts {
             created_at: now,
             usable_from: PayoutAccount::usable_from(replaced.as_ref(), now),
             removed_at: None,
+            standing: None,
+            stuck_payout: None,
         };
         self.keep(scope, &account, now).await?;
         Ok(opened)
@@ -210,6 +217,9 @@ impl Payouts {
         let mut tx = self.begin(scope).await?;
         if !tx.accounts().insert(account).await? {
             return Err(PayoutError::AccountBusy);
+        }
+        if let Some(id) = &account.connect_account {
+            tx.accounts().claim_connected(id).await?;
         }
         tx.outbox()
             .append(happened("payout_account.changed", account, now))
@@ -229,7 +239,7 @@ impl Payouts {
         let kind = method.account().ok_or(PayoutError::NoAccount)?;
         let account = tx.accounts().latest(agent, kind).await?;
         let account = account.ok_or(PayoutError::NoAccount)?;
-        account.usable(now)?;
+        account.payable(now)?;
         Ok(account.version)
     }
 }
@@ -239,7 +249,7 @@ fn masked(id: &str) -> String {
     format!("…{}", tail.into_iter().rev().collect::<String>())
 }
 
-fn happened(kind: &'static str, account: &PayoutAccount, at: Timestamp) -> Event {
+pub(super) fn happened(kind: &'static str, account: &PayoutAccount, at: Timestamp) -> Event {
     Event {
         kind,
         subject: account.agent.as_uuid(),

@@ -59,6 +59,8 @@ pub enum PayoutError {
     NoAccount,
     #[error("the account is new: no money goes there before its cooling-off time is over")]
     CoolingOff,
+    #[error("the provider has disabled the account: its owner must complete it there")]
+    AccountDisabled,
     #[error("the account is being changed by someone else: try again")]
     AccountBusy,
     #[error("{0}")]
@@ -155,6 +157,7 @@ impl Refusal for PayoutError {
             Self::NotCovered => "withdrawal_not_covered",
             Self::NoAccount => "payout_account_missing",
             Self::CoolingOff => "payout_account_cooling_off",
+            Self::AccountDisabled => "payout_account_disabled",
             Self::AccountBusy => "payout_account_busy",
             Self::Bank(_) => "payout_account_invalid",
             Self::Country => "payout_account_country_invalid",

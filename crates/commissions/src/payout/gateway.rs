@@ -40,6 +40,30 @@ pub enum Readiness {
     Gone,
 }
 
+/// An account as the provider holds it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What is sent there is taken, and can reach its owner's bank.
+    pub payouts_enabled: bool,
+    pub charges_enabled: bool,
+    /// Why it is restricted, in the provider's word.
+    pub disabled_reason: Option<String>,
+    /// What its owner must still tell, in the provider's words.
+    pub missing: Vec<String>,
+}
+
+impl From<Option<Standing>> for Readiness {
+    fn from(standing: Option<Standing>) -> Self {
+        match standing {
+            Some(standing) if standing.payouts_enabled => Self::Ready,
+            Some(standing) => Self::NotReady {
+                missing: standing.missing,
+            },
+            None => Self::Gone,
+        }
+    }
+}
+
 /// An account that is to be opened for an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecipient<'a> {
@@ -87,7 +111,8 @@ pub trait PayoutGateway: Send + Sync + std::fmt::Debug {
         refresh_url: &str,
         return_url: &str,
     ) -> Result<Onboarding, PayoutGatewayError>;
-    async fn readiness(&self, site: SiteId, account: &str) -> Result<Readiness, PayoutGatewayError>;
+    /// `None`: the provider knows it no more, or not to us.
+    async fn standing(&self, site: SiteId, account: &str) -> Result<Option<Standing>, PayoutGatewayError>;
     async fn send(&self, request: &SendPayout) -> Result<Transfer, PayoutGatewayError>;
     /// Settles an unknown [`send`](Self::send): the transfer of any try of this payout.
     async fn find(&self, site: SiteId, payout: PayoutId) -> Result<Option<Transfer>, PayoutGatewayError>;

@@ -8,8 +8,8 @@ use posx_kernel::{
 use posx_ledger::LedgerTx;
 
 use crate::{
-    AccountMethod, Payout, PayoutAccount, PayoutFile, PayoutRules, PayoutState, Settlement, SettlementLine,
-    WriteOff,
+    AccountMethod, AccountStanding, Payout, PayoutAccount, PayoutFile, PayoutRules, PayoutState, Settlement,
+    SettlementLine, WriteOff,
 };
 
 /// What one agent has in one currency.
@@ -139,6 +139,17 @@ pub trait PayoutAccounts: Send {
     /// False: somebody else stored this version first; the transaction goes on.
     async fn insert(&mut self, account: &PayoutAccount) -> Result<bool, StoreError>;
     async fn remove(&mut self, account: &PayoutAccount, now: Timestamp) -> Result<(), StoreError>;
+    /// The one that the provider's id is of, also one that was taken away. Locks it.
+    async fn connected(&mut self, connect_account: &str) -> Result<Option<PayoutAccount>, StoreError>;
+    /// So that what the provider tells of the account finds this site.
+    async fn claim_connected(&mut self, connect_account: &str) -> Result<(), StoreError>;
+    /// False: something that was asked for later is there.
+    async fn save_standing(
+        &mut self,
+        account: &PayoutAccount,
+        standing: &AccountStanding,
+    ) -> Result<bool, StoreError>;
+    async fn save_stuck_payout(&mut self, account: &PayoutAccount) -> Result<(), StoreError>;
     /// The defaults where the site set none.
     async fn rules(&mut self, currency: Currency) -> Result<PayoutRules, StoreError>;
     /// Those that the site set.

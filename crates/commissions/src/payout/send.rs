@@ -3,9 +3,11 @@
 use chrono::TimeDelta;
 use posx_kernel::{PayoutId, SiteScope, Timestamp, retry_busy};
 
-use super::gateway::{PayoutGatewayError, Readiness, SendPayout, Transfer};
+use super::gateway::{PayoutGatewayError, SendPayout, Transfer};
 use super::service::{roll_up_in_tx, save_in_tx};
-use crate::{AccountMethod, Payout, PayoutError, PayoutMethod, PayoutState, Payouts, PayoutsTx};
+use crate::{
+    AccountMethod, Payout, PayoutAccount, PayoutError, PayoutMethod, PayoutState, Payouts, PayoutsTx,
+};
 
 /// After so long no request of ours is under way any more: what the provider does not know was not sent.
 const UNDER_WAY_MAX: TimeDelta = TimeDelta::hours(1);
@@ -23,9 +25,9 @@ pub enum Sent {
 /// A try that is committed as begun.
 struct Try {
     payout: Payout,
-    /// The provider's id of the account; or why nothing goes there any more. Something may have gone there before, so the
+    /// The account with its provider's id; or why nothing goes there any more. Something may have gone there before, so the
     /// provider is asked all the same.
-    account: Result<String, &'static str>,
+    account: Result<(PayoutAccount, String), &'static str>,
     /// It was begun by an earlier run, and nobody knows how far that came.
     resumed: bool,
 }
@@ -105,10 +107,13 @@ impl Payouts {
     ) -> Result<Result<Transfer, String>, PayoutError> {
         let (payout, site) = (&begun.payout, scope.site());
         let ready = match &begun.account {
-            Ok(account) => match self.gateway.readiness(site, account).await {
-                Ok(Readiness::Ready) => Ok(account),
-                Ok(Readiness::NotReady { .. } | Readiness::Gone) => Err("account_not_ready"),
-                Err(unknown) => return Err(unsettled(&unknown)),
+            Ok((account, id)) => match self.ask_standing(scope, account, id).await {
+                Ok((_, standing)) => standing.refusal().map_or(Ok(id), Err),
+                Err(PayoutError::Store(error)) => return Err(error.into()),
+                Err(unknown) => {
+                    tracing::warn!(payout = %payout.id, error = %unknown, "no word on an account");
+                    return Err(PayoutError::Unsettled);
+                }
             },
             Err(why) => Err(*why),
         };
@@ -195,21 +200,24 @@ impl Payouts {
     }
 }
 
-/// The provider's id of the account that the payout was approved for, or why nothing goes there.
+/// The account that the payout was approved for with the provider's id of it, or why nothing goes there.
 async fn account_in_tx(
     tx: &mut dyn PayoutsTx,
     payout: &Payout,
     now: Timestamp,
-) -> Result<Result<String, &'static str>, PayoutError> {
+) -> Result<Result<(PayoutAccount, String), &'static str>, PayoutError> {
     let latest = tx.accounts().latest(payout.agent, AccountMethod::Connect).await?;
-    let account = match latest {
+    let found = match latest {
         Some(account) if Some(account.version) != payout.account_version => {
             return Ok(Err("account_changed"));
         }
-        Some(account) if account.usable(now).is_ok() => account.connect_account,
+        Some(account) if account.usable(now).is_ok() => {
+            let id = account.connect_account.clone();
+            id.map(|id| (account, id))
+        }
         _ => None,
     };
-    Ok(account.ok_or("account_missing"))
+    Ok(found.ok_or("account_missing"))
 }
 
 fn unsettled(error: &PayoutGatewayError) -> PayoutError {

@@ -4,7 +4,7 @@ mod crash;
 mod shop;
 
 use chrono::TimeDelta;
-use posx_kernel::{Money, PayoutId, SiteId};
+use posx_kernel::{Money, PayoutId, SiteId, SiteScope};
 use posx_ledger::Account;
 use uuid::Uuid;
 
@@ -51,6 +51,7 @@ async fn a_payout_is_sent_booked_and_ends_its_settlement() {
     assert!(shop.kinds().ends_with(&[
         "payout.sending",
         "settlement.paying",
+        "payout_account.standing_changed",
         "payout.done",
         "settlement.done"
     ]));
@@ -170,6 +171,48 @@ async fn s47_nothing_is_sent_to_an_account_that_is_not_ready_or_was_changed() {
     let refused = shop.service.retry(&shop.scope, id, None).await;
     assert!(matches!(refused, Err(PayoutError::CoolingOff)), "{refused:?}");
     assert_eq!(shop.provider.sends(), 0);
+}
+
+#[tokio::test]
+async fn s47_a_disabled_account_is_told_apart_kept_and_left_by_the_next_settlement() {
+    let (shop, id) = approved().await;
+    let account = Shop::account_of(ANN);
+    shop.provider.disable(&account, "rejected.fraud");
+    let sent = shop.service.send(&shop.scope, id).await.unwrap();
+    assert_eq!(sent, Sent::Failed("account_disabled".to_owned()));
+    let kept = shop.world().payouts.accounts[0].standing.clone().unwrap();
+    assert_eq!(
+        (kept.payouts_enabled, kept.disabled_reason.as_deref()),
+        (false, Some("rejected.fraud"))
+    );
+    assert!(shop.world().payouts.accounts[0].payable(at(40)).is_err());
+    shop.provider.enable(&account);
+    shop.service.retry(&shop.scope, id, None).await.unwrap();
+    assert_eq!(
+        shop.service.send(&shop.scope, id).await.unwrap(),
+        Sent::Done,
+        "it is asked again each time"
+    );
+    assert!(shop.world().payouts.accounts[0].payable(at(40)).is_ok());
+    let elsewhere = SiteScope::of_claimed_job(SiteId::from_uuid(Uuid::from_u128(2)));
+    assert!(
+        !shop.service.account_changed(&elsewhere, &account).await.unwrap(),
+        "another site's"
+    );
+}
+
+#[tokio::test]
+async fn s47_what_was_asked_for_earlier_does_not_take_the_place_of_what_was_asked_for_later() {
+    let (shop, _) = approved().await;
+    let account = Shop::account_of(ANN);
+    shop.provider.disable(&account, "under_review");
+    shop.clock.advance(TimeDelta::hours(2));
+    shop.service.account_changed(&shop.scope, &account).await.unwrap();
+    shop.provider.enable(&account);
+    shop.clock.advance(TimeDelta::hours(-1));
+    shop.service.account_changed(&shop.scope, &account).await.unwrap();
+    let kept = shop.world().payouts.accounts[0].standing.clone().unwrap();
+    assert!(!kept.payouts_enabled);
 }
 
 #[tokio::test]

@@ -118,6 +118,16 @@ pub struct PayoutAccountView {
     pub created_at: DateTime<Utc>,
     /// No money goes there before.
     pub usable_from: DateTime<Utc>,
+    /// Whether the provider takes what is sent there, as far as it told; of a connected account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payouts_enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charges_enabled: Option<bool>,
+    /// Why the provider restricts it, in its word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled_reason: Option<String>,
+    /// Money did not get from there to its owner's bank: another bank account must be given at the provider.
+    pub bank_failed: bool,
 }
 
 impl From<&PayoutAccount> for PayoutAccountView {
@@ -128,6 +138,13 @@ impl From<&PayoutAccount> for PayoutAccountView {
             masked: account.masked.clone(),
             created_at: account.created_at,
             usable_from: account.usable_from,
+            payouts_enabled: account.standing.as_ref().map(|standing| standing.payouts_enabled),
+            charges_enabled: account.standing.as_ref().map(|standing| standing.charges_enabled),
+            disabled_reason: account
+                .standing
+                .as_ref()
+                .and_then(|standing| standing.disabled_reason.clone()),
+            bank_failed: account.stuck_payout.is_some(),
         }
     }
 }

@@ -104,9 +104,8 @@ impl Payouts {
         agents.sort_unstable();
         agents.dedup();
         tx.balances().lock(&agents).await?;
-        let present = self
-            .lines_in_tx(tx, settlement.method, Some(&agents), now)
-            .await?;
+        let balances = tx.balances().of(Some(&agents)).await?;
+        let present = self.lines_in_tx(tx, settlement.method, &balances, now).await?;
         let same = |line: &SettlementLine| present.iter().any(|one| one.same_as(line));
         let hash = hash_of(settlement.id, settlement.method, settlement.revision, lines);
         Ok(hash == settlement.hash && lines.iter().all(same))

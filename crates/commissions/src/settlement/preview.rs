@@ -1,6 +1,6 @@
 //! A draft: what everybody would get now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use posx_kernel::{
     Currency, IdempotentCall, IdentityId, Made, Money, PartyId, PayoutId, SettlementId, SiteScope, Timestamp,
@@ -23,6 +23,8 @@ pub enum LeftBecause {
     BelowMinimum,
     NoAccount,
     AccountCoolingOff,
+    /// The provider does not pay out to it.
+    AccountDisabled,
     BatchFull,
 }
 
@@ -32,6 +34,7 @@ impl LeftBecause {
         Self::BelowMinimum,
         Self::NoAccount,
         Self::AccountCoolingOff,
+        Self::AccountDisabled,
         Self::BatchFull,
     ];
 
@@ -41,6 +44,7 @@ impl LeftBecause {
             Self::BelowMinimum => "below_minimum",
             Self::NoAccount => "no_account",
             Self::AccountCoolingOff => "account_cooling_off",
+            Self::AccountDisabled => "account_disabled",
             Self::BatchFull => "batch_full",
         }
     }
@@ -108,9 +112,10 @@ impl Terms<'_> {
         let Some(account) = self.accounts.get(&one.agent) else {
             return (amount, None, Some(LeftBecause::NoAccount));
         };
-        let left = match account.usable(self.now) {
+        let left = match account.payable(self.now) {
             Ok(()) => None,
             Err(PayoutError::CoolingOff) => Some(LeftBecause::AccountCoolingOff),
+            Err(PayoutError::AccountDisabled) => Some(LeftBecause::AccountDisabled),
             Err(_) => Some(LeftBecause::NoAccount),
         };
         (amount, Some(account.version), left)
@@ -233,11 +238,18 @@ impl Payouts {
         now: Timestamp,
     ) -> Result<bool, PayoutError> {
         tx.settlements().take_up(settlement.id, now).await?;
-        let lines = self.lines_in_tx(tx, settlement.method, None, now).await?;
-        let left: Vec<_> = lines
+        let balances = tx.balances().of(None).await?;
+        let lines = self.lines_in_tx(tx, settlement.method, &balances, now).await?;
+        // Also of those who have nothing left and so no line: a withdrawal took it before.
+        let paid: BTreeSet<_> = lines
             .iter()
-            .filter(|line| !line.is_paid())
+            .filter(|line| line.is_paid())
             .map(|line| (line.agent, line.amount.currency()))
+            .collect();
+        let left: Vec<_> = balances
+            .iter()
+            .map(|one| (one.agent, one.balance.currency()))
+            .filter(|of| !paid.contains(of))
             .collect();
         tx.settlements()
             .give_back(settlement.id, Some(&left), now)
@@ -252,15 +264,14 @@ impl Payouts {
         Ok(!lines.is_empty())
     }
 
-    /// As of now: of everybody, or of some agents.
+    /// As of now, of those whose balances these are.
     pub(super) async fn lines_in_tx(
         &self,
         tx: &mut dyn PayoutsTx,
         method: PayoutMethod,
-        agents: Option<&[PartyId]>,
+        balances: &[AgentBalance],
         now: Timestamp,
     ) -> Result<Vec<SettlementLine>, PayoutError> {
-        let balances = tx.balances().of(agents).await?;
         let accounts = match method.account() {
             Some(kind) => tx.accounts().all(kind).await?,
             None => Vec::new(),
@@ -280,7 +291,7 @@ impl Payouts {
             rules: &rules,
             now,
         };
-        Ok(lines_of(&balances, &terms, || PayoutId::from_uuid(self.id(now))))
+        Ok(lines_of(balances, &terms, || PayoutId::from_uuid(self.id(now))))
     }
 }
 

@@ -289,6 +289,33 @@ async fn a_withdrawal_makes_a_preview_stale_so_the_same_money_goes_once() {
 }
 
 #[tokio::test]
+async fn whose_balance_is_withdrawn_already_keeps_their_commissions_ready() {
+    let shop = Shop::new();
+    shop.earns(ANN, 1, usd(5_000), CommissionState::Ready);
+    shop.earns(BEN, 2, usd(5_000), CommissionState::Ready);
+    shop.connect(ANN);
+    shop.connect(BEN);
+    let wish = NewWithdrawal {
+        agent: ANN,
+        amount: usd(5_000),
+        method: PayoutMethod::Connect,
+    };
+    shop.service
+        .request_withdrawal(&shop.scope, wish, None)
+        .await
+        .unwrap();
+    let (id, hash) = preview(&shop).await;
+    assert_eq!(lines(&shop, id), [(BEN, 5_000, None)]);
+    assert_eq!(shop.commission(1), CommissionState::Ready, "no line pays it");
+    shop.service
+        .approve_settlement(&shop.scope, id, &hash, CHECKER, None)
+        .await
+        .unwrap();
+    assert_eq!(shop.commission(1), CommissionState::Ready);
+    assert_eq!(shop.commission(2), CommissionState::Batched);
+}
+
+#[tokio::test]
 async fn a_discarded_draft_gives_each_commission_back_to_where_it_would_be() {
     let shop = shop();
     shop.earns(ANN, 10, usd(300), CommissionState::Ready);

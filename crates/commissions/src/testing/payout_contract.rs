@@ -5,7 +5,7 @@ use posx_kernel::{Money, PayoutId, SiteId};
 use uuid::Uuid;
 
 use super::{party, usd};
-use crate::payout_gateway::{NewRecipient, PayoutGateway, PayoutGatewayError, Readiness, SendPayout};
+use crate::payout_gateway::{NewRecipient, PayoutGateway, PayoutGatewayError, SendPayout};
 
 /// The world behind the provider.
 #[async_trait]
@@ -31,17 +31,23 @@ pub async fn payout_contract(gateway: &dyn PayoutGateway, behind: &dyn BehindPay
         amount: usd(5_000),
     };
     behind.set_ready(&account, false).await;
-    let readiness = gateway.readiness(site, &account).await.expect("an answer");
-    assert!(matches!(readiness, Readiness::NotReady { .. }), "{readiness:?}");
+    let standing = gateway.standing(site, &account).await.expect("an answer");
+    let standing = standing.expect("the account");
+    assert!(
+        !standing.payouts_enabled && !standing.missing.is_empty(),
+        "{standing:?}"
+    );
     let refused = gateway.send(&request(1, 1)).await;
     assert!(
         matches!(refused, Err(PayoutGatewayError::Refused { .. })),
         "{refused:?}"
     );
     behind.set_ready(&account, true).await;
+    let standing = gateway.standing(site, &account).await.expect("an answer");
+    assert!(standing.is_some_and(|standing| standing.payouts_enabled));
     assert_eq!(
-        gateway.readiness(site, &account).await.expect("an answer"),
-        Readiness::Ready
+        gateway.standing(site, "acct_nobody").await.expect("an answer"),
+        None
     );
 
     let one = request(2, 1);

@@ -8,7 +8,7 @@ use posx_kernel::{Money, PayoutId, Sealed, SecretError, SecretKeeper, SecretPlac
 use secrecy::SecretSlice;
 
 use crate::payout_gateway::{
-    NewRecipient, Onboarding, PayoutGateway, PayoutGatewayError, Readiness, SendPayout, Transfer,
+    NewRecipient, Onboarding, PayoutGateway, PayoutGatewayError, SendPayout, Standing, Transfer,
 };
 
 /// What becomes of one sending.
@@ -26,6 +26,9 @@ struct Provider {
     transfers: Vec<(String, Transfer)>,
     faults: VecDeque<SendFault>,
     not_ready: Vec<String>,
+    /// Accounts, and why.
+    disabled: Vec<(String, String)>,
+    gone: Vec<String>,
     sends: usize,
 }
 
@@ -50,6 +53,24 @@ impl FakePayoutGateway {
         if !ready {
             provider.not_ready.push(account.to_owned());
         }
+    }
+
+    /// The provider restricts the account, and says why.
+    pub fn disable(&self, account: &str, why: &str) {
+        self.set_ready(account, false);
+        self.provider()
+            .disabled
+            .push((account.to_owned(), why.to_owned()));
+    }
+
+    pub fn enable(&self, account: &str) {
+        self.set_ready(account, true);
+        self.provider().disabled.retain(|(one, _)| one != account);
+    }
+
+    /// Its owner has cut it off from us.
+    pub fn disconnect(&self, account: &str) {
+        self.provider().gone.push(account.to_owned());
     }
 
     pub fn transfers(&self) -> Vec<Transfer> {
@@ -98,14 +119,24 @@ impl PayoutGateway for FakePayoutGateway {
         })
     }
 
-    async fn readiness(&self, _site: SiteId, account: &str) -> Result<Readiness, PayoutGatewayError> {
-        Ok(if self.provider().not_ready.iter().any(|one| one == account) {
-            Readiness::NotReady {
-                missing: vec!["external_account".to_owned()],
-            }
+    async fn standing(&self, _site: SiteId, account: &str) -> Result<Option<Standing>, PayoutGatewayError> {
+        let provider = self.provider();
+        if account == "acct_nobody" || provider.gone.iter().any(|one| one == account) {
+            return Ok(None);
+        }
+        let ready = !provider.not_ready.iter().any(|one| one == account);
+        let missing = if ready {
+            None
         } else {
-            Readiness::Ready
-        })
+            Some("external_account".to_owned())
+        };
+        let disabled = provider.disabled.iter().find(|(one, _)| one == account);
+        Ok(Some(Standing {
+            payouts_enabled: ready,
+            charges_enabled: ready,
+            disabled_reason: disabled.map(|(_, why)| why.clone()),
+            missing: missing.into_iter().collect(),
+        }))
     }
 
     async fn send(&self, request: &SendPayout) -> Result<Transfer, PayoutGatewayError> {

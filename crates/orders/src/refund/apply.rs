@@ -178,10 +178,6 @@ impl Orders {
                 let payload = json!({ "refund": cause, "amount": refund.amount });
                 tx.outbox().append(happened(kind, &order, payload, now)).await?;
             }
-            if !refund.state.counts() {
-                // The buyer has no money: a person decides how they get it.
-                order.attention = Some("refund_failed".to_owned());
-            }
         }
         settle_returns_in_tx(tx, &mut order, now).await
     }

@@ -218,6 +218,61 @@ async fn s32_a_refund_that_fails_at_once_or_later_is_undone_in_the_books() {
     world.check_books().await;
 }
 
+/// Somebody looks until the buyer has the money, and at nothing else that they were looking at.
+#[tokio::test]
+async fn a_failed_refund_is_looked_at_until_a_later_one_is_through() {
+    let world = World::with("USD", 10_000, 10).await;
+    let (order, intent) = world.sold(1).await;
+    let attention = async || world.order(order.id).await.attention;
+    let give_back = async |minor, becomes| {
+        world.clock.advance(chrono::Duration::minutes(1));
+        world.gateway.refunds_become(becomes);
+        let refund = world.ask_refund(&order, Some(minor)).await.expect("asked");
+        world.send(refund).await;
+        refund
+    };
+    give_back(1_000, None).await;
+    give_back(2_000, Some(RefundState::Failed)).await;
+    assert_eq!(
+        attention().await.as_deref(),
+        Some("refund_failed"),
+        "the one before is no matter"
+    );
+    let again = give_back(2_000, Some(RefundState::Pending)).await;
+    assert_eq!(
+        attention().await.as_deref(),
+        Some("refund_failed"),
+        "it is not through"
+    );
+    let id = world.refund(again).await.provider_refund.expect("an id");
+    world.gateway.refund_becomes(&id, RefundState::Succeeded);
+    world.hear_of_refunds(&intent).await;
+    assert_eq!(attention().await, None);
+    world.gateway.refund_becomes(&id, RefundState::Failed);
+    world.hear_of_refunds(&intent).await;
+    assert_eq!(attention().await.as_deref(), Some("refund_failed"), "it bounced");
+
+    let other = "payment_mismatch";
+    let mut tx = world.orders.begin(&world.scope).await.expect("a transaction");
+    let mut flagged = tx
+        .orders()
+        .for_update(order.id)
+        .await
+        .expect("a read")
+        .expect("it");
+    flagged.attention = Some(other.to_owned());
+    tx.orders().save(&flagged).await.expect("saved");
+    tx.commit().await.expect("committed");
+    give_back(500, Some(RefundState::Failed)).await;
+    assert_eq!(
+        attention().await.as_deref(),
+        Some(other),
+        "nobody has looked into it"
+    );
+    give_back(500, None).await;
+    assert_eq!(attention().await.as_deref(), Some(other));
+}
+
 #[tokio::test]
 async fn s32_a_refund_that_waits_is_followed_until_it_is_through() {
     let world = World::with("USD", 10_000, 10).await;

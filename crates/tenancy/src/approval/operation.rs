@@ -40,6 +40,10 @@ operations! {
     WithdrawalApproval = "approve_withdrawal";
     /// Measured in minor units of the debt's currency.
     WriteOff = "write_off_balance";
+    /// Each is one: a limit of 0 means always.
+    PeriodClosing = "close_ledger_period";
+    /// Each is one: a limit of 0 means always.
+    PeriodReopening = "reopen_ledger_period";
     /// Has no limit of its own: it needs a second person wherever there is one.
     LimitRaise = "change_approval_limit";
 }

@@ -38,7 +38,7 @@ pub trait PlatformTx: Transaction {
     /// Refuses a code that another site has. Host names come by [`change_hosts`](Self::change_hosts).
     async fn insert_site(&mut self, site: &Site) -> Result<(), PlatformError>;
     async fn site_for_update(&mut self, code: &SiteCode) -> Result<Option<Site>, StoreError>;
-    /// State and origins.
+    /// State, origins and modules.
     async fn save_site(&mut self, site: &Site) -> Result<(), StoreError>;
     /// Refuses a host name that another site has.
     async fn change_hosts(

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use posx_kernel::{OrderId, PartyId, SiteId, StoredAnswer};
 use posx_orders::gateway::IntentId;
-use posx_orders::{Order, PlaceOrder, Placed, Quote, WishedLine};
+use posx_orders::{Order, PlaceOrder, Placed, PromoWish, Quote, WishedLine};
 
 use super::{again, call};
 use crate::faults::Fault;
 use crate::payments::CardDoes;
 use crate::sim::{MINUTE, SECOND};
+use crate::world::furnish::CODES;
 use crate::world::{SiteScene, World};
 
 const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
@@ -23,6 +24,7 @@ pub(super) struct Buyer {
     key: String,
     lines: Vec<WishedLine>,
     named: Option<PartyId>,
+    promo: Option<PromoWish>,
 }
 
 impl Buyer {
@@ -45,6 +47,10 @@ impl Buyer {
             key,
             lines: tiers.iter().map(line).collect(),
             named: neighbour.filter(|_| sim.one_in(2)),
+            promo: sim.one_in(2).then(|| PromoWish {
+                code: (*sim.pick(&[CODES[0], CODES[1], CODES[2], CODES[3], "NOTHING"])).to_owned(),
+                required: sim.one_in(5),
+            }),
         }
     }
 
@@ -115,7 +121,7 @@ impl Buyer {
             lines: self.lines.clone(),
             wallet_address: Some(ADDRESS.to_owned()),
             referrer: self.named,
-            promo: None,
+            promo: self.promo.clone(),
             call: Some(call(&self.key, self.party.as_uuid())),
         };
         let render = |order: &Order, _: &Quote| StoredAnswer {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use posx_allocations::AllocationState;
+use posx_allocations::{AllocationState, Batch, BatchState};
 use posx_kernel::{AllocationId, IdentityId, Money, OrderId, SiteId};
 use posx_orders::gateway::IntentId;
 use posx_orders::{RefundReason, RequestRefund, Restock};
+use uuid::Uuid;
 
 use super::{again, call};
 use crate::faults::Fault;
@@ -20,6 +21,11 @@ pub(super) async fn has_a_day(world: &Arc<World>) {
     if world.env.strikes(Fault::Disputes, 2) {
         disputes(world);
     }
+    super::vesting::changes(world).await;
+    super::agents::change_terms(world).await;
+    super::agents::withdraw(world);
+    super::debts::end(world);
+    super::agents::settle(world).await;
     works(world).await;
 }
 
@@ -43,6 +49,7 @@ pub(crate) async fn works(world: &Arc<World>) {
         if !pending.is_empty() {
             batch(world, scene, &pending).await;
         }
+        agree(world, scene).await;
         for id in failed {
             let retried = world.allocations.retry(&scene.scope, id);
             let ended = world.env.sim.process(retried).await;
@@ -141,24 +148,63 @@ fn at_the_provider(world: &World, site: SiteId, order: OrderId, act: impl Fn(&In
 /// From then on orders freeze another plan.
 fn changes_the_plan(world: &World) {
     for scene in world.sites.iter().filter(|_| world.env.sim.one_in(4)) {
-        let plan = crate::world::plan(&world.db, scene.site.currency);
+        let cap = world.db.read(scene.site.id, |rows| rows.month_cap);
+        let plan = crate::world::plan(&world.db, scene.site.currency, cap);
         world.db.arrange(scene.site.id, |rows| rows.plan = Some(plan));
     }
 }
 
+/// The maker, and two others who agree.
+fn people(scene: &SiteScene) -> [IdentityId; 3] {
+    let site = scene.site.id.as_uuid().as_u128();
+    [0, 3, 4].map(|number| IdentityId::from_uuid(Uuid::from_u128(site.rotate_left(number))))
+}
+
 async fn batch(world: &Arc<World>, scene: &SiteScene, pending: &[AllocationId]) {
     let call = call(&format!("batch-{}", world.env.sim.now()), scene.site.id.as_uuid());
-    let actor = IdentityId::from_uuid(scene.site.id.as_uuid());
+    let [maker, ..] = people(scene);
     for _ in 0..3 {
         let made = world
             .allocations
-            .create_batch(&scene.scope, actor, pending, Some(&call));
+            .create_batch(&scene.scope, maker, pending, Some(&call));
         let ended = world.env.sim.process(made).await;
         world.env.sim.note(|| format!("batch: {ended:?}"));
         match ended {
             Ok(Ok(_)) => return,
             Ok(Err(error)) if !again(&error) => return,
             _ => world.env.sim.sleep(5 * SECOND).await,
+        }
+    }
+}
+
+/// Two others agree to what each batch is to send now, and what is paused goes on; some are given up.
+async fn agree(world: &Arc<World>, scene: &SiteScene) {
+    let (sim, scope) = (&world.env.sim, &scene.scope);
+    let open = world.db.read(scene.site.id, |rows| {
+        let batches = rows.batches.values();
+        let open = batches.filter(|batch| matches!(batch.state, BatchState::Draft | BatchState::Paused));
+        open.cloned().collect::<Vec<Batch>>()
+    });
+    for batch in open {
+        if sim.one_in(10) {
+            let ended = sim
+                .process(world.allocations.discard_batch(scope, batch.id))
+                .await;
+            sim.note(|| format!("{} is given up: {ended:?}", batch.id));
+            continue;
+        }
+        let [_, first, second] = people(scene);
+        for by in [first, second].into_iter().filter(|_| !batch.is_approved()) {
+            let seen = world.db.read(scene.site.id, |rows| rows.batches[&batch.id].hash);
+            let approving = world.allocations.approve_batch(scope, batch.id, &seen, by, None);
+            let ended = sim.process(approving).await;
+            sim.note(|| format!("{} is agreed to: {ended:?}", batch.id));
+        }
+        if batch.state == BatchState::Paused {
+            let ended = sim
+                .process(world.allocations.resume_batch(scope, batch.id, None))
+                .await;
+            sim.note(|| format!("{} goes on: {ended:?}", batch.id));
         }
     }
 }

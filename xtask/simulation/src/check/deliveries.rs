@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use posx_allocations::{Allocation, AllocationState, Delivery, Place, Standing};
+use posx_allocations::{Allocation, AllocationState, Delivery, Place, Settling, Standing, StateName};
 use posx_kernel::OrderId;
 use posx_orders::{Lifecycle, Line, Order};
 
+use super::vesting::releases_of;
 use crate::store::rows::Rows;
 use crate::world::World;
 
@@ -23,7 +24,9 @@ pub(super) fn check(rows: &Rows, sold_again: &BTreeSet<OrderId>) -> Vec<String> 
                 .iter()
                 .filter(|allocation| allocation.line == line.id)
                 .collect();
-            let amounts: u128 = parts.iter().map(|part| part.amount.base_units()).sum();
+            let kept = parts.iter().map(|part| part.kept().base_units());
+            let ahead = releases_of(rows, line).map(|release| release.amount.base_units());
+            let amounts: u128 = kept.chain(ahead).sum();
             let owed = if paid { line.tokens.base_units() } else { 0 };
             if amounts != owed {
                 broken.push(format!(
@@ -32,12 +35,15 @@ pub(super) fn check(rows: &Rows, sold_again: &BTreeSet<OrderId>) -> Vec<String> 
                 ));
             }
             if !sold_again.contains(&order.id) {
-                broken.extend(of_returns(order, line, &parts));
+                broken.extend(of_returns(rows, order, line, &parts));
             }
         }
+        let ahead = order.lines.iter().flat_map(|line| releases_of(rows, line));
+        let ahead = ahead.filter(|release| !release.left().is_zero());
         let states: Vec<_> = of_order
             .iter()
             .map(|allocation| allocation.state.name())
+            .chain(ahead.map(|_| StateName::Pending))
             .collect();
         let derived = Delivery::of(&states).as_str();
         if order.delivery.as_str() != derived {
@@ -61,20 +67,43 @@ pub(super) fn check(rows: &Rows, sold_again: &BTreeSet<OrderId>) -> Vec<String> 
 }
 
 /// Tokens follow the money: cut or owed, never both kept, never taken twice.
-fn of_returns(order: &Order, line: &Line, parts: &[&&Allocation]) -> Option<String> {
+fn of_returns(rows: &Rows, order: &Order, line: &Line, parts: &[&&Allocation]) -> Option<String> {
     let target = line.tokens.proportion(order.returned, order.total)?.base_units();
     let taken: u128 = parts
         .iter()
         .map(|part| part.cut.base_units() + part.owed.base_units())
+        .chain(releases_of(rows, line).map(|release| release.cut.base_units()))
         .sum();
+    let nothing = parts.is_empty() && releases_of(rows, line).next().is_none();
     // Of what a person must look at nobody knows whether it was delivered: it neither gives nor takes before that.
     let waits = parts.iter().any(|part| part.place() == Place::Moving);
-    (taken != target && !waits && !parts.is_empty()).then(|| {
+    (taken != target && !waits && !nothing).then(|| {
         format!(
             "{} of {}: {taken} tokens taken for {} of {}, not {target}",
             line.id, order.id, order.returned, order.total
         )
     })
+}
+
+/// What came back and what was given up is what staff settled, and no more than was owed.
+pub(super) fn debts(rows: &Rows) -> Vec<String> {
+    let mut broken = Vec::new();
+    for allocation in rows.allocations.values() {
+        let settled = |how| -> u128 {
+            let settlements = rows.token_settlements.values();
+            let of_it = settlements.filter(|one| (one.allocation, one.how) == (allocation.id, how));
+            of_it.map(|one| one.amount.base_units()).sum()
+        };
+        let said = (allocation.received.base_units(), allocation.waived.base_units());
+        let sums = (settled(Settling::Received), settled(Settling::Waived));
+        if said != sums || said.0 > allocation.left().base_units() {
+            broken.push(format!(
+                "{} was settled {said:?}, by its settlements {sums:?}",
+                allocation.id
+            ));
+        }
+    }
+    broken
 }
 
 /// p24: at most one transfer of an allocation is on chain, and it is the one that we know.

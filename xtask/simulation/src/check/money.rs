@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use posx_commissions::PayoutMethod;
 use posx_kernel::{Currency, Money, OrderId};
 use posx_ledger::{Account, Entry, Side, Unit};
 use posx_orders::gateway::{Intent, IntentState, RefundState};
 use posx_orders::{AttemptState, DisputeState, Lifecycle, Order, Refund, RefundOrigin};
 
-use super::is_held;
+use super::{is_held, payouts};
 use crate::store::rows::Rows;
 use crate::world::World;
 
@@ -51,10 +52,15 @@ pub(super) fn check(rows: &Rows) -> Vec<String> {
     let withdrawn = sum(rows.disputes.values().map(|dispute| &dispute.withdrawn));
     let lost = sum(rows.disputes.values().map(|dispute| &dispute.lost));
     let fees = balance(rows, &Account::DisputeFees, Unit::Currency(currency));
+    let by_provider = payouts::paid(rows, |method| method == PayoutMethod::Connect);
     let mut expected: BTreeMap<Account, i128> = [
         (
             Account::ProviderClearing,
-            sales + came_too_much - paid - withdrawn - fees,
+            sales + came_too_much - paid - withdrawn - fees - i128::from(by_provider),
+        ),
+        (
+            Account::Bank,
+            -i128::from(payouts::paid(rows, |method| method != PayoutMethod::Connect)),
         ),
         (Account::Sales, -sales),
         (Account::SalesReturned, of_sale + lost),
@@ -68,6 +74,13 @@ pub(super) fn check(rows: &Rows) -> Vec<String> {
             .entry(Account::CommissionPayable(commission.agent))
             .or_default() -= amount;
         *expected.entry(Account::CommissionExpense).or_default() += amount;
+    }
+    for payout in rows.payouts.values() {
+        let (taken, pending) = (payouts::outstanding(payout), payouts::pending(payout));
+        *expected
+            .entry(Account::CommissionPayable(payout.agent))
+            .or_default() += i128::from(taken);
+        *expected.entry(Account::PayoutsPending(payout.agent)).or_default() -= i128::from(pending);
     }
     for (account, expected) in expected {
         let booked = balance(rows, &account, Unit::Currency(currency));
@@ -218,6 +231,13 @@ fn provider_balance(world: &World, rows: &Rows) -> Vec<String> {
             .filter(|dispute| dispute.intent.as_ref() == Some(&intent.id));
         for line in of_intent.flat_map(|dispute| &dispute.movements) {
             *balance += i128::from(line.amount.minor()) - i128::from(line.fee.minor());
+        }
+    }
+    let transfers = world.transfers.made();
+    for transfer in transfers {
+        if transfer.payout.is_some_and(|id| rows.payouts.contains_key(&id)) {
+            let left = transfer.amount.minor() - transfer.reversed.minor();
+            *held.entry(transfer.amount.currency()).or_default() -= i128::from(left);
         }
     }
     let mut broken = Vec::new();

@@ -97,9 +97,16 @@ fn of_tokens(rows: &Rows, stock: &Stock, tier: posx_kernel::TierId) -> Vec<Strin
             .filter(|allocation| allocation.asset == tier.asset)
     };
     let done = of_asset().filter(|one| matches!(one.state, AllocationState::Done { .. }));
-    let delivered: u128 = done.map(|one| one.left().base_units()).sum();
-    let cut: u128 = of_asset().map(|one| one.cut.base_units()).sum();
-    let owed: u128 = of_asset().map(|one| one.owed.base_units()).sum();
+    let delivered: u128 = done
+        .map(|one| one.left().base_units() - one.received.base_units())
+        .sum();
+    let of_releases = rows
+        .releases
+        .values()
+        .filter(|release| release.asset == tier.asset && release.state.allocation().is_none());
+    let unsent: u128 = of_releases.map(super::vesting::taken).sum();
+    let cut = unsent + of_asset().map(|one| one.cut.base_units()).sum::<u128>();
+    let owed: u128 = of_asset().map(|one| one.debt().base_units()).sum();
     let unit = tier.tokens_for(1).unwrap_or(TokenAmount::ZERO).base_units();
     let back = u128::try_from(restocked(rows, |line| line.tier == tier.id)).unwrap_or_default() * unit;
     let supply = u32::try_from(stock.supply)
@@ -107,6 +114,7 @@ fn of_tokens(rows: &Rows, stock: &Stock, tier: posx_kernel::TierId) -> Vec<Strin
         .and_then(|units| tier.tokens_for(units).ok());
     let issued = supply.unwrap_or(TokenAmount::ZERO).base_units();
     let (reserved, sold) = (tokens(is_placed), tokens(is_sold));
+    let gifts = gifts(rows, tier.asset);
     let expected = [
         (Account::TokensReserved, reserved),
         (Account::TokensDelivered, delivered),
@@ -114,7 +122,7 @@ fn of_tokens(rows: &Rows, stock: &Stock, tier: posx_kernel::TierId) -> Vec<Strin
         (Account::TokensSold, sold.saturating_sub(delivered + cut)),
         (
             Account::TokensFree,
-            (issued + back).saturating_sub(reserved + sold),
+            (issued + back + gifts).saturating_sub(reserved + sold),
         ),
     ];
     let wrong = |(account, expected): &(Account, u128)| {
@@ -137,6 +145,18 @@ fn of_tokens(rows: &Rows, stock: &Stock, tier: posx_kernel::TierId) -> Vec<Strin
         ));
     }
     broken
+}
+
+/// What promo codes gave on top: issued with the order, and none of the supply.
+fn gifts(rows: &Rows, asset: ChainAssetId) -> u128 {
+    let alive = rows
+        .orders
+        .values()
+        .filter(|order| is_placed(order) || is_sold(order));
+    let lines = alive
+        .flat_map(|order| &order.lines)
+        .filter(|line| line.asset == asset);
+    lines.map(|line| line.promo_tokens.base_units()).sum()
 }
 
 fn of_asset_account(rows: &Rows, account: &Account, asset: ChainAssetId) -> i128 {

@@ -2,12 +2,11 @@
 
 use async_trait::async_trait;
 use posx_allocations::{
-    Allocation, AllocationRepository, AllocationState, AllocationsTx, Batch, CustodyAsset, DeliveredOrders,
-    Delivery, ExternalIds, LineToDeliver, OrderToDeliver, Restock, StateName, VestingRepository,
+    Allocation, AllocationRepository, AllocationState, AllocationsTx, BatchRepository, CustodyAsset,
+    DeliveredOrders, Delivery, ExternalIds, LineToDeliver, OrderToDeliver, Restock, StateName,
+    TokenSettlement, VestingRepository,
 };
-use posx_kernel::{
-    AllocationId, BatchId, ChainAssetId, Money, OrderId, Outbox, StoreError, Timestamp, TokenAmount,
-};
+use posx_kernel::{AllocationId, ChainAssetId, Money, OrderId, Outbox, StoreError, Timestamp, TokenAmount};
 use posx_orders::{Lifecycle, Order, Refund, RefundOrigin};
 use posx_tiers::StockRepository;
 
@@ -16,6 +15,9 @@ use crate::bugs::Bug;
 
 impl AllocationsTx for SimTx {
     fn allocations(&mut self) -> &mut dyn AllocationRepository {
+        self
+    }
+    fn batches(&mut self) -> &mut dyn BatchRepository {
         self
     }
     fn delivered_orders(&mut self) -> &mut dyn DeliveredOrders {
@@ -58,7 +60,7 @@ impl SimTx {
             unit_tokens: unit(line.tier),
             asset: line.asset,
             tokens: line.tokens,
-            vesting: None,
+            vesting: self.vesting_of(line.tier, order.placed_at),
         };
         let stays_sold = |refund: &Refund| {
             refund.order == order.id
@@ -163,19 +165,6 @@ impl SimTx {
     async fn lock_allocation(&self, id: AllocationId) -> Result<(), StoreError> {
         self.lock(("allocation", id.as_uuid().as_u128())).await
     }
-
-    fn unsent(&self, batch: BatchId) -> Vec<AllocationId> {
-        let unsent = |allocation: &Allocation| {
-            allocation.batch == Some(batch)
-                && matches!(
-                    allocation.state,
-                    AllocationState::Queued | AllocationState::Unknown
-                )
-        };
-        let allocations = self.all(|rows| &rows.allocations);
-        let of_batch = allocations.iter().filter(|allocation| unsent(allocation));
-        of_batch.map(|allocation| allocation.id).collect()
-    }
 }
 
 #[async_trait]
@@ -253,6 +242,11 @@ impl AllocationRepository for SimTx {
         for allocation in allocations {
             self.lock_allocation(allocation.id).await?;
             let mut row = allocation.clone();
+            if self.planted(Bug::DebtSettledTwice)
+                && let Some(stored) = self.get(|rows| &rows.allocations, &allocation.id)
+            {
+                (row.received, row.waived) = (stored.received, stored.waived);
+            }
             if self.planted(Bug::TryNotStored) && row.state == AllocationState::Unknown {
                 // The name of the try is only in memory, and the next run makes another.
                 row.state = AllocationState::Queued;
@@ -266,23 +260,27 @@ impl AllocationRepository for SimTx {
         self.step("allocations.states_of_order").await;
         let allocations = self.all(|rows| &rows.allocations);
         let of_order = allocations.iter().filter(|allocation| allocation.order == order);
-        Ok(of_order.map(|allocation| allocation.state.name()).collect())
+        let ahead = self
+            .releases_of(order)
+            .into_iter()
+            .filter(|release| !release.left().is_zero());
+        let states = of_order.map(|allocation| allocation.state.name());
+        Ok(states.chain(ahead.map(|_| StateName::Pending)).collect())
     }
 
-    async fn insert_batch(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        self.step("allocations.insert_batch").await;
-        self.put(|rows| &mut rows.batches, batch.id, batch.clone());
+    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<(), StoreError> {
+        self.step("allocations.insert_settlement").await;
+        self.put(
+            |rows| &mut rows.token_settlements,
+            settlement.id,
+            settlement.clone(),
+        );
         Ok(())
-    }
-
-    async fn unsent_of_batch(&mut self, batch: BatchId) -> Result<Vec<AllocationId>, StoreError> {
-        self.step("allocations.unsent_of_batch").await;
-        Ok(self.unsent(batch))
     }
 
     async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError> {
         self.step("allocations.stuck").await;
-        let on_its_way = StateName::Queued.rank()..=StateName::Confirming.rank();
+        let on_its_way = StateName::Unknown.rank()..=StateName::Confirming.rank();
         let mut stuck = self.all(|rows| &rows.allocations);
         stuck.retain(|allocation| {
             on_its_way.contains(&allocation.state.name().rank()) && allocation.updated_at < before

@@ -206,15 +206,13 @@ impl CommissionRepository for SimTx {
         Ok(ready)
     }
 
-    /// The scenes' plans have no caps by month.
     async fn lock_months(
         &mut self,
         agents: &[PartyId],
         currency: Currency,
-        _: Timestamp,
+        paid_at: Timestamp,
     ) -> Result<Vec<Money>, StoreError> {
-        self.step("commissions.lock_months").await;
-        Ok(vec![Money::zero(currency); agents.len()])
+        self.earned_in_month(agents, currency, paid_at).await
     }
 
     async fn for_update(&mut self, order: OrderId) -> Result<Vec<Commission>, StoreError> {

@@ -41,7 +41,7 @@ impl SimTx {
         self.lock(("order", id.as_uuid().as_u128())).await
     }
 
-    fn facts(&self, tiers: &[TierId]) -> PlacingFacts {
+    fn facts(&self, buyer: PartyId, tiers: &[TierId], promo: Option<&PromoCodeText>) -> PlacingFacts {
         let facts = |id: &TierId| {
             let tier = self.get(|rows| &rows.tiers, id)?;
             let asset = self.get(|rows| &rows.assets, &tier.asset)?;
@@ -56,7 +56,7 @@ impl SimTx {
             tiers: tiers.iter().filter_map(facts).collect(),
             wallets: Vec::new(),
             plan_snapshot: self.db.read(self.site, |rows| rows.plan.clone()),
-            promo: None,
+            promo: promo.and_then(|text| self.promo_facts(text, buyer)),
         }
     }
 }
@@ -66,14 +66,14 @@ impl OrderRepository for SimTx {
     async fn begin_placing(
         &mut self,
         call: Option<&IdempotentCall>,
-        _: PartyId,
+        buyer: PartyId,
         tiers: &[TierId],
-        _: Option<&PromoCodeText>,
+        promo: Option<&PromoCodeText>,
         _: Timestamp,
     ) -> Result<(Claim, PlacingFacts), StoreError> {
         self.step("orders.begin_placing").await;
         let claim = call.map_or(Claim::New, |call| self.claim_now(call));
-        Ok((claim, self.facts(tiers)))
+        Ok((claim, self.facts(buyer, tiers, promo)))
     }
 
     async fn insert(&mut self, new: NewOrder<'_>) -> Result<(), StoreError> {
@@ -243,6 +243,10 @@ impl ReferralRepository for SimTx {
             return Ok(None);
         }
         self.lock(("referrals", self.site.as_uuid().as_u128())).await?;
+        if self.get(|rows| &rows.referrals, &payment.party).is_some() {
+            // The party's other order was first.
+            return Ok(None);
+        }
         if self.is_below(referrer, payment.party) {
             // The other edge came in between: again, it is seen and nothing is bound.
             return Err(StoreError::new(StoreFault::Retry, "referrals_no_cycle"));

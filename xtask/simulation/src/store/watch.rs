@@ -1,13 +1,15 @@
 //! What must hold at every moment: looked at when a transaction commits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use posx_allocations::StateName;
-use posx_commissions::CommissionState;
+use posx_commissions::{Commission, CommissionState, Payout, PayoutMethod, PayoutState};
+use posx_kernel::PartyId;
 use posx_ledger::Side;
 use posx_orders::{Lifecycle, Order, Refund};
 
 use super::rows::Rows;
+use crate::check::outstanding;
 
 /// What a commit breaks, by what was there and what it writes.
 pub(super) fn commit(before: &Rows, own: &Rows) -> Vec<String> {
@@ -24,6 +26,8 @@ pub(super) fn commit(before: &Rows, own: &Rows) -> Vec<String> {
     broken.extend(refunds(before, own));
     broken.extend(allocations(before, own));
     broken.extend(commissions(before, own));
+    broken.extend(payouts(before, own));
+    broken.extend(vaults(before, own));
     for entry in own.entries.values() {
         let sum = |side| -> u128 {
             let of_side = entry.postings().iter().filter(|posting| posting.side == side);
@@ -109,6 +113,27 @@ fn allocations(before: &Rows, own: &Rows) -> Vec<String> {
     broken
 }
 
+/// One transfer of a vault is in flight.
+fn vaults(before: &Rows, own: &Rows) -> Vec<String> {
+    if own.batch_lines.is_empty() {
+        return Vec::new();
+    }
+    let in_flight = latest(&before.batch_lines, &own.batch_lines).filter(|line| line.is_in_flight());
+    let (mut vaults, mut broken) = (BTreeSet::new(), Vec::new());
+    for line in in_flight {
+        if !vaults.insert(&line.vault) {
+            broken.push(format!("two transfers of the vault {} are in flight", line.vault));
+        }
+    }
+    broken
+}
+
+/// As it is after the commit.
+fn latest<'a, K: Ord, V>(old: &'a BTreeMap<K, V>, new: &'a BTreeMap<K, V>) -> impl Iterator<Item = &'a V> {
+    let kept = old.iter().filter(|(key, _)| !new.contains_key(key));
+    kept.chain(new).map(|(_, row)| row)
+}
+
 fn commissions(before: &Rows, own: &Rows) -> Vec<String> {
     let mut broken = Vec::new();
     for commission in own.commissions.values() {
@@ -120,6 +145,52 @@ fn commissions(before: &Rows, own: &Rows) -> Vec<String> {
         }
     }
     broken
+}
+
+/// No machine backwards, and no more taken from a balance than was ever earned for it.
+fn payouts(before: &Rows, own: &Rows) -> Vec<String> {
+    let mut broken = Vec::new();
+    for payout in own.payouts.values() {
+        let Some(old) = before.payouts.get(&payout.id) else {
+            broken.extend(taken(before, own, payout));
+            continue;
+        };
+        // Two moves in one transaction: paid by hand; found to be paid, and taken back already.
+        let at_once = matches!(
+            (old.state, payout.state),
+            (PayoutState::Approved, PayoutState::Done) if payout.method != PayoutMethod::Connect
+        ) || (old.state, payout.state) == (PayoutState::Sending, PayoutState::Returned);
+        if old.state != payout.state && !old.state.may_become(payout.state) && !at_once {
+            broken.push(format!(
+                "backwards: {} from {:?} to {:?}",
+                payout.id, old.state, payout.state
+            ));
+        }
+        if payout.reversed.minor() < old.reversed.minor() {
+            broken.push(format!("backwards: what came back of {}", payout.id));
+        }
+    }
+    broken
+}
+
+/// Reversals do not wait for who takes from a balance, so they are not looked at: what was earned before them is the most.
+fn taken(before: &Rows, own: &Rows, payout: &Payout) -> Option<String> {
+    let of_agent = |agent: PartyId| agent == payout.agent;
+    let spent: i64 = latest(&before.payouts, &own.payouts)
+        .filter(|one| of_agent(one.agent))
+        .map(outstanding)
+        .sum();
+    let free = |one: &&Commission| match one.state {
+        CommissionState::Held => false,
+        CommissionState::Frozen | CommissionState::Void => one.back_to != Some(CommissionState::Held),
+        _ => true,
+    };
+    let earned: i64 = latest(&before.commissions, &own.commissions)
+        .filter(|one| of_agent(one.agent))
+        .filter(free)
+        .map(|one| one.amount.minor())
+        .sum();
+    (spent > earned).then(|| format!("{} took {spent} out of {earned} earned", payout.agent))
 }
 
 fn of_order(old: Option<&Order>, order: &Order) -> Vec<String> {
@@ -135,7 +206,10 @@ fn of_order(old: Option<&Order>, order: &Order) -> Vec<String> {
     if is == Lifecycle::Expired && was == Lifecycle::Placed && order.closed_at < Some(order.expires_at) {
         broken.push(format!("expired before its time: {}", order.id));
     }
-    let passes = matches!(old.attention.as_deref(), None | Some("disputed" | "evidence_due"));
+    let passes = matches!(
+        old.attention.as_deref(),
+        None | Some("disputed" | "evidence_due" | "refund_failed")
+    );
     if !passes && order.attention.is_none() {
         broken.push(format!("an alarm was lost: {}", order.id));
     }

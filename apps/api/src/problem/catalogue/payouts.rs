@@ -99,6 +99,11 @@ pub(super) const TABLE: &[Row] = &[
         "The account is new: no money goes there before its cooling-off time is over.",
     ),
     (
+        "payout_account_disabled",
+        &[409],
+        "The provider has disabled the account: its owner must complete it there.",
+    ),
+    (
         "payout_account_busy",
         &[409],
         "Someone else is changing the account; try again.",

@@ -1,10 +1,8 @@
-//! Schedules, the calendar, and what buyers owe.
+//! Schedules and the calendar.
 
 use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
-use posx_allocations::{
-    CalendarRow, Granularity, ScheduleFilter, ScheduleView, TokenDebtView, VestingError, calendar,
-};
+use posx_allocations::{CalendarRow, Granularity, ScheduleFilter, ScheduleView, VestingError, calendar};
 use posx_kernel::{Cursor, OrderId, Page, PartyId, SiteScope, VestingPolicyId, VestingScheduleId};
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -17,7 +15,6 @@ use crate::state::Api;
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list).service(get_schedule).service(revoke);
     config.service(unlocks).service(mine).service(my_unlocks);
-    config.service(debts);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -143,20 +140,6 @@ async fn my_unlocks(
 ) -> Result<Answer<Page<CalendarRow>>, ApiError> {
     let rows = api.vesting_queries.unlocks(me.scope(), Some(me.party())).await?;
     Ok(Answer(whole(calendar(rows, query.by))))
-}
-
-/// Tokens that buyers were sent and got the money back for, newest first.
-#[utoipa::path(tag = "allocations", operation_id = "list_token_debts", params(Listing),
-    extensions(("x-capability" = json!(can::ReadAllocations::names()))), responses((status = 200, body = Page<TokenDebtView>)))]
-#[get("/api/v1/token-debts")]
-async fn debts(
-    api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadAllocations>, Query<Listing>>,
-) -> Result<Answer<Page<TokenDebtView>>, ApiError> {
-    let page = page(query.limit, query.after);
-    Ok(Answer(
-        api.vesting_queries.token_debts(staff.scope(), None, page).await?,
-    ))
 }
 
 async fn view(api: &Api, scope: &SiteScope, id: VestingScheduleId) -> Result<ScheduleView, ApiError> {

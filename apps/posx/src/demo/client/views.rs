@@ -158,6 +158,43 @@ pub struct Allocation {
 pub struct Batch {
     pub id: BatchId,
     pub size: u16,
+    pub state: String,
+    pub hash: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct DryRun {
+    pub hash: String,
+    pub real_transfers: bool,
+    pub totals: Vec<VaultTotal>,
+    pub blocked: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct VaultTotal {
+    pub vault: String,
+    pub asset: String,
+    pub decimals: u8,
+    pub lines: u16,
+    pub amount: TokenAmount,
+    pub shortfall: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct BatchReport {
+    pub batch: Batch,
+    pub lines: Vec<ReportLine>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ReportLine {
+    pub state: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct BatchCheck {
+    pub rebuilt: Vec<serde_json::Value>,
+    pub differing: Vec<AllocationId>,
 }
 
 #[derive(Debug, Deserialize)]

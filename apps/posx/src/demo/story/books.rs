@@ -1,8 +1,9 @@
-//! Step 9: everything that moved is in the books, twice.
+//! Step 10: everything that moved is in the books, twice.
 
 use std::collections::BTreeMap;
 
 use posx_kernel::{Money, OrderId};
+use posx_ledger::Invariant;
 use rust_decimal::Decimal;
 
 use super::cast::Shop;
@@ -20,7 +21,7 @@ pub async fn balance(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryErro
     let entries: Vec<Entry> = client.all(&shop.admin, "/api/v1/ledger/entries").await?;
     let orders: Vec<Order> = client.all(&shop.admin, "/api/v1/orders?all=true").await?;
     let shares: Vec<Commission> = client.all(&shop.admin, "/api/v1/commissions?all=true").await?;
-    let trial: Vec<TrialBalanceRow> = client.all(&shop.admin, "/api/v1/ledger/trial-balance").await?;
+    let trial: Vec<TrialBalanceRow> = client.whole(&shop.admin, "/api/v1/ledger/trial-balance").await?;
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for entry in &entries {
         *kinds.entry(&entry.kind).or_default() += 1;
@@ -45,6 +46,7 @@ pub async fn balance(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryErro
         !sums.is_empty() && sums.values().all(|sum| *sum == Some(0)),
         format!("{sums:?}"),
     );
+    counted_anew(story, shop).await?;
     captured(story, shop, &entries, &orders);
     capped(story, shop, &orders, &shares);
     story.invariants.equal(
@@ -58,9 +60,23 @@ pub async fn balance(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryErro
     Ok(())
 }
 
+/// As the nightly job does. A dead job of this run ends the story; one of an earlier run, in kept data, is no fault of the books.
+async fn counted_anew(story: &mut Story<'_>, shop: &Shop) -> Result<(), StoryError> {
+    let mut faults = posx_worker::check_books(&story.set.services, shop.site.id).await?;
+    faults.retain(|fault| fault.invariant != Invariant::JobsAlive.as_str());
+    story.invariants.holds(
+        format!("{}: every invariant of the books holds", shop.script.code),
+        faults.is_empty(),
+        format!("{faults:?}"),
+    );
+    Ok(())
+}
+
 /// What was paid is what was captured.
 fn captured(story: &mut Story<'_>, shop: &Shop, entries: &[Entry], orders: &[Order]) {
-    let paid: Vec<_> = orders.iter().filter(|order| order.payment == "paid").collect();
+    // Also what went back in part was captured whole.
+    let was_paid = |order: &&Order| order.payment == "paid" || order.payment == "partly_refunded";
+    let paid: Vec<_> = orders.iter().filter(was_paid).collect();
     let owed: i128 = paid.iter().map(|order| i128::from(order.total.minor())).sum();
     let booked: Option<i128> = of_kind(entries, "payment.captured")
         .flat_map(|entry| &entry.postings)

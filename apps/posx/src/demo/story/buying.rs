@@ -116,7 +116,7 @@ async fn referred(story: &mut Story<'_>, shop: &Shop) -> Result<[Member; 3], Sto
     Ok([alice, bob, carol])
 }
 
-async fn join(
+pub async fn join(
     story: &mut Story<'_>,
     shop: &Shop,
     name: &str,

@@ -1,16 +1,20 @@
-//! Step 5: the tokens go to the buyer's wallet, once.
+//! Step 5: two people agree, and the tokens go to the buyer's wallet, once.
 
 use std::time::Duration;
 
 use posx_kernel::OrderId;
 use posx_sandbox::{CustodyCall, Drive, Fault};
+use posx_tenancy::Role;
 use serde_json::json;
 
 use super::buying;
 use super::cast::{Sale, Shop};
 use super::{Story, StoryError, until};
-use crate::demo::client::views::{Allocation, Batch};
+use crate::demo::client::views::{Allocation, Batch, BatchCheck, BatchReport, DryRun};
+use crate::demo::client::{Answer, Person};
 use crate::ui;
+
+const BATCHES: &str = "/api/v1/allocation-batches";
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(100);
@@ -26,23 +30,34 @@ pub async fn troubled(story: &mut Story<'_>, shop: &Shop, sale: &Sale) -> Result
     custodian.set_drive(Drive::Manual);
     custodian.webhooks().hold();
     custodian.line().inject(CustodyCall::Submit, Fault::LoseAnswer, 1);
-    batch(story, shop, &waiting).await?;
-    let mut lost = false;
-    let submitted = until("the custodian to be asked", async || {
+    let batch = batch(story, shop, &waiting).await?;
+    let (mut lost, first) = (false, waiting[0].id);
+    let found = until("the custodian to be asked", async || {
         let now = both(story, shop, sale).await?;
-        if !lost && now.iter().any(|one| one.state == "unknown") {
+        let one = now.iter().find(|one| one.id == first).cloned();
+        if !lost && one.as_ref().is_some_and(|one| one.state == "unknown") {
             lost = true;
             ui::note("an answer is lost: whether the transfer exists is unknown, so nothing is sent");
         }
-        Ok(now.iter().all(|one| one.state == "submitted").then_some(now))
+        Ok(one.filter(|one| one.state == "submitted"))
     })
     .await?;
     story.invariants.holds(
         "the lost one was looked up by its external id, not sent again",
-        lost && custodian.line().calls(CustodyCall::Submit) == sent + 2
+        lost && custodian.line().calls(CustodyCall::Submit) == sent + 1
             && custodian.line().calls(CustodyCall::Find) > asked
-            && submitted.iter().all(|one| one.tries == 1),
-        format!("{submitted:?}"),
+            && found.tries == 1,
+        format!("{found:?}"),
+    );
+    let others: Vec<_> = both(story, shop, sale)
+        .await?
+        .into_iter()
+        .filter(|one| one.id != first)
+        .collect();
+    story.invariants.holds(
+        "a vault has one transfer on its way at a time: the other one waits",
+        !others.is_empty() && others.iter().all(|one| one.state == "queued" && one.tries == 0),
+        format!("{others:?}"),
     );
     custodian.settle_all();
     let notices = custodian.webhooks().held().len();
@@ -51,16 +66,24 @@ pub async fn troubled(story: &mut Story<'_>, shop: &Shop, sale: &Sale) -> Result
         held
     });
     ui::note(&format!("the custodian's {notices} webhooks come last first"));
+    until("the vault to be free", async || {
+        let now = both(story, shop, sale).await?;
+        let gone = |one: &Allocation| one.id == first || one.state == "submitted";
+        Ok(now.iter().all(gone).then_some(()))
+    })
+    .await?;
+    custodian.settle_all();
     delivered(story, shop, sale).await?;
     custodian.set_drive(Drive::Automatic { step: STEP });
-    Ok(())
+    reported(story, shop, &batch).await
 }
 
 /// The custodian works by itself, and tells in order.
 pub async fn straight(story: &mut Story<'_>, shop: &Shop, sale: &Sale) -> Result<(), StoryError> {
     let waiting = pending(story, shop, sale).await?;
-    batch(story, shop, &waiting).await?;
-    delivered(story, shop, sale).await
+    let batch = batch(story, shop, &waiting).await?;
+    delivered(story, shop, sale).await?;
+    reported(story, shop, &batch).await
 }
 
 async fn pending(story: &mut Story<'_>, shop: &Shop, sale: &Sale) -> Result<Vec<Allocation>, StoryError> {
@@ -85,9 +108,10 @@ async fn pending(story: &mut Story<'_>, shop: &Shop, sale: &Sale) -> Result<Vec<
     Ok(waiting)
 }
 
-async fn batch(story: &Story<'_>, shop: &Shop, allocations: &[Allocation]) -> Result<(), StoryError> {
+/// The admin makes a draft and looks at what it would do; two others agree to it, and it goes.
+async fn batch(story: &mut Story<'_>, shop: &Shop, allocations: &[Allocation]) -> Result<Batch, StoryError> {
     let ids: Vec<_> = allocations.iter().map(|one| one.id).collect();
-    let request = story.set.client.post(&shop.admin, "/api/v1/allocation-batches");
+    let request = story.set.client.post(&shop.admin, BATCHES);
     let key = format!("batch-{}", story.run);
     let made = request
         .key(&key)
@@ -99,6 +123,92 @@ async fn batch(story: &Story<'_>, shop: &Shop, allocations: &[Allocation]) -> Re
         "{} puts {} allocations in batch {}",
         shop.admin.name, made.size, made.id
     ));
+    let path = format!("{BATCHES}/{}/dry-run", made.id);
+    let dry: DryRun = story
+        .set
+        .client
+        .get(&shop.admin, &path)
+        .send()
+        .await?
+        .expect(200)?;
+    for total in &dry.totals {
+        ui::note(&format!(
+            "the dry run: {} transfers of {} {} in all, from vault {}",
+            total.lines,
+            total.amount.in_tokens(total.decimals),
+            total.asset,
+            total.vault
+        ));
+    }
+    let payable = dry.totals.iter().all(|total| total.shortfall.is_none());
+    story.invariants.holds(
+        "the dry run blocks nothing, and moves nothing real",
+        payable && dry.blocked.is_empty() && !dry.real_transfers && dry.hash == made.hash,
+        format!("{dry:?}"),
+    );
+    let own = approve(story, &shop.admin, &made).await?;
+    story.invariants.equal(
+        "whoever made a batch does not approve it",
+        own.refusal(),
+        "403 batch_own".to_owned(),
+    );
+    let mut states = Vec::new();
+    for name in ["Vera", "Wim"] {
+        let checker = checker(story, shop, name).await?;
+        let approved: Batch = approve(story, &checker, &made).await?.expect(200)?;
+        ui::note(&format!("{name} agrees to {}…", &made.hash[..12]));
+        states.push(approved.state);
+    }
+    // By then the worker may have begun.
+    story.invariants.holds(
+        "one approval is not enough; with the second it goes",
+        states[0] == "draft" && states[1] != "draft",
+        format!("{states:?}"),
+    );
+    Ok(made)
+}
+
+async fn approve(story: &Story<'_>, who: &Person, batch: &Batch) -> Result<Answer, StoryError> {
+    let path = format!("{BATCHES}/{}/approve", batch.id);
+    let key = format!("approve-{}-{}", story.run, who.name);
+    let request = story.set.client.post(who, &path).key(&key);
+    request.json(&json!({ "hash": batch.hash })).send().await
+}
+
+/// An admin who makes nothing and looks at everything.
+async fn checker(story: &Story<'_>, shop: &Shop, name: &str) -> Result<Person, StoryError> {
+    let checker = Person {
+        name: name.to_owned(),
+        subject: format!("{}-{}-{}", name.to_lowercase(), shop.script.code, story.run),
+        site: shop.script.code,
+    };
+    let issuer = story.set.world.issuer().url();
+    story
+        .set
+        .platform
+        .appoint(&shop.site, issuer, &checker.subject, Role::Admin)
+        .await?;
+    Ok(checker)
+}
+
+/// The batch is over, and its report is what the books and the custodian say.
+async fn reported(story: &mut Story<'_>, shop: &Shop, batch: &Batch) -> Result<(), StoryError> {
+    let client = &story.set.client;
+    let path = format!("{BATCHES}/{}/report", batch.id);
+    let report: BatchReport = client.get(&shop.admin, &path).send().await?.expect(200)?;
+    let path = format!("{BATCHES}/{}/check", batch.id);
+    let check: BatchCheck = client.get(&shop.admin, &path).send().await?.expect(200)?;
+    story.invariants.holds(
+        format!(
+            "batch {}: done, and its report can be rebuilt from the books and the custodian alone",
+            batch.id
+        ),
+        report.batch.state == "done"
+            && report.lines.iter().all(|line| line.state == "done")
+            && check.rebuilt.len() == report.lines.len()
+            && check.differing.is_empty(),
+        format!("{report:?}; {check:?}"),
+    );
     Ok(())
 }
 

@@ -33,8 +33,15 @@ impl RetryPolicy {
         if tries >= self.tries_max || asked > self.longest_pause {
             return None;
         }
-        let doubled = self.first_pause.saturating_mul(2_u32.saturating_pow(tries - 1));
-        Some(jittered(doubled.min(self.longest_pause), randomness).max(asked))
+        Some(self.step(tries, randomness).max(asked))
+    }
+
+    /// The pause after so many tries, if no other was asked for.
+    pub(super) fn step(&self, tries: u32, randomness: &dyn Randomness) -> Duration {
+        let doubled = self
+            .first_pause
+            .saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
+        jittered(doubled.min(self.longest_pause), randomness)
     }
 }
 

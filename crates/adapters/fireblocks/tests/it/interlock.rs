@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use posx_allocations::custody::Custody as _;
 use posx_fireblocks::{
     ConfigError, CredentialsError, CustodyConfig, FireblocksCustody, HttpKeys, Interlock, Mode, Region,
     Workspace, WorkspaceError,
@@ -32,9 +33,13 @@ fn p27_a_custody_of_a_real_workspace_is_not_made_without_both_locks() {
             assert!(locked, "{refused}");
             assert!(refused.to_string().contains("(it is not set)"), "{refused}");
         }
-        made(at(workspace, Mode::Live, true)).unwrap();
+        let live = made(at(workspace, Mode::Live, true)).unwrap();
+        assert!(live.moves_real_tokens(), "and it says so in the dry run");
     }
-    made(at(Workspace::Region(Region::Sandbox), Mode::Sandbox, false)).unwrap();
+    for real_transfers in [false, true] {
+        let sandbox = at(Workspace::Region(Region::Sandbox), Mode::Sandbox, real_transfers);
+        assert!(!made(sandbox).unwrap().moves_real_tokens(), "neither lock alone");
+    }
     let refused = made(at(Workspace::Region(Region::Sandbox), Mode::Live, true)).unwrap_err();
     assert!(matches!(
         refused,

@@ -6,6 +6,7 @@
 mod contract;
 mod counterpart;
 mod interlock;
+mod lines;
 mod refusals;
 mod requests;
 mod server;

@@ -56,7 +56,7 @@ const LINES: &str = "
     left join commission_adjustments a on a.site_id = e.site_id and a.id = e.cause_id
     left join commissions back on back.site_id = a.site_id and back.id = a.commission_id
     left join orders o on o.site_id = e.site_id and o.id = coalesce(c.order_id, a.order_id)
-    where p.account = $1 and p.unit = $2 and e.posted_at >= $3 and e.posted_at < $4 and ($5::uuid is null or p.entry_id > $5)
+    where p.account = $1 and p.unit = $2 and p.posted_at >= $3 and p.posted_at < $4 and ($5::uuid is null or p.entry_id > $5)
     order by p.entry_id, p.line limit $6";
 
 #[async_trait]

@@ -18,8 +18,7 @@ const DUE: &str = "
       and ($2::uuid is null or a.party_id = $2) and ($3::uuid is null or a.party_id > $3)
       and coalesce((select s.to_at from agent_statements s where s.account = a.code and s.currency = a.unit
                     order by s.number desc limit 1), '-infinity') < $1
-      and exists (select from postings p join entries e on e.site_id = p.site_id and e.id = p.entry_id
-                  where p.account = a.code and p.unit = a.unit and e.posted_at < $1)
+      and exists (select from postings p where p.account = a.code and p.unit = a.unit and p.posted_at < $1)
     order by a.party_id fetch first ($4) rows with ties";
 
 /// Of the accounts `$1`, those that have no statement up to `$2`. Read when they are locked.
@@ -30,7 +29,7 @@ const HEADS: &str = "
       select s.number, s.month, s.to_at, s.closing from agent_statements s
       where s.account = a.code and s.currency = a.unit order by s.number desc limit 1) l on true
     left join lateral (
-      select min(e.posted_at) as first_at from postings p join entries e on e.site_id = p.site_id and e.id = p.entry_id
+      select min(p.posted_at) as first_at from postings p
       where l.number is null and p.account = a.code and p.unit = a.unit) f on true
     where a.code = any ($1) and (l.to_at is null or l.to_at < $2) and coalesce(f.first_at, l.to_at) < $2
     order by a.party_id, a.unit";
@@ -84,8 +83,8 @@ impl StatementRepository for SiteTx {
              from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[]) with ordinality
                     as w (account, currency, from_at, to_at, place)
              left join lateral (
-               select p.amount from postings p join entries e on e.site_id = p.site_id and e.id = p.entry_id
-               where p.account = w.account and p.unit = w.currency and e.posted_at >= w.from_at and e.posted_at < w.to_at) m
+               select p.amount from postings p
+               where p.account = w.account and p.unit = w.currency and p.posted_at >= w.from_at and p.posted_at < w.to_at) m
                on true
              group by w.place, w.currency order by w.place",
         )

@@ -93,10 +93,12 @@ impl PlatformTx for PgPlatformTx {
 
     async fn save_site(&mut self, site: &Site) -> Result<(), StoreError> {
         let origins: Vec<_> = site.cors_origins.iter().map(Origin::as_str).collect();
-        sqlx::query("update sites set state = $2, cors_origins = $3 where id = $1")
+        let modules: Vec<_> = site.modules.iter().map(|module| module_name(*module)).collect();
+        sqlx::query("update sites set state = $2, cors_origins = $3, modules = $4 where id = $1")
             .bind(site.id.as_uuid())
             .bind(state_name(site.state))
             .bind(origins)
+            .bind(modules)
             .execute(&mut *self.tx)
             .await
             .store()?;

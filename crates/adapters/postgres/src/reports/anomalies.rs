@@ -71,6 +71,18 @@ kinds! {
     /// It was sent, and nobody knows whether it arrived.
     PayoutStuck = "payout_stuck", "pyt", 1,
         "select id, updated_at as since, state as detail from payouts where state = 'sending' and updated_at < $1";
+    /// The provider pays nothing out to the agent's account.
+    PayoutAccountDisabled = "payout_account_disabled", "pty", 0,
+        "select party_id as id, standing_at as since, coalesce(disabled_reason, 'not_ready') as detail from payout_accounts a
+         where removed_at is null and payouts_enabled = false and standing_at < $1
+           and not exists (select from payout_accounts later where later.party_id = a.party_id and later.method = a.method
+                           and later.version > a.version)";
+    /// Money did not get from the agent's account to their bank: they must give the provider another one.
+    PayoutAccountBankFailed = "payout_account_bank_failed", "pty", 0,
+        "select party_id as id, coalesce(standing_at, created_at) as since, stuck_payout as detail from payout_accounts a
+         where removed_at is null and stuck_payout is not null and coalesce(standing_at, created_at) < $1
+           and not exists (select from payout_accounts later where later.party_id = a.party_id and later.method = a.method
+                           and later.version > a.version)";
     /// Nobody whom the agent brought has earned them anything.
     AgentIdle = "agent_idle", "pty", 90,
         "select a.party_id as id, greatest(a.joined_at, c.last) as since, 'no commission' as detail

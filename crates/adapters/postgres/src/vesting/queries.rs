@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use posx_allocations::{
     CalendarRow, PolicyView, ReleaseName, ReleaseView, ScheduleFilter, ScheduleView, StateName,
-    TierVestingView, TokenDebtView, VestingPolicy, VestingQueries,
+    TierVestingView, TokenDebtView, TokenSettlementView, VestingPolicy, VestingQueries,
 };
 use posx_kernel::{
     AllocationId, ChainAssetId, LineId, OrderId, Page, PageRequest, PartyId, SiteScope, StoreError, TierId,
@@ -33,8 +33,9 @@ const RELEASES: &str =
     where r.schedule_id = any($1) order by r.schedule_id, r.number";
 
 const DEBTS: &str = "select a.id, a.order_id, a.line_id, a.party_id, a.asset_id, c.symbol, c.decimals,
-    (a.amount - a.cut)::text as sent, a.owed::text as owed, a.updated_at
-    from allocations a join chain_assets c on c.site_id = a.site_id and c.id = a.asset_id where a.owed > 0";
+    (a.amount - a.cut)::text as sent, (a.owed - a.waived)::text as owed, a.received::text as received, a.waived::text as waived,
+    a.updated_at
+    from allocations a join chain_assets c on c.site_id = a.site_id and c.id = a.asset_id where a.owed > a.waived";
 
 const UNLOCKS: &str =
     "select s.policy_id, s.asset_id, c.symbol, c.decimals, r.number, sum(r.amount - r.cut)::text as tokens,
@@ -190,6 +191,16 @@ impl VestingQueries for Database {
         let views = rows.iter().map(debt).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::from_rows(views, page, |view| view.allocation.as_uuid()))
     }
+
+    async fn token_settlements(
+        &self,
+        scope: &SiteScope,
+        allocation: AllocationId,
+        page: PageRequest,
+    ) -> Result<Option<Page<TokenSettlementView>>, StoreError> {
+        let mut tx = self.read_site(scope).await?;
+        crate::token_debts::settlements(&mut tx, allocation, page).await
+    }
 }
 
 fn column(rows: &[PgRow], name: &str) -> Result<Vec<Uuid>, StoreError> {
@@ -293,6 +304,8 @@ fn debt(row: &PgRow) -> Result<TokenDebtView, StoreError> {
         decimals: decimals(row)?,
         sent: tokens(row, "sent")?,
         owed: tokens(row, "owed")?,
+        received: tokens(row, "received")?,
+        waived: tokens(row, "waived")?,
         updated_at: row.try_get("updated_at").store()?,
     })
 }

@@ -51,7 +51,7 @@ async fn p31_a_fact_is_booked_once_and_the_trial_balance_is_zero() {
 
     let rows = world
         .database
-        .trial_balance(&world.scope)
+        .trial_balance(&world.scope, None)
         .await
         .expect("a trial balance");
     let balance = |code: &str| {
@@ -98,7 +98,7 @@ async fn p28_the_largest_token_amount_is_booked_and_read_back() {
     post(&world, &entry).await;
     let rows = world
         .database
-        .trial_balance(&world.scope)
+        .trial_balance(&world.scope, None)
         .await
         .expect("a trial balance");
     assert!(
@@ -224,7 +224,7 @@ async fn the_first_entries_of_an_account_come_at_once_and_all_are_booked() {
     );
     let rows = world
         .database
-        .trial_balance(&world.scope)
+        .trial_balance(&world.scope, None)
         .await
         .expect("a trial balance");
     let mut balances: Vec<_> = rows.iter().map(|row| row.balance.as_str()).collect();

@@ -1,7 +1,7 @@
 //! Money on its way to agents, on the real store: settled, taken out and taken back, also at once.
 
 mod racing;
-mod stage;
+pub mod stage;
 
 use chrono::Duration;
 use posx_commissions::testing::SendFault;

@@ -6,7 +6,7 @@ use posx_postgres::{AnomalyKind, AnomalyPlace, AnomalyRow, LeadersBy, LeadersOf,
 use posx_tenancy::Member;
 use sqlx::Row as _;
 
-use crate::server::superuser;
+use crate::server::{by_hand, superuser};
 use crate::world::{World, usd};
 
 fn day(text: &str) -> NaiveDate {
@@ -78,7 +78,7 @@ async fn sales_of_days_and_tiers_sum_to_the_orders_and_to_the_books() {
     }
     sqlx::query("update orders set returned = 1717 where id = $1")
         .bind(orders[0].id.as_uuid())
-        .execute(&mut superuser().await)
+        .execute(&mut by_hand().await)
         .await
         .expect("written");
     let period = world.period("2026-06-01", "2026-06-04", chrono_tz::UTC);
@@ -199,11 +199,7 @@ async fn p21_commissions_by_state_and_level_are_what_is_booked() {
     assert!(rows.iter().all(|row| row.difference.is_zero()), "{rows:?}");
     assert!(rows.iter().any(|row| row.booked.is_positive()), "{rows:?}");
     // The database keeps the sums together; only a hand beside it parts them.
-    let mut hand = superuser().await;
-    sqlx::raw_sql("set session_replication_role = replica")
-        .execute(&mut hand)
-        .await
-        .expect("set");
+    let mut hand = by_hand().await;
     sqlx::query("update commissions set amount = amount + 1 where site_id = $1")
         .bind(world.site.id.as_uuid())
         .execute(&mut hand)

@@ -118,12 +118,21 @@ async fn p15_the_database_alone_keeps_refunds_within_what_was_captured() {
             let set = format!("set local app.current_site_id = '{site}'");
             sqlx::query(sqlx::AssertSqlSafe(set)).execute(&mut *tx).await.expect("set");
             let inserted = sqlx::query(
-                "insert into refunds (id, order_id, attempt_id, currency, amount, reason, origin, state, created_at, updated_at)
+                "with made as (
+                   insert into accounts (code, unit, class)
+                   values ('sales:returned', 'USD', 'income'), ('refunds:payable', 'USD', 'liability') on conflict do nothing),
+                 asked as (
+                   insert into entries (id, kind, cause_id, posted_at) values ($4, 'refund.requested', $1, now())),
+                 moved as (
+                   insert into postings (entry_id, line, account, unit, amount, posted_at)
+                   values ($4, 0, 'sales:returned', 'USD', 1500, now()), ($4, 1, 'refunds:payable', 'USD', -1500, now()))
+                 insert into refunds (id, order_id, attempt_id, currency, amount, reason, origin, state, created_at, updated_at)
                  values ($1, $2, $3, 'USD', 1500, 'other', 'staff', 'pending', now(), now())",
             )
             .bind(new_id())
             .bind(order)
             .bind(attempt.as_uuid())
+            .bind(new_id())
             .execute(&mut *tx)
             .await;
             if let Err(sqlx::Error::Database(refused)) = &inserted {

@@ -1,6 +1,6 @@
 //! Secrets at rest on the real tables: sealed per site, of no use anywhere else, sealed anew under other keys.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use posx_envelope::{Envelope, LocalMasterKeys, MasterKey};
 use posx_kernel::{
@@ -17,13 +17,19 @@ use crate::world::{World, noon};
 
 const KEY: &[u8] = b"sk_test_0123456789abcdef";
 
-fn masters(texts: &[&SecretString]) -> Arc<LocalMasterKeys> {
+pub fn masters(texts: &[&SecretString]) -> Arc<LocalMasterKeys> {
     let keys = texts.iter().map(|text| MasterKey::parse(text).expect("a key"));
     Arc::new(LocalMasterKeys::new(keys.collect(), Arc::new(SystemRandomness)).expect("keys"))
 }
 
-fn master(id: &str) -> SecretString {
+pub fn master(id: &str) -> SecretString {
     MasterKey::generate(id, &SystemRandomness)
+}
+
+/// Of everything that a lived-in site keeps sealed.
+pub fn lived_in_masters() -> Arc<LocalMasterKeys> {
+    static MASTER: OnceLock<SecretString> = OnceLock::new();
+    masters(&[MASTER.get_or_init(|| master("m1"))])
 }
 
 pub fn key_place(site: SiteId) -> SecretPlace {
@@ -48,8 +54,7 @@ impl World {
 
     /// The site's own account, sealed under a master key of its own.
     pub async fn keeps_an_account(&self) -> ProviderAccountRow {
-        self.keep_account(&self.envelope(&masters(&[&master("m1")])))
-            .await
+        self.keep_account(&self.envelope(&lived_in_masters())).await
     }
 
     async fn keep_account(&self, envelope: &Envelope) -> ProviderAccountRow {

@@ -152,6 +152,7 @@ async fn allocations_pass_their_contract_and_the_order_is_fulfilled() {
         order: stage.order.id,
         unpaid: stage.unpaid().await,
         actor: stage.world.actor,
+        checkers: stage.world.checkers().await,
         now: stage.world.clock.now(),
     };
     let db: Arc<dyn Begin<dyn AllocationsTx>> = Arc::new(stage.world.database.clone());
@@ -346,11 +347,7 @@ async fn p24_f16_many_workers_with_lost_answers_send_one_transfer_for_each_alloc
     let (service, scope) = (&stage.world.allocations, &stage.world.scope);
     let made = allocate(&stage).await;
     assert_eq!(made.len(), 2);
-    let batch = service
-        .create_batch(scope, stage.world.actor, &made, None)
-        .await
-        .expect("a batch")
-        .id;
+    let batch = stage.world.approved(&made).await;
     let custody = &stage.world.custody;
     custody.script([
         Answer::LostOnTheWayBack,
@@ -365,6 +362,12 @@ async fn p24_f16_many_workers_with_lost_answers_send_one_transfer_for_each_alloc
     }
     runs.join_all().await;
     service.submit_batch(scope, batch).await.expect("settled");
+    let mut on_chain = custody.transfers();
+    assert_eq!(on_chain.len(), 1, "f17: one at a time");
+    "CONFIRMING".clone_into(&mut on_chain[0].status);
+    service.apply_report(scope, &on_chain[0]).await.expect("applied");
+    // The answers that are lost besides.
+    while service.submit_batch(scope, batch).await.is_err() {}
     assert_eq!(custody.transfers().len(), 2);
 
     let mut reports = JoinSet::new();
@@ -390,13 +393,7 @@ async fn allocations_and_batches_are_listed_for_their_party_and_their_site_only(
     let (stage, elsewhere) = (stage().await, World::new().await);
     let (db, scope) = (&stage.world.database, &stage.world.scope);
     let made = allocate(&stage).await;
-    let batch = stage
-        .world
-        .allocations
-        .create_batch(scope, stage.world.actor, &made, None)
-        .await
-        .expect("a batch")
-        .id;
+    let batch = stage.world.approved(&made).await;
     let of_order = AllocationFilter {
         order: Some(stage.order.id),
         ..AllocationFilter::default()

@@ -3,12 +3,14 @@
 use posx_commissions::{Accrued, AgentEdit, AgentState, Month};
 use posx_kernel::{Begin as _, Money, PaymentAttemptId, StoredAnswer, TokenAmount};
 use posx_orders::gateway::{CreateIntent, PaymentGateway as _};
-use posx_orders::{Attempt, AttemptState, Order, OrdersTx, PaymentApplied, PlaceOrder, Placed};
+use posx_orders::{
+    Attempt, AttemptState, Order, OrdersTx, PaymentApplied, PlaceOrder, Placed, RefundReason, RequestRefund,
+    Restock,
+};
 use posx_tenancy::{ReviewedOperation, Role};
 use posx_tiers::{Bonus, ChainFamily, TierQueries as _};
 
-use crate::server::superuser;
-use crate::world::{ADDRESS, World, new_id, noon};
+use crate::world::{ADDRESS, World, new_id, noon, usd};
 
 impl World {
     /// Alice refers Bob, Bob buys and is delivered to; and a second payment of his goes back.
@@ -40,6 +42,7 @@ impl World {
         world.partly_goes_back(order.id).await;
         world.uses_a_code(&bob, tier).await;
         world.deliver(order.id).await;
+        world.forgives(&bob).await;
         world.vests(&bob).await;
         world.pay_twice(&order).await;
         world.was_disputed(&order).await;
@@ -52,15 +55,21 @@ impl World {
         world.manned_till(&alice).await;
         world.visit().await;
         world.terms(&alice, posx_commissions::Terms::default()).await;
+        world.compares_its_books().await;
         world.states_agents(alice.party).await;
         world.pays_agents().await;
+        world.closes_its_books().await;
+        world.chooses_models().await;
+        world.asks_models(alice.identity).await;
+        world.talks(alice.identity).await;
+        world.reads_papers().await;
         let sealed = world.database.seal_events(&world.scope, noon(), false).await;
         assert!(sealed.expect("sealed") > 0);
         world
     }
 
     /// An order with a promo code that he cancels: the use comes back.
-    async fn uses_a_code(&self, bob: &posx_tenancy::Member, tier: posx_kernel::TierId) {
+    pub async fn uses_a_code(&self, bob: &posx_tenancy::Member, tier: posx_kernel::TierId) {
         let view = self.database.tier(&self.scope, tier, true, noon()).await;
         let bonus = Bonus {
             asset: view.expect("a look").expect("the tier").asset_id,
@@ -78,9 +87,17 @@ impl World {
     }
 
     /// A dollar of it, and the referrer's share follows.
-    async fn partly_goes_back(&self, order: posx_kernel::OrderId) {
-        let dollar = sqlx::query("update orders set returned = 100 where id = $1").bind(order.as_uuid());
-        dollar.execute(&mut superuser().await).await.expect("written");
+    pub async fn partly_goes_back(&self, order: posx_kernel::OrderId) {
+        let wish = RequestRefund {
+            order,
+            amount: Some(usd(100)),
+            at_most: usd(100),
+            reason: RefundReason::RequestedByCustomer,
+            note: None,
+            restock: Restock::None,
+        };
+        let asked = self.orders.request_refund(&self.scope, &wish, None).await;
+        asked.expect("asked");
         let adjusted = self.commissions.adjust(&self.scope, order).await;
         assert_eq!(adjusted.expect("adjusted").len(), 1);
     }
@@ -102,7 +119,7 @@ impl World {
         assert_eq!(stated.expect("stated").statements, 2);
     }
 
-    async fn deliver(&self, order: posx_kernel::OrderId) {
+    pub async fn deliver(&self, order: posx_kernel::OrderId) {
         let made = self
             .allocations
             .allocate(&self.scope, order)
@@ -111,14 +128,11 @@ impl World {
         let posx_allocations::Allocated::Applied(ids) = made else {
             panic!("{made:?}")
         };
-        self.allocations
-            .create_batch(&self.scope, self.actor, &ids, None)
-            .await
-            .expect("a batch");
+        self.approved(&ids).await;
     }
 
     /// A second intent of a paid order that succeeds as well: what a provider should never do. The money is owed back.
-    async fn pay_twice(&self, order: &Order) {
+    pub async fn pay_twice(&self, order: &Order) {
         let second = Attempt {
             id: PaymentAttemptId::from_uuid(new_id()),
             order: order.id,

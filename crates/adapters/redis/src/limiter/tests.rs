@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use redis::Connection;
+use redis::{Client, Connection};
 
 use super::*;
 

@@ -4,6 +4,7 @@
 
 mod directory;
 mod limiters;
+mod quota;
 mod server;
 mod sessions;
 mod sign_in;

@@ -17,7 +17,7 @@ use crate::transport::{ClientError, RawAnswer, Transport, TransportError};
 /// Talks to a sandbox custodian on this machine as to Fireblocks, but for the signed requests of F01.
 #[derive(Debug, Clone)]
 pub struct SandboxCustody {
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +87,10 @@ impl SandboxCustody {
 impl Custody for SandboxCustody {
     fn provider(&self) -> &'static str {
         "fireblocks"
+    }
+
+    fn moves_real_tokens(&self) -> bool {
+        false
     }
 
     /// No idempotency key is sent: the external id does its work, and for ever.

@@ -21,11 +21,11 @@ const TEXT_MAX: usize = 255;
 
 type IdPath = Result<Path<String>, PathRejection>;
 /// An `Err` is as much an answer as an `Ok`.
-type Answered = Result<Answer, CustodianError>;
+pub(super) type Answered = Result<Answer, CustodianError>;
 
 pub(crate) fn router(custodian: Custodian) -> Router {
     Router::new()
-        .route("/v1/transactions", post(submit))
+        .route("/v1/transactions", post(submit).get(super::lines::list))
         .route("/v1/transactions/{id}", get(find))
         .route("/v1/transactions/{id}/cancel", post(cancel))
         .route(
@@ -149,7 +149,7 @@ async fn wallet(
 
 impl Custodian {
     /// First thing of every call: is the custodian up, and who calls?
-    fn arrive(&self, call: CustodyCall, headers: &HeaderMap) -> Result<(), CustodianError> {
+    pub(super) fn arrive(&self, call: CustodyCall, headers: &HeaderMap) -> Result<(), CustodianError> {
         if !self.inner.line.arrive(call) {
             return Err(CustodianError::server(503));
         }
@@ -198,7 +198,7 @@ impl Custodian {
         Ok(answer(outcome).through(fault.as_ref()))
     }
 
-    async fn look_up(
+    pub(super) async fn look_up(
         &self,
         call: CustodyCall,
         read: impl FnOnce(&Book) -> Result<Value, CustodianError>,

@@ -17,6 +17,7 @@ use super::error::PanelError;
 use crate::custodian::CustodyCall;
 use crate::issuer::IssuerCall;
 use crate::line::{Fault, Line};
+use crate::models::ModelsCall;
 use crate::payments::PaymentCall;
 
 const PLANNED_MAX: usize = 1_000;
@@ -37,6 +38,8 @@ pub(super) trait Call:
 impl Call for PaymentCall {}
 
 impl Call for IssuerCall {}
+
+impl Call for ModelsCall {}
 
 impl Call for CustodyCall {
     fn is_code(code: &str) -> bool {
@@ -134,7 +137,7 @@ async fn plan<C: Call>(
     {
         return Err(PanelError::field(
             "fault.refuse",
-            "this system has no such code: payments and the issuer use a-z, 0-9 and _, the custodian a number",
+            "this system has no such code: payments, the issuer and the models use a-z, 0-9 and _, the custodian a number",
         ));
     }
     let planned = line.planned(call);

@@ -10,6 +10,7 @@ use super::dispute::{DisputeStatus, SandboxDispute};
 use super::error::ApiError;
 use super::idempotency::Keys;
 use super::intent::{Happened, Method, PaymentIntent};
+use super::lines::SandboxLine;
 use super::params::{Created, Metadata, Slice};
 use super::refund::{RefundRequest, RefundStatus, SandboxRefund};
 use crate::env::Env;
@@ -30,6 +31,8 @@ pub(super) struct Book {
     pub(super) accounts: Vec<ConnectAccount>,
     /// Oldest first.
     pub(super) transfers: Vec<ConnectTransfer>,
+    /// The balance. Oldest first.
+    pub(super) lines: Vec<SandboxLine>,
     pub(super) short_of_balance: bool,
     /// So many of the next cards that would be accepted are declined.
     pub(super) declines: usize,

@@ -17,7 +17,7 @@ use crate::transport::{ClientError, RawAnswer, Transport, TransportError};
 pub(super) const ATTEMPT: &str = "attempt_id";
 pub(super) const REFUND: &str = "refund_id";
 const ORDER: &str = "order_id";
-const SITE: &str = "site_id";
+pub(super) const SITE: &str = "site_id";
 
 /// The code of a 404.
 const MISSING: &str = "resource_missing";

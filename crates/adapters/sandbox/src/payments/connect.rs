@@ -39,10 +39,14 @@ pub struct ConnectTransfer {
 
 impl ConnectAccount {
     fn json(&self) -> Value {
-        let (transfers, due) = if self.ready {
-            ("active", json!([]))
+        let (transfers, due, disabled) = if self.ready {
+            ("active", json!([]), Value::Null)
         } else {
-            ("inactive", json!(["external_account"]))
+            (
+                "inactive",
+                json!(["external_account"]),
+                json!("requirements.past_due"),
+            )
         };
         json!({
             "id": self.id,
@@ -53,7 +57,7 @@ impl ConnectAccount {
             "charges_enabled": false,
             "payouts_enabled": self.ready,
             "capabilities": { "transfers": transfers },
-            "requirements": { "disabled_reason": null, "currently_due": due, "current_deadline": null },
+            "requirements": { "disabled_reason": disabled, "currently_due": due, "current_deadline": null },
             "metadata": self.metadata,
         })
     }

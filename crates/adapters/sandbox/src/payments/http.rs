@@ -33,6 +33,7 @@ pub(crate) fn router(payments: Payments) -> Router {
         .route("/v1/disputes/{id}", get(retrieve_dispute))
         .route("/v1/refunds", post(create_refund).get(list_refunds))
         .merge(super::connect::router())
+        .merge(super::lines::router())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .with_state(payments)

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use chrono::DateTime;
 use posx_commissions::payout_gateway::{
-    NewRecipient, Onboarding, PayoutGateway, PayoutGatewayError, Readiness, SendPayout, Transfer,
+    NewRecipient, Onboarding, PayoutGateway, PayoutGatewayError, SendPayout, Standing, Transfer,
 };
 use posx_kernel::{Money, PayoutId, SiteId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::client::path_segment;
+use super::client::{SITE, path_segment};
 use super::wire::{List, WireRefusal, currency};
 use crate::transport::{ClientError, RawAnswer, Transport, TransportError};
 
@@ -38,12 +38,14 @@ struct WireTransfer {
 struct WireAccount {
     id: String,
     payouts_enabled: bool,
+    charges_enabled: bool,
     requirements: WireRequirements,
 }
 
 #[derive(Deserialize)]
 struct WireRequirements {
     currently_due: Vec<String>,
+    disabled_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -136,15 +138,14 @@ impl PayoutGateway for SandboxPayouts {
         })
     }
 
-    async fn readiness(&self, _site: SiteId, account: &str) -> Result<Readiness, PayoutGatewayError> {
+    async fn standing(&self, _site: SiteId, account: &str) -> Result<Option<Standing>, PayoutGatewayError> {
         let found: Option<WireAccount> = self.maybe("/v1/accounts", account).await?;
-        Ok(match found {
-            Some(account) if account.payouts_enabled => Readiness::Ready,
-            Some(account) => Readiness::NotReady {
-                missing: account.requirements.currently_due,
-            },
-            None => Readiness::Gone,
-        })
+        Ok(found.map(|account| Standing {
+            payouts_enabled: account.payouts_enabled,
+            charges_enabled: account.charges_enabled,
+            disabled_reason: account.requirements.disabled_reason,
+            missing: account.requirements.currently_due,
+        }))
     }
 
     async fn send(&self, request: &SendPayout) -> Result<Transfer, PayoutGatewayError> {
@@ -155,6 +156,7 @@ impl PayoutGateway for SandboxPayouts {
             ("destination", request.account.clone()),
             ("transfer_group", payout.clone()),
             (&format!("metadata[{PAYOUT}]"), payout.clone()),
+            (&format!("metadata[{SITE}]"), request.site.to_string()),
         ];
         let key = format!("{payout}-{}", request.attempt);
         let post = self

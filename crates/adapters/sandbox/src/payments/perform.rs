@@ -77,7 +77,7 @@ impl Payments {
             Some(Fault::ServerError) => return self.store(keyed, &Err(ApiError::server(500))),
             _ => {}
         }
-        let (outcome, happened) = effect(&mut lock(&self.inner.book), &self.inner.env);
+        let (outcome, happened) = self.take_effect(effect);
         let answer = self.store(keyed, &outcome);
         self.emit(happened, keyed.map(|keyed| keyed.key.as_str()));
         answer.through(fault.as_ref())

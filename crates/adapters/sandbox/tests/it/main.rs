@@ -4,6 +4,8 @@
 
 mod custodian;
 mod issuer;
+mod lines;
+mod models;
 mod panel;
 mod payments;
 mod payments_wire;

@@ -61,6 +61,10 @@ impl Connection {
         self.randomness.as_ref()
     }
 
+    pub(super) fn pause(&self, tries: u32) -> Duration {
+        self.retry.step(tries, self.randomness.as_ref())
+    }
+
     pub(super) fn get(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{VERSION}{path}", self.base))
     }

@@ -12,6 +12,8 @@ pub struct Book {
     /// Oldest first.
     pub intents: Vec<Value>,
     pub refunds: Vec<Value>,
+    /// Of the balance.
+    pub lines: Vec<Value>,
     keys: HashMap<String, Stored>,
 }
 
@@ -97,6 +99,7 @@ impl Book {
             (true, ["payment_intents", id, "cancel"]) => self.cancel(id),
             (false, ["payment_intents"]) => Ok(list(&self.intents, seen)),
             (false, ["payment_intents", id]) => found(&mut self.intents, "payment_intent", id).cloned(),
+            (false, ["balance_transactions"]) => Ok(list(&self.lines, seen)),
             (true, ["refunds"]) => self.create_refund(seen, now),
             (false, ["refunds"]) => Ok(list(&self.refunds, seen)),
             (false, ["refunds", id]) => found(&mut self.refunds, "refund", id).cloned(),

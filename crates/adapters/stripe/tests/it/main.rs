@@ -7,6 +7,7 @@ mod book;
 mod counterparts;
 mod gateway;
 mod keys;
+mod lines;
 mod lookup;
 mod orders;
 mod resources;

@@ -12,7 +12,7 @@ use posx_ledger::{Account, LedgerRepository, LedgerTx};
 
 use super::{ANN, Shop, approved};
 use crate::payout::gateway::{
-    NewRecipient, Onboarding, PayoutGateway, PayoutGatewayError, Readiness, SendPayout, Transfer,
+    NewRecipient, Onboarding, PayoutGateway, PayoutGatewayError, SendPayout, Standing, Transfer,
 };
 use crate::testing::{FakeDb, FakeKeeper, FakePayoutGateway};
 use crate::{
@@ -123,9 +123,9 @@ impl PayoutGateway for MortalCaller {
         self.0.onboarding(site, account, refresh_url, return_url).await
     }
 
-    async fn readiness(&self, site: SiteId, account: &str) -> Result<Readiness, PayoutGatewayError> {
+    async fn standing(&self, site: SiteId, account: &str) -> Result<Option<Standing>, PayoutGatewayError> {
         self.1.ask()?;
-        self.0.readiness(site, account).await
+        self.0.standing(site, account).await
     }
 
     async fn send(&self, request: &SendPayout) -> Result<Transfer, PayoutGatewayError> {

@@ -136,6 +136,8 @@ impl Shop {
             created_at: at(0),
             usable_from: at(0),
             removed_at: None,
+            standing: None,
+            stuck_payout: None,
         };
         self.db
             .arrange(&self.scope, |world| world.payouts.accounts.push(account));

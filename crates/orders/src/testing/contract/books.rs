@@ -5,13 +5,37 @@ use posx_ledger::{Account, Entry, EntryKind, Posted};
 use uuid::Uuid;
 
 use super::{Suite, usd};
-use crate::OrdersTx;
+use crate::refund::Booking;
+use crate::{Attempt, OrdersTx};
 
 async fn post(tx: &mut dyn OrdersTx, entry: &Entry) -> Posted {
     tx.ledger().post(entry).await.expect("a value, not an error")
 }
 
 impl Suite<'_> {
+    /// A store refuses money state that no entry stands for: what a row says is booked with it.
+    pub(super) async fn book(
+        &self,
+        tx: &mut dyn OrdersTx,
+        cause: Uuid,
+        (kind, debit, credit): Booking,
+        minor: i64,
+    ) {
+        let id = EntryId::from_uuid(self.uuid());
+        let entry = Entry::of_money(id, kind, cause, self.given.now, usd(minor), debit, credit);
+        assert_eq!(post(tx, &entry).await, Posted::New, "{entry:?}");
+    }
+
+    /// The attempt's money arrives.
+    pub(super) async fn capture(&self, tx: &mut dyn OrdersTx, attempt: &Attempt, minor: i64) {
+        let captured = (
+            EntryKind::PaymentCaptured,
+            Account::ProviderClearing,
+            Account::Sales,
+        );
+        self.book(tx, attempt.id.as_uuid(), captured, minor).await;
+    }
+
     pub(super) fn tokens_reserved(&self, cause: Uuid, part: &str) -> Entry {
         Entry::of_tokens(
             EntryId::from_uuid(self.uuid()),

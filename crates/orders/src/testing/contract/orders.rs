@@ -45,6 +45,7 @@ impl Suite<'_> {
         );
         drop(tx);
 
+        let attempt = self.attempt(order.id);
         let mut saved = order;
         for (step, delivery) in Delivery::ALL.iter().enumerate() {
             saved.lifecycle = Lifecycle::ALL[step];
@@ -57,6 +58,12 @@ impl Suite<'_> {
             saved.paid_at = Some(self.given.now + Duration::microseconds(1));
             saved.closed_at = (step % 2 == 0).then(|| self.given.now + Duration::days(1));
             let mut tx = self.begin().await;
+            if step == 0 {
+                assert!(self.insert_attempt(tx.as_mut(), &attempt).await);
+                self.capture(tx.as_mut(), &attempt, 1721).await;
+            } else {
+                self.given_back(tx.as_mut(), &attempt, 1).await;
+            }
             tx.orders().save(&saved).await.expect("saved");
             tx.commit().await.expect("committed");
             assert_eq!(self.stored(saved.id).await.as_ref(), Some(&saved));
@@ -114,7 +121,10 @@ impl Suite<'_> {
         let mut paid = orders[2].clone();
         paid.confirm(paid.total, self.given.now).expect("a placed order");
         paid.attention = Some("look".to_owned());
+        let attempt = self.attempt(paid.id);
         let mut tx = self.begin().await;
+        assert!(self.insert_attempt(tx.as_mut(), &attempt).await);
+        self.capture(tx.as_mut(), &attempt, paid.total.minor()).await;
         tx.orders().save(&paid).await.expect("saved");
         tx.commit().await.expect("committed");
         let mut all: Vec<_> = orders.iter().map(|order| order.id).collect();

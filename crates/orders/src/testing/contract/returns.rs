@@ -2,12 +2,40 @@
 
 use chrono::Duration;
 use posx_kernel::{DisputeId, Money, PageRequest, RefundId};
+use posx_ledger::{Account, EntryKind};
 
 use super::{Suite, usd};
+use crate::refund::Booking;
 use crate::{
-    Attempt, Dispute, DisputeFilter, DisputeState, DisputeView, Order, ProviderDisputeState, Refund,
-    RefundFilter, RefundOrigin, RefundReason, RefundState, RefundView, Restock,
+    Attempt, Dispute, DisputeFilter, DisputeState, DisputeView, Order, OrdersTx, ProviderDisputeState,
+    Refund, RefundFilter, RefundOrigin, RefundReason, RefundState, RefundView, Restock,
 };
+
+const PAID: Booking = (
+    EntryKind::RefundPaid,
+    Account::RefundsPayable,
+    Account::ProviderClearing,
+);
+const BOUNCED: Booking = (
+    EntryKind::RefundBounced,
+    Account::ProviderClearing,
+    Account::RefundsPayable,
+);
+const UNDONE: Booking = (
+    EntryKind::RefundUndone,
+    Account::RefundsPayable,
+    Account::SalesReturned,
+);
+const WITHDRAWN: Booking = (
+    EntryKind::DisputeWithdrawn,
+    Account::DisputesWithdrawn,
+    Account::ProviderClearing,
+);
+const LOST: Booking = (
+    EntryKind::DisputeLost,
+    Account::SalesReturned,
+    Account::DisputesWithdrawn,
+);
 
 impl Suite<'_> {
     /// Paid with twice its total, so that an attempt of it came too much.
@@ -18,9 +46,33 @@ impl Suite<'_> {
         order.confirm(usd(3442), self.given.now).expect("a placed order");
         let mut tx = self.begin().await;
         assert!(self.insert_attempt(tx.as_mut(), &attempt).await);
+        self.capture(tx.as_mut(), &attempt, 3442).await;
         tx.orders().save(&order).await.expect("saved");
         tx.commit().await.expect("committed");
         (order, attempt)
+    }
+
+    /// Stored for the first time, and booked as its state says.
+    async fn store(&self, tx: &mut dyn OrdersTx, refund: &Refund) -> bool {
+        let stored = tx.refunds().insert(refund).await.expect("a value, not an error");
+        let (cause, minor) = (refund.id.as_uuid(), refund.amount.minor());
+        if let Some(asked) = refund.asked().filter(|_| stored && refund.state.counts()) {
+            self.book(tx, cause, asked, minor).await;
+        }
+        if stored && refund.state == RefundState::Succeeded {
+            self.book(tx, cause, PAID, minor).await;
+        }
+        stored
+    }
+
+    /// Of what came too much.
+    pub(super) async fn given_back(&self, tx: &mut dyn OrdersTx, of: &Attempt, minor: i64) {
+        let (reason, origin) = (RefundReason::PaidTwice, RefundOrigin::Provider);
+        let refund = Refund {
+            state: RefundState::Succeeded,
+            ..self.refund(of, usd(minor), reason, origin)
+        };
+        assert!(self.store(tx, &refund).await);
     }
 
     fn refund(&self, of: &Attempt, amount: Money, reason: RefundReason, origin: RefundOrigin) -> Refund {
@@ -85,11 +137,9 @@ impl Suite<'_> {
         ];
         for dropped in [true, false] {
             let mut tx = self.begin().await;
-            let refunds = tx.refunds();
-            assert_eq!(refunds.find(late.id).await.expect("a read"), None);
+            assert_eq!(tx.refunds().find(late.id).await.expect("a read"), None);
             for (refund, new) in all {
-                let stored = refunds.insert(refund).await.expect("a value, not an error");
-                assert_eq!(stored, new, "{refund:?}");
+                assert_eq!(self.store(tx.as_mut(), refund).await, new, "{refund:?}");
             }
             if !dropped {
                 tx.commit().await.expect("committed");
@@ -112,6 +162,12 @@ impl Suite<'_> {
             saved.updated_at += Duration::seconds(1);
             let mut tx = self.begin().await;
             tx.refunds().save(&saved).await.expect("saved");
+            let (cause, minor) = (saved.id.as_uuid(), saved.amount.minor());
+            match state {
+                RefundState::Succeeded => self.book(tx.as_mut(), cause, PAID, minor).await,
+                RefundState::Failed => self.book(tx.as_mut(), cause, BOUNCED, minor).await,
+                RefundState::Pending | RefundState::RequiresAction | RefundState::Cancelled => {}
+            }
             tx.commit().await.expect("committed");
             let mut tx = self.begin().await;
             let refunds = tx.refunds();
@@ -173,7 +229,7 @@ impl Suite<'_> {
         let of = |minor| self.refund(&attempt, usd(minor), RefundReason::Other, RefundOrigin::Staff);
         let mut first = of(3000);
         let mut tx = self.begin().await;
-        assert!(tx.refunds().insert(&first).await.expect("within"));
+        assert!(self.store(tx.as_mut(), &first).await, "within");
         tx.commit().await.expect("committed");
         let mut tx = self.begin().await;
         let refused = tx.refunds().insert(&of(443)).await.expect_err("one too much");
@@ -183,10 +239,12 @@ impl Suite<'_> {
         first.state = RefundState::Failed;
         let mut tx = self.begin().await;
         tx.refunds().save(&first).await.expect("saved");
+        self.book(tx.as_mut(), first.id.as_uuid(), UNDONE, 3000).await;
         let mut dispute = self.dispute(&attempt, "dp_capture");
         dispute.withdrawn = usd(442);
         tx.disputes().insert(&dispute).await.expect("stored");
-        assert!(tx.refunds().insert(&of(3000)).await.expect("within"));
+        self.book(tx.as_mut(), dispute.id.as_uuid(), WITHDRAWN, 442).await;
+        assert!(self.store(tx.as_mut(), &of(3000)).await, "within");
         tx.commit().await.expect("committed");
         let mut tx = self.begin().await;
         let refused = tx.refunds().insert(&of(1)).await.expect_err("one too much");
@@ -220,7 +278,7 @@ impl Suite<'_> {
             let mut refund = self.refund(&attempt, usd(10), RefundReason::Other, RefundOrigin::Staff);
             refund.state = state;
             refund.updated_at = start + Duration::minutes(minutes);
-            assert!(tx.refunds().insert(&refund).await.expect("stored"));
+            assert!(self.store(tx.as_mut(), &refund).await);
             if state.is_open() {
                 expected.insert(0, refund);
             }
@@ -272,6 +330,9 @@ impl Suite<'_> {
             Some(fresh.clone())
         );
         disputes.save(&closed).await.expect("saved");
+        let cause = closed.id.as_uuid();
+        self.book(tx.as_mut(), cause, WITHDRAWN, -3).await;
+        self.book(tx.as_mut(), cause, LOST, 1721).await;
         tx.commit().await.expect("committed");
         let mut tx = self.begin().await;
         let disputes = tx.disputes();

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _
 use tokio::task::JoinSet;
 
 use super::{Stage, given, page, stage};
-use crate::server::superuser;
+use crate::server::{by_hand, superuser};
 use crate::world::usd;
 
 /// Writes an order's facts, as the orders' context does.
@@ -31,7 +31,7 @@ async fn write(connection: &mut PgConnection, order: OrderId, returned: i64, dis
 #[async_trait]
 impl GoesBack for Facts {
     async fn goes_back(&self, order: OrderId, returned: Money, disputed: bool) {
-        write(&mut superuser().await, order, returned.minor(), disputed).await;
+        write(&mut by_hand().await, order, returned.minor(), disputed).await;
     }
 }
 
@@ -166,7 +166,7 @@ async fn p22_many_changes_at_once_in_any_order_end_in_what_the_last_facts_say() 
 async fn p22_a_decision_sees_what_goes_back_meanwhile_or_what_goes_back_waits_for_it() {
     let stage = stage().await;
     // Someone is giving money back, and has not committed: the decision waits for it.
-    let mut refunding = superuser().await;
+    let mut refunding = by_hand().await;
     let mut open = refunding.begin().await.expect("a transaction");
     write(&mut open, stage.order.id, 10_001, false).await;
     let (service, scope, order) = (

@@ -7,8 +7,8 @@ use posx_kernel::{Currency, PartyId, PayoutFileId, SettlementId, StoreError, Tim
 
 use super::FakeTx;
 use crate::{
-    AccountMethod, Payout, PayoutAccount, PayoutAccounts, PayoutFile, PayoutFiles, PayoutMethod, PayoutRules,
-    PayoutState,
+    AccountMethod, AccountStanding, Payout, PayoutAccount, PayoutAccounts, PayoutFile, PayoutFiles,
+    PayoutMethod, PayoutRules, PayoutState,
 };
 
 #[async_trait]
@@ -95,6 +95,41 @@ impl PayoutAccounts for FakeTx {
         for one in &mut self.world.payouts.accounts {
             if (one.agent, one.method, one.version) == (account.agent, account.method, account.version) {
                 one.removed_at = Some(now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn connected(&mut self, connect_account: &str) -> Result<Option<PayoutAccount>, StoreError> {
+        let of_it = |one: &&PayoutAccount| one.connect_account.as_deref() == Some(connect_account);
+        Ok(self.world.payouts.accounts.iter().find(of_it).cloned())
+    }
+
+    async fn claim_connected(&mut self, _connect_account: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn save_standing(
+        &mut self,
+        account: &PayoutAccount,
+        standing: &AccountStanding,
+    ) -> Result<bool, StoreError> {
+        let of_it = |one: &&mut PayoutAccount| {
+            (one.agent, one.method, one.version) == (account.agent, account.method, account.version)
+        };
+        let found = self.world.payouts.accounts.iter_mut().find(of_it);
+        let older = |one: &PayoutAccount| one.standing.as_ref().is_none_or(|old| old.at <= standing.at);
+        let Some(one) = found.filter(|one| older(one)) else {
+            return Ok(false);
+        };
+        one.standing = Some(standing.clone());
+        Ok(true)
+    }
+
+    async fn save_stuck_payout(&mut self, account: &PayoutAccount) -> Result<(), StoreError> {
+        for one in &mut self.world.payouts.accounts {
+            if (one.agent, one.method, one.version) == (account.agent, account.method, account.version) {
+                one.stuck_payout.clone_from(&account.stuck_payout);
             }
         }
         Ok(())

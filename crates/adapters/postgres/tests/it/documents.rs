@@ -1,0 +1,323 @@
+//! Documents, drafts and customers in the database.
+
+use chrono::TimeDelta;
+use posx_assistant::documents::{
+    Decision, Document, DocumentQueries as _, DocumentState, DocumentsTx, Draft, DraftContent, DraftKind,
+    DraftState, FactsWish, MediaType, OrderDraft, Saved,
+};
+use posx_kernel::{DocumentId, DraftId, Ids as _, ModelCallId, PartyId, SystemIds, SystemRandomness};
+use posx_tenancy::{Customer, Erasure, NewCustomer, PersonalDataStore as _, ReferralCode};
+
+use crate::server::superuser;
+use crate::world::{World, noon};
+
+async fn open(world: &World) -> Box<dyn DocumentsTx> {
+    let database: &dyn posx_kernel::Begin<dyn DocumentsTx> = &world.database;
+    database.begin(&world.scope).await.expect("begun")
+}
+
+fn document(world: &World, hash: u8) -> Document {
+    Document {
+        id: DocumentId::from_uuid(SystemIds.uuid(noon())),
+        name: "order.pdf".to_owned(),
+        media_type: MediaType::Pdf,
+        bytes: 12,
+        kind: DraftKind::Order,
+        state: DocumentState::Read,
+        reason: None,
+        upload_until: noon(),
+        uploaded_by: world.actor,
+        sha256: Some([hash; 32]),
+        pages: Some(vec!["Order PO-7".to_owned()]),
+        created_at: noon(),
+        uploaded_at: Some(noon()),
+        read_at: Some(noon()),
+        forgotten_at: None,
+        file_gone_at: None,
+    }
+}
+
+fn draft(document: &Document) -> Draft {
+    Draft {
+        id: DraftId::from_uuid(SystemIds.uuid(noon())),
+        document: document.id,
+        content: Some(DraftContent::Order(OrderDraft::default())),
+        findings: Vec::new(),
+        state: DraftState::Proposed,
+        version: 1,
+        sha256: document.sha256.expect("a hash"),
+        call: ModelCallId::from_uuid(SystemIds.uuid(noon())),
+        decision: None,
+        outcome: None,
+        created_at: noon(),
+        updated_at: noon(),
+    }
+}
+
+fn accepting(world: &World, draft: &Draft) -> Draft {
+    let decision = Decision {
+        by: world.actor,
+        at: noon(),
+        reason: None,
+    };
+    Draft {
+        state: DraftState::Accepting,
+        version: draft.version + 1,
+        decision: Some(decision),
+        ..draft.clone()
+    }
+}
+
+impl World {
+    /// Stored as it was read.
+    async fn paper(&self, hash: u8, business: Option<[u8; 32]>) -> (Document, Draft) {
+        let document = document(self, hash);
+        let draft = draft(&document);
+        let mut tx = open(self).await;
+        let announced = Document {
+            state: DocumentState::AwaitingUpload,
+            ..document.clone()
+        };
+        tx.documents().insert(&announced).await.expect("inserted");
+        tx.documents().save(&document).await.expect("saved");
+        tx.documents()
+            .insert_draft(&draft, business)
+            .await
+            .expect("inserted");
+        tx.commit().await.expect("committed");
+        (document, draft)
+    }
+
+    async fn customer(&self, name: &str, tax_number: Option<&str>) -> Option<PartyId> {
+        let customer = Customer {
+            party: PartyId::from_uuid(SystemIds.uuid(noon())),
+            record: NewCustomer {
+                name: name.to_owned(),
+                tax_number: tax_number.map(str::to_owned),
+                ..NewCustomer::default()
+            },
+            created_at: noon(),
+        };
+        let code = ReferralCode::random(&self.site.code, &SystemRandomness);
+        let mut tx = open(self).await;
+        let inserted = tx.customers().insert(&customer, &code).await.expect("asked");
+        tx.commit().await.expect("committed");
+        inserted.then_some(customer.party)
+    }
+
+    /// A customer, and a paper that waits for a decision.
+    pub async fn reads_papers(&self) {
+        self.customer("Acme GmbH", Some("DE136695976"))
+            .await
+            .expect("new");
+        self.paper(1, None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_document_and_its_draft_read_back_as_they_were_stored() {
+    let (world, elsewhere) = (World::new().await, World::new().await);
+    let (document, draft) = world.paper(1, None).await;
+    let read = world
+        .database
+        .document(&world.scope, document.id)
+        .await
+        .expect("a read");
+    assert_eq!(read.as_ref(), Some(&document));
+    assert_eq!(
+        world
+            .database
+            .draft(&world.scope, document.id)
+            .await
+            .expect("a read"),
+        Some(draft)
+    );
+    let theirs =
+        posx_assistant::documents::DocumentQueries::get(&world.database, &elsewhere.scope, document.id);
+    assert_eq!(theirs.await.expect("a read"), None);
+}
+
+#[tokio::test]
+async fn the_same_file_and_the_same_order_are_accepted_once() {
+    let world = World::new().await;
+    let (business, none) = (Some([9; 32]), None);
+    for (second_file, second_business) in [(1, none), (2, business)] {
+        let hash = u8::from(second_business.is_some()) * 10;
+        let first = world.paper(1 + hash, business.filter(|_| hash > 0)).await;
+        let second = world.paper(second_file + hash, second_business).await;
+        let mut tx = open(&world).await;
+        let business = business.filter(|_| hash > 0);
+        let saved = tx
+            .documents()
+            .save_draft(&accepting(&world, &first.1), business, 1)
+            .await;
+        assert_eq!(saved.expect("saved"), Saved::Yes);
+        let stale = tx
+            .documents()
+            .save_draft(&accepting(&world, &first.1), business, 1)
+            .await;
+        assert_eq!(stale.expect("asked"), Saved::Stale);
+        tx.commit().await.expect("committed");
+        let mut tx = open(&world).await;
+        let facts = FactsWish {
+            document: second.0.id,
+            kind: DraftKind::Order,
+            sha256: second.1.sha256,
+            business_hash: second_business,
+            buyer: None,
+            tiers: Vec::new(),
+            tax_number: None,
+            name: None,
+        };
+        let facts = tx.documents().facts(&facts).await.expect("facts");
+        assert_eq!(
+            (facts.same_file, facts.same_business),
+            (second_business.is_none(), second_business.is_some())
+        );
+        let again = tx
+            .documents()
+            .save_draft(&accepting(&world, &second.1), second_business, 1)
+            .await;
+        assert_eq!(again.expect("asked"), Saved::AcceptedBefore);
+    }
+}
+
+#[tokio::test]
+async fn a_customer_is_found_by_number_then_by_a_name_that_one_only_has() {
+    let (world, elsewhere) = (World::new().await, World::new().await);
+    let acme = world
+        .customer("Acme GmbH", Some("DE136695976"))
+        .await
+        .expect("new");
+    let twin = world.customer("Twin AG", None).await.expect("new");
+    assert_eq!(
+        world.customer("Other", Some("DE136695976")).await,
+        None,
+        "its number is taken"
+    );
+    assert!(
+        elsewhere.customer("Other", Some("DE136695976")).await.is_some(),
+        "not in another site"
+    );
+    let find = async |tax_number: Option<&str>, name: &str| {
+        let mut tx = open(&world).await;
+        tx.documents().customer(tax_number, name).await.expect("asked")
+    };
+    assert_eq!(find(Some("DE136695976"), "twin ag").await, Some(acme));
+    assert_eq!(find(Some("FR40303265045"), "twin ag").await, Some(twin));
+    assert_eq!(find(None, "acme gmbh").await, Some(acme));
+    assert_eq!(find(None, "nobody").await, None);
+    world.customer("twin ag", None).await.expect("new");
+    assert_eq!(find(None, "twin ag").await, None, "two are called so");
+    let listed = posx_tenancy::CustomerQueries::list(
+        &world.database,
+        &world.scope,
+        posx_kernel::PageRequest::new(Some(2), None),
+    );
+    let listed = listed.await.expect("a read");
+    assert_eq!((listed.items.len(), listed.next.is_some()), (2, true));
+    let theirs = posx_tenancy::CustomerQueries::get(&world.database, &elsewhere.scope, acme);
+    assert_eq!(theirs.await.expect("a read"), None);
+}
+
+#[tokio::test]
+async fn a_customer_without_a_login_is_exported_and_erased() {
+    let (world, elsewhere) = (World::new().await, World::new().await);
+    let acme = world
+        .customer("Acme GmbH", Some("DE136695976"))
+        .await
+        .expect("new");
+    let export = world.database.export(&world.scope, acme).await.expect("a read");
+    let export: serde_json::Value = serde_json::from_str(&export.expect("a party")).expect("JSON");
+    assert_eq!(export["customers"][0]["name"], "Acme GmbH");
+    let erase = async |world: &World| {
+        let stand_in = PartyId::from_uuid(SystemIds.uuid(noon()));
+        let code = ReferralCode::random(&world.site.code, &SystemRandomness);
+        let erased = world
+            .database
+            .erase(&world.scope, acme, (stand_in, &code), "asked", noon());
+        erased.await.expect("asked")
+    };
+    assert_eq!(erase(&elsewhere).await, Erasure::NotFound);
+    let done = Erasure::Done {
+        login_forgotten: false,
+    };
+    assert_eq!(erase(&world).await, done);
+    assert_eq!(erase(&world).await, Erasure::NotFound, "once");
+    let shown = posx_tenancy::CustomerQueries::get(&world.database, &world.scope, acme);
+    assert_eq!(shown.await.expect("a read"), None);
+    let name: String = sqlx::query_scalar("select name from customers where party_id = $1")
+        .bind(acme.as_uuid())
+        .fetch_one(&mut superuser().await)
+        .await
+        .expect("the row");
+    assert_eq!(name, "erased");
+    assert!(
+        world.customer("Acme GmbH", Some("DE136695976")).await.is_some(),
+        "a new one"
+    );
+}
+
+#[tokio::test]
+async fn tiers_are_found_by_a_name_that_one_active_tier_has() {
+    let world = World::new().await;
+    let tier = world.tier(5, 100).await;
+    let name = {
+        let mut tx = open(&world).await;
+        let mut called = async |name: &str| {
+            let names = ["nothing".to_owned(), name.to_owned()];
+            tx.documents().tiers_called(&names).await.expect("asked")
+        };
+        let tiers = posx_tiers::TierQueries::tiers(&world.database, &world.scope, true, noon())
+            .await
+            .expect("a read");
+        let name = tiers[0].name.to_lowercase();
+        assert_eq!(called(&name).await, [None, Some(tier)]);
+        name
+    };
+    world.tier(5, 100).await;
+    let mut tx = open(&world).await;
+    assert_eq!(
+        tx.documents().tiers_called(&[name]).await.expect("asked"),
+        [None],
+        "two are called so"
+    );
+}
+
+#[tokio::test]
+async fn what_is_due_is_found_and_what_is_being_accepted_is_left() {
+    let world = World::new().await;
+    let (old, _) = world.paper(1, None).await;
+    let (held, its_draft) = world.paper(2, None).await;
+    let mut tx = open(&world).await;
+    tx.documents()
+        .save_draft(&accepting(&world, &its_draft), None, 1)
+        .await
+        .expect("saved");
+    tx.commit().await.expect("committed");
+    let later = noon() + TimeDelta::days(200);
+    let due = async |announced, made| {
+        world
+            .database
+            .due(&world.scope, announced, made, 10)
+            .await
+            .expect("a read")
+    };
+    assert_eq!(due(later, noon()).await, Vec::new());
+    assert_eq!(due(later, later).await, [old.id]);
+    let mut gone = old.clone();
+    gone.name = "forgotten".to_owned();
+    (gone.pages, gone.forgotten_at) = (None, Some(later));
+    let mut tx = open(&world).await;
+    tx.documents().save(&gone).await.expect("saved");
+    tx.commit().await.expect("committed");
+    assert_eq!(due(later, later).await, Vec::new());
+    let files = async || world.database.files_due(&world.scope, 10).await.expect("a read");
+    assert_eq!(files().await, [old.id]);
+    gone.file_gone_at = Some(later);
+    let mut tx = open(&world).await;
+    tx.documents().save(&gone).await.expect("saved");
+    tx.commit().await.expect("committed");
+    assert_eq!(files().await, Vec::new());
+    assert_ne!(held.id, old.id);
+}

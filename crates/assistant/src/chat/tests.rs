@@ -1,0 +1,4 @@
+mod leaving;
+mod staff;
+mod storefront;
+mod world;
