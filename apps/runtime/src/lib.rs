@@ -21,6 +21,7 @@ mod services;
 mod sessions;
 pub mod settings;
 mod stop;
+mod stripe_webhooks;
 pub mod telemetry;
 mod wallets;
 
@@ -30,7 +31,7 @@ pub use metrics_server::serve_metrics;
 pub use platform::PlatformPlane;
 pub use provider_accounts::{ProviderAccountError, ProviderAccounts};
 pub use providers::Providers;
-pub use services::{Services, StartError, StripeWebhooks};
+pub use services::{Services, StartError};
 pub use sessions::{CodeProvider, SessionGate};
 pub use settings::{
     AssistantSettings, Auth0Settings, CognitoSettings, CustodyMode, CustodyProvider, CustodySettings,
@@ -42,4 +43,5 @@ pub use settings::{
     WalletSettings, WorkerSettings,
 };
 pub use stop::stop_signal;
+pub use stripe_webhooks::StripeWebhooks;
 pub use telemetry::{MetricsHandle, TelemetryError};

@@ -1,6 +1,5 @@
 //! The wiring: which adapter stands behind which port.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,15 +22,14 @@ use posx_orders::gateway::PaymentGateway;
 use posx_orders::{OrderQueries, Orders};
 use posx_postgres::{Database, DatabaseOptions, JobsDatabase, PgDirectory};
 use posx_redis::{CachedDirectory, LocalLimiter, RedisLimiter};
-use posx_stripe::{SigningSecret, Tolerance};
+use posx_stripe::SigningSecret;
 use posx_tenancy::{
     ApiKeyQueries, ApiKeys, ApprovalQueries, Approvals, CustomerQueries, Customers, DeviceQueries, Devices,
     Directory, InvitationQueries, Invitations, MemberQueries, Members, PersonalData, PlaceQueries, Places,
-    RateLimiter, ReferralQueries, SecondFactors, Sessions, SignInGuard, Site, SiteCode, Tenancy,
-    WalletProofs,
+    RateLimiter, ReferralQueries, SecondFactors, Sessions, SignInGuard, Site, Tenancy, WalletProofs,
 };
 use posx_tiers::{PromoCodeQueries, PromoCodes, TierQueries, Tiers};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use crate::assistant::{self, Around};
 use crate::documents;
@@ -42,11 +40,9 @@ use crate::provider_accounts::ProviderAccounts;
 use crate::providers::{self, Providers};
 use crate::secrets::Kept;
 use crate::sessions::{self, SessionGate};
+use crate::stripe_webhooks::StripeWebhooks;
 use crate::wallets;
-use crate::{
-    CustodySettings, DatabaseSettings, Environment, GasFloorSettings, PaymentSettings, Settings,
-    StepUpSettings,
-};
+use crate::{CustodySettings, DatabaseSettings, Environment, GasFloorSettings, Settings, StepUpSettings};
 
 /// Who asked has gone by then: what is left is to settle.
 const MODEL_CALLS_END: Duration = Duration::from_secs(10);
@@ -148,18 +144,6 @@ impl std::fmt::Debug for Services {
     }
 }
 
-/// What [`posx_stripe::verify`] needs besides the delivery: an endpoint without secrets is not there.
-#[derive(Debug)]
-pub struct StripeWebhooks {
-    /// Of the endpoint for every site that has none of its own.
-    pub shared: Vec<SigningSecret>,
-    /// Of the endpoint for events of connected accounts.
-    pub connect: Vec<SigningSecret>,
-    /// Of the sites that have an endpoint of their own.
-    pub sites: HashMap<SiteCode, Vec<SigningSecret>>,
-    pub tolerance: Tolerance,
-}
-
 /// Why a process does not start. Names what is wrong, never a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -246,7 +230,7 @@ impl Services {
         providers: Providers,
     ) -> Result<Self, StartError> {
         let (verifier, wallet_issuer) = wallets::verifier(settings, clock.clone())?;
-        let stripe_webhooks = stripe_webhooks(&settings.payments)?;
+        let stripe_webhooks = StripeWebhooks::new(&settings.payments)?;
         let keys =
             posx_fireblocks::HttpKeys::new(&settings.custody.jwks_url).map_err(StartError::CustodyKeys)?;
         let fireblocks_webhooks = posx_fireblocks::WebhookVerifier::new(Arc::new(keys), clock.clone());
@@ -512,27 +496,4 @@ fn gas_floors(settings: &CustodySettings) -> Vec<GasFloor> {
         minimum: floor.minimum,
     };
     settings.gas_floors.iter().map(floor).collect()
-}
-
-fn stripe_webhooks(settings: &PaymentSettings) -> Result<StripeWebhooks, StartError> {
-    let secrets = |of: &[SecretString]| {
-        let secrets = of.iter().map(SigningSecret::new);
-        secrets
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(StartError::WebhookSecret)
-    };
-    let mut sites = HashMap::new();
-    for account in &settings.accounts {
-        if let Some(code) = SiteCode::new(&account.site)
-            && !account.webhook_secrets.is_empty()
-        {
-            sites.insert(code, secrets(&account.webhook_secrets)?);
-        }
-    }
-    Ok(StripeWebhooks {
-        shared: secrets(&settings.webhook_secrets)?,
-        connect: secrets(&settings.connect_webhook_secrets)?,
-        sites,
-        tolerance: Tolerance::default(),
-    })
 }

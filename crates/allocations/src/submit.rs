@@ -170,7 +170,7 @@ impl Allocations {
         let line = lines.iter().find(|line| line.allocation == id);
         let line = line.ok_or_else(broken)?;
         if allocation.state == AllocationState::Unknown {
-            return under_way(tx.as_mut(), scope, &allocation, line).await;
+            return under_way_in_tx(tx.as_mut(), scope, &allocation, line).await;
         }
         if !tx.batches().find(batch).await?.ok_or_else(broken)?.may_send() {
             return Ok(Begun::Nothing);
@@ -239,7 +239,7 @@ impl Allocations {
 
 /// A try that was named is carried through under its name, also when its line would not be sent any more: nobody knows whether
 /// it is on its way. While its batch is paused it is only looked up.
-async fn under_way(
+async fn under_way_in_tx(
     tx: &mut dyn AllocationsTx,
     scope: &SiteScope,
     allocation: &Allocation,

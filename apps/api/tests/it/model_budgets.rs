@@ -238,7 +238,7 @@ async fn l06_a_process_whose_settings_edit_a_price_that_was_in_use_does_not_star
             version,
             provider: provider.clone(),
             model: "small".to_owned(),
-            valid_from: chrono::DateTime::UNIX_EPOCH,
+            valid_from: "1970-01-01T00:00:00Z".to_owned(),
             tiers: vec![PriceTierSettings {
                 from_input_tokens: 0,
                 input,

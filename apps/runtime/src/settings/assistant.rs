@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use chrono::{DateTime, Utc};
 use posx_assistant::{
     BudgetScope, Limit, Limits, Micros, Period, Price, PriceBook, PriceTier, Provider, ProviderKind,
     Providers, Purpose,
@@ -48,6 +47,7 @@ pub enum ModelProtocol {
 pub struct ModelProviderSettings {
     /// What sites call it: lower case letters, digits, `-` and `_`.
     pub name: String,
+    /// What it speaks.
     #[schemars(extend("x-refused" = "`sandbox`"))]
     pub protocol: ModelProtocol,
     /// As in `https://api.openai.com/v1` or `https://api.anthropic.com`.
@@ -67,12 +67,12 @@ pub struct ModelProviderSettings {
 pub struct ModelPriceSettings {
     /// Counts from 1.
     pub version: u32,
+    /// One of `assistant.providers`.
     pub provider: String,
     /// As the provider names it.
     pub model: String,
-    /// When the version begins, the same for all of its prices.
-    #[schemars(with = "String")]
-    pub valid_from: DateTime<Utc>,
+    /// When the version begins, the same for all of its prices: `2026-01-01T00:00:00Z`.
+    pub valid_from: String,
     /// The whole call is of the tier that its input reaches.
     pub tiers: Vec<PriceTierSettings>,
 }
@@ -84,6 +84,7 @@ pub struct PriceTierSettings {
     /// The first tier begins at zero.
     #[serde(default)]
     pub from_input_tokens: u64,
+    /// For what is sent.
     pub input: u64,
     /// From the provider's cache; as `input` if it is left out.
     pub cached_input: Option<u64>,
@@ -95,13 +96,13 @@ pub struct PriceTierSettings {
 #[serde(deny_unknown_fields)]
 pub struct ModelLimitSettings {
     /// `site`, `purpose`, `member`, `visitor` (each by itself) or `visitors` (together).
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("enum" = ["site", "purpose", "member", "visitor", "visitors"]))]
     pub scope: BudgetScope,
     /// With the scope `purpose`: `staff_chat`, `storefront_chat` or `documents`.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("enum" = ["staff_chat", "storefront_chat", "documents"]))]
     pub purpose: Option<Purpose>,
     /// `day` or `month`.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("enum" = ["day", "month"]))]
     pub period: Period,
     /// Millionths of the book's currency.
     pub limit: u64,
@@ -156,7 +157,7 @@ impl AssistantSettings {
                 version: 1,
                 provider: "sandbox".to_owned(),
                 model: "sandbox-1".to_owned(),
-                valid_from: DateTime::UNIX_EPOCH,
+                valid_from: "1970-01-01T00:00:00Z".to_owned(),
                 tiers: vec![tier],
             }],
             ..Self::default()
@@ -265,7 +266,10 @@ impl ModelPriceSettings {
             version: self.version,
             provider: self.provider.clone(),
             model: self.model.clone(),
-            valid_from: self.valid_from,
+            valid_from: self
+                .valid_from
+                .parse()
+                .map_err(|_| format!("{:?} is not a time such as 2026-01-01T00:00:00Z", self.valid_from))?,
             tiers: self.tiers.iter().map(tier).collect::<Result<_, _>>()?,
         })
     }
@@ -310,7 +314,7 @@ mod tests {
                 version: 1,
                 provider: "openai".to_owned(),
                 model: "steady".to_owned(),
-                valid_from: DateTime::UNIX_EPOCH,
+                valid_from: "1970-01-01T00:00:00Z".to_owned(),
                 tiers: vec![PriceTierSettings {
                     from_input_tokens: 0,
                     input: 2_500_000,

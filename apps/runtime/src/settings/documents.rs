@@ -32,6 +32,7 @@ pub struct S3Settings {
     pub bucket: String,
     /// May put, get, head and delete objects under `sites/`.
     pub access_key: String,
+    /// Of the access key.
     #[schemars(with = "Secret")]
     pub secret_key: SecretString,
 }

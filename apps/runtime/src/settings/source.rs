@@ -92,18 +92,24 @@ fn list<'a>(parts: impl Iterator<Item = &'a str>) -> Value {
     Value::from(parts.collect::<Vec<Value>>())
 }
 
+fn table_in<'a>(tree: &'a mut Tree, name: &str) -> Option<&'a mut Tree> {
+    match &mut tree.get_mut(name)?.kind {
+        ValueKind::Table(table) => Some(table),
+        _ => None,
+    }
+}
+
 /// Replaces each `{key}_file` by what the file holds, without the line end that editors add.
 fn read_secret_files(tree: &mut Tree, settings: &[Setting]) -> Vec<String> {
     let mut problems = Vec::new();
     for setting in settings.iter().filter(|setting| setting.secret) {
         let key = &setting.key;
-        let Some((section, name)) = key.split_once('.').filter(|_| !key.contains('[')) else {
+        let Some((section, name)) = key.rsplit_once('.').filter(|_| !key.contains('[')) else {
             continue;
         };
-        let Some(Value {
-            kind: ValueKind::Table(table),
-            ..
-        }) = tree.get_mut(section)
+        let Some(table) = section
+            .split('.')
+            .try_fold(&mut *tree, |tree, name| table_in(tree, name))
         else {
             continue;
         };

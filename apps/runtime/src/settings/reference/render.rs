@@ -113,7 +113,9 @@ fn value(setting: &Setting, section: &[Setting]) -> String {
             let within = format!("{}[].", setting.key);
             let fields = section
                 .iter()
-                .filter_map(|field| Some((field.key.strip_prefix(&within)?, &field.takes)));
+                .filter_map(|field| Some((field.key.strip_prefix(&within)?, &field.takes)))
+                // What is in a list within the list is shown as an empty list.
+                .filter(|(name, _)| !name.contains('['));
             let field = |(name, takes): (&str, &Takes)| format!("\"{name}\":{}", placeholder(takes));
             format!("[{{{}}}]", fields.map(field).collect::<Vec<_>>().join(","))
         }
@@ -124,12 +126,14 @@ fn value(setting: &Setting, section: &[Setting]) -> String {
     }
 }
 
-const fn placeholder(takes: &Takes) -> &'static str {
+fn placeholder(takes: &Takes) -> String {
+    let text = |text: &str| format!("\"{text}\"");
     match takes {
-        Takes::Number => "0",
-        Takes::Boolean => "false",
-        Takes::List | Takes::Tables => "[]",
-        Takes::Text | Takes::OneOf(_) => "\"\"",
+        Takes::Number => "0".to_owned(),
+        Takes::Boolean => "false".to_owned(),
+        Takes::List | Takes::Tables => "[]".to_owned(),
+        Takes::Text => text(""),
+        Takes::OneOf(names) => text(names.first().map_or("", String::as_str)),
     }
 }
 

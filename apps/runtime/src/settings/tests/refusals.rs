@@ -155,6 +155,16 @@ const SPOILED: &[(&str, Option<&str>, &str)] = &[
         "custody.jwks_url is not an https:// address",
     ),
     (
+        "assistant.providers",
+        Some(r#"[{"name": "a", "protocol": "sandbox", "base_url": "https://models.example/v1"}]"#),
+        "assistant.providers[0].protocol is the sandbox's, in production",
+    ),
+    (
+        "assistant.providers",
+        Some(r#"[{"name": "a", "protocol": "openai", "base_url": "http://models.example/v1"}]"#),
+        "assistant.providers[0].base_url is not an https address",
+    ),
+    (
         "payments.provider",
         Some("sandbox"),
         "payments.provider is the sandbox, in production",
@@ -298,6 +308,20 @@ fn exchanged() -> Vec<(&'static str, Vec<Change>, &'static str)> {
                 ("POSX__CUSTODY__BASE_URL", Some("http://custody.example")),
             ],
             "custody.base_url is not an https:// address",
+        ),
+        (
+            "documents.s3.endpoint",
+            vec![
+                ("POSX__DOCUMENTS__S3__ENDPOINT", Some("http://s3.example")),
+                ("POSX__DOCUMENTS__S3__REGION", Some("eu-central-1")),
+                ("POSX__DOCUMENTS__S3__BUCKET", Some("papers")),
+                ("POSX__DOCUMENTS__S3__ACCESS_KEY", Some("AKIA4EVENING")),
+                (
+                    "POSX__DOCUMENTS__S3__SECRET_KEY",
+                    Some("wJalr-9XUtnFEMI-K7MDENG-bPxRfiCY"),
+                ),
+            ],
+            "documents.s3.endpoint is not an https:// address",
         ),
         (
             "payments.provider",

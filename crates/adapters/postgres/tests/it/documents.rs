@@ -105,12 +105,31 @@ impl World {
         inserted.then_some(customer.party)
     }
 
-    /// A customer, and a paper that waits for a decision.
+    /// A customer, a paper that waits for a decision, and two that became an order of the customer's and the customer.
     pub async fn reads_papers(&self) {
-        self.customer("Acme GmbH", Some("DE136695976"))
-            .await
-            .expect("new");
+        let customer = self.customer("Acme GmbH", Some("DE136695976")).await;
+        let customer = customer.expect("new");
         self.paper(1, None).await;
+        for (hash, became) in [
+            (
+                2,
+                "order_id = (select o.id from orders o where o.site_id = d.site_id limit 1), buyer_id = $2",
+            ),
+            (3, "party_id = $2"),
+        ] {
+            let (_, draft) = self.paper(hash, None).await;
+            let sql = format!(
+                "update document_drafts d set state = 'accepted', decided_by = $3, decided_at = d.updated_at, {became}
+                 where d.id = $1"
+            );
+            let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(draft.id.as_uuid())
+                .bind(customer.as_uuid())
+                .bind(self.actor.as_uuid())
+                .execute(&mut superuser().await)
+                .await;
+            assert_eq!(done.expect("accepted").rows_affected(), 1);
+        }
     }
 }
 

@@ -410,6 +410,9 @@ async fn known_row(admin: &mut PgConnection, column: &SealedColumn, site: SiteId
         let agent = posx_kernel::PartyId::from_uuid(row.get(0));
         return Some(posx_commissions::PayoutAccount::row(agent, row.get(1)));
     }
+    if column.table == "model_accounts" {
+        return Some(posx_assistant::Purpose::StaffChat.as_str().to_owned());
+    }
     if column.table == "provider_accounts" {
         return (column.column == "secret_key_sealed").then(|| "stripe".to_owned());
     }
