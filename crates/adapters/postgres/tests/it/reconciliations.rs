@@ -64,6 +64,17 @@ impl World {
         let day = self.today() - Days::new(1);
         let run = self.reconciled(&lines, Provider::Stripe, day).await.run;
         assert_eq!((run.booked, run.matched, run.unexplained), (1, 1, 1));
+        // And an entry that the provider knows nothing of.
+        let done = sqlx::query(
+            "insert into reconciliation_differences
+               (site_id, id, reconciliation_id, reason, entry_id, entry_kind, entry_unit, entry_amount, entry_at)
+             select r.site_id, gen_random_uuid(), r.id, 'missing_there', e.id, e.kind, 'USD', -90, e.posted_at
+             from reconciliations r join entries e on e.site_id = r.site_id where r.id = $1 limit 1",
+        )
+        .bind(run.id.as_uuid())
+        .execute(&mut crate::server::superuser().await)
+        .await;
+        assert_eq!(done.expect("written").rows_affected(), 1);
     }
 
     async fn booked(&self, provider: Provider) -> Vec<Booked> {
