@@ -75,6 +75,7 @@ pub struct StateCount {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = BatchApprovalView)]
 pub struct ApprovalView {
     pub by: IdentityId,
     pub at: DateTime<Utc>,

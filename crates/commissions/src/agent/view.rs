@@ -54,6 +54,7 @@ pub struct TreeNode {
 
 /// One party directly below an agent, and what it bought since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = AgentCustomerView)]
 pub struct CustomerView {
     pub party: PartyId,
     pub since: DateTime<Utc>,
@@ -184,6 +185,7 @@ pub struct StatementView {
 
 /// One posting of the agent's account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = AgentStatementLine)]
 pub struct StatementLine {
     pub entry: EntryId,
     pub at: DateTime<Utc>,
