@@ -4,6 +4,7 @@ mod agents;
 mod buyer;
 mod debts;
 mod staff;
+mod supply;
 mod vesting;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 pub(crate) use self::agents::finish as finish_payouts;
 use self::buyer::Buyer;
 pub(crate) use self::staff::works;
+pub(crate) use self::supply::restore as restore_supply;
 use crate::faults::Fault;
 use crate::queue::NewJob;
 use crate::sim::{HOUR, MINUTE, Millis, SECOND, instant};

@@ -8,13 +8,9 @@ mod shares;
 mod stock;
 mod vesting;
 
-use std::collections::BTreeSet;
-
 use posx_allocations::{Allocation, AllocationState, Place};
 use posx_commissions::CommissionState;
-use posx_kernel::OrderId;
 use posx_orders::{DisputeState, Lifecycle, Order};
-use uuid::Uuid;
 
 pub(crate) use self::payouts::outstanding;
 use crate::jobs::NOBODYS_OBJECT;
@@ -25,15 +21,14 @@ use crate::world::{SiteScene, World};
 /// Every sentence is a thing that is wrong.
 pub(crate) fn all(world: &World) -> Vec<String> {
     let mut broken = std::mem::take(&mut world.db.state().violations);
-    let sold_again = sold_again(world);
     for scene in &world.sites {
         world.db.read(scene.site.id, |rows| {
             broken.extend(stock::check(rows));
             broken.extend(money::check(rows));
             broken.extend(shares::check(rows));
-            broken.extend(deliveries::check(rows, &sold_again));
+            broken.extend(deliveries::check(rows));
             broken.extend(deliveries::debts(rows));
-            broken.extend(vesting::check(rows, &sold_again));
+            broken.extend(vesting::check(rows));
             broken.extend(promo_codes::check(rows));
             broken.extend(payouts::check(rows));
             broken.extend(ends(rows));
@@ -47,19 +42,8 @@ pub(crate) fn all(world: &World) -> Vec<String> {
     broken
 }
 
-/// Orders whose tokens were restored and are sold again: they wait for a person, and the order is flagged.
-fn sold_again(world: &World) -> BTreeSet<OrderId> {
-    let state = world.db.state();
-    let refused = state.queue.all().filter(|job| is_sold_again(job));
-    let order = |job: &QueuedJob| {
-        job.payload["order"]
-            .as_str()
-            .and_then(|text| Uuid::try_parse(text).ok())
-    };
-    refused.filter_map(order).map(OrderId::from_uuid).collect()
-}
-
-fn is_sold_again(job: &QueuedJob) -> bool {
+/// What it was to restore is sold again: a person adds to the supply.
+pub(crate) fn is_sold_again(job: &QueuedJob) -> bool {
     let why = job.last_error.as_deref().unwrap_or_default();
     // What was undone before anything was allocated, the first job restores.
     matches!(job.task, "adjust_allocations" | "allocate_order") && why.starts_with("restored_tokens_sold")
@@ -67,7 +51,7 @@ fn is_sold_again(job: &QueuedJob) -> bool {
 
 /// Whether nothing is left that the schedule or a job would still move.
 pub(crate) fn is_settled(world: &World) -> bool {
-    let (now, waiting) = (world.env.sim.now(), sold_again(world));
+    let now = world.env.sim.now();
     let held = |rows: &Rows| {
         let mut commissions = rows.commissions.values();
         commissions.any(|commission| commission.state == CommissionState::Held)
@@ -87,7 +71,7 @@ pub(crate) fn is_settled(world: &World) -> bool {
                 .any(|dispute| dispute.state == DisputeState::Open)
     };
     let open = |rows: &Rows| {
-        let paying = vesting::is_open(rows, &waiting) || payouts::is_open(rows);
+        let paying = vesting::is_open(rows) || payouts::is_open(rows);
         held(rows) || busy(rows) || moving(rows) || returning(rows) || paying
     };
     let mut of_sites = sites.map(|scene| world.db.read(scene.site.id, open));
@@ -95,6 +79,12 @@ pub(crate) fn is_settled(world: &World) -> bool {
         return false;
     }
     let queue = &world.db.state().queue;
+    if queue
+        .all()
+        .any(|job| job.state == JobState::Refused && is_sold_again(job))
+    {
+        return false;
+    }
     let mut jobs = queue
         .all()
         .filter(|job| matches!(job.state, JobState::Waiting | JobState::Running));
@@ -205,13 +195,12 @@ fn jobs(world: &World) -> Vec<String> {
     let mut broken = Vec::new();
     for job in state.queue.all() {
         let nobodys = job.task == "apply_webhook" && job.last_error.as_deref() == Some(NOBODYS_OBJECT);
-        let known = nobodys || is_sold_again(job);
         let sweep = job.payload == serde_json::json!({});
         let wrong = match job.state {
             JobState::Done => false,
-            JobState::Refused => !sweep && !known && job.task != "apply_webhook",
-            JobState::Dead => !known,
-            JobState::Waiting | JobState::Running => !known && !sweep,
+            JobState::Refused => !sweep && job.task != "apply_webhook",
+            JobState::Dead => !nobodys,
+            JobState::Waiting | JobState::Running => !nobodys && !sweep,
         };
         if wrong {
             broken.push(format!(

@@ -274,9 +274,13 @@ pub(crate) async fn settle(world: Arc<World>) {
         crate::actors::finish_payouts(&world).await;
         crate::actors::tick(&world);
         let now = sim.now();
+        if round >= 9 {
+            crate::actors::restore_supply(&world).await;
+        }
         if round == 9 || round == 20 {
             // A person looks at what is dead, and has it run again.
-            world.db.state().queue.replay_dead(now);
+            let dead = |job: &crate::queue::QueuedJob| job.state == JobState::Dead;
+            world.db.state().queue.replay(now, dead);
             sim.job_added();
         }
         sim.sleep(match round {

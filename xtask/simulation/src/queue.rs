@@ -159,10 +159,10 @@ impl Queue {
         }
     }
 
-    /// What a person does with dead jobs, once.
-    pub(crate) fn replay_dead(&mut self, now: Millis) -> usize {
+    /// What a person does with jobs that ended without being done.
+    pub(crate) fn replay(&mut self, now: Millis, which: impl Fn(&QueuedJob) -> bool) -> usize {
         let mut replayed = 0;
-        for job in self.jobs.values_mut().filter(|job| job.state == JobState::Dead) {
+        for job in self.jobs.values_mut().filter(|job| which(job)) {
             (job.state, job.attempts, job.run_at) = (JobState::Waiting, 0, now);
             replayed += 1;
         }

@@ -30,6 +30,7 @@ use posx_allocations::AllocationsTx;
 use posx_commissions::{CommissionsTx, PayoutsTx};
 use posx_kernel::{Begin, OrderId, SiteId, SiteScope, StoreError, StoreFault, Transaction};
 use posx_orders::OrdersTx;
+use posx_tiers::TiersTx;
 
 use crate::bugs::Bug;
 use crate::env::Env;
@@ -111,6 +112,13 @@ impl Db {
             jobs: Vec::new(),
             deciding: None,
         }))
+    }
+}
+
+#[async_trait]
+impl Begin<dyn TiersTx> for Db {
+    async fn begin(&self, scope: &SiteScope) -> Result<Box<dyn TiersTx>, StoreError> {
+        Ok(self.open(scope).await?)
     }
 }
 

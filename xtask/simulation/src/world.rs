@@ -15,7 +15,7 @@ use posx_kernel::{
 use posx_ledger::{Account, Entry, EntryKind};
 use posx_orders::Orders;
 use posx_tenancy::{Module, Site, SiteCode, SiteState};
-use posx_tiers::{Chain, ChainAsset, Stock, Tier};
+use posx_tiers::{Chain, ChainAsset, Stock, Tier, Tiers};
 
 use crate::custodian::Custodian;
 use crate::env::Env;
@@ -52,6 +52,7 @@ pub(crate) struct World {
     pub(crate) custodian: Custodian,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) sender: Sender,
+    pub(crate) tiers: Tiers,
     pub(crate) orders: Orders,
     pub(crate) commissions: Commissions,
     pub(crate) allocations: Allocations,
@@ -76,6 +77,7 @@ impl World {
         let (shared, clock) = (Arc::new(db.clone()), Arc::new(SimClock(Arc::clone(&env.sim))));
         Arc::new(Self {
             env: Arc::clone(env),
+            tiers: Tiers::new(shared.clone(), clock.clone(), ids.clone()),
             orders: Orders::new(
                 shared.clone(),
                 shared.clone(),

@@ -1,16 +1,13 @@
 //! What was bought is delivered once, and the books say so.
 
-use std::collections::BTreeSet;
-
 use posx_allocations::{Allocation, AllocationState, Delivery, Place, Settling, Standing, StateName};
-use posx_kernel::OrderId;
 use posx_orders::{Lifecycle, Line, Order};
 
 use super::vesting::releases_of;
 use crate::store::rows::Rows;
 use crate::world::World;
 
-pub(super) fn check(rows: &Rows, sold_again: &BTreeSet<OrderId>) -> Vec<String> {
+pub(super) fn check(rows: &Rows) -> Vec<String> {
     let mut broken = Vec::new();
     for order in rows.orders.values() {
         let of_order: Vec<_> = rows
@@ -34,9 +31,7 @@ pub(super) fn check(rows: &Rows, sold_again: &BTreeSet<OrderId>) -> Vec<String> 
                     line.id, order.id
                 ));
             }
-            if !sold_again.contains(&order.id) {
-                broken.extend(of_returns(rows, order, line, &parts));
-            }
+            broken.extend(of_returns(rows, order, line, &parts));
         }
         let ahead = order.lines.iter().flat_map(|line| releases_of(rows, line));
         let ahead = ahead.filter(|release| !release.left().is_zero());

@@ -1,9 +1,7 @@
 //! Releases sum to their line, and what has unlocked is allocated (p25).
 
-use std::collections::BTreeSet;
-
 use posx_allocations::{Release, ReleaseState};
-use posx_kernel::{OrderId, VestingPolicyId};
+use posx_kernel::VestingPolicyId;
 use posx_orders::{Lifecycle, Line, Order};
 
 use crate::store::rows::Rows;
@@ -23,18 +21,11 @@ pub(super) fn releases_of<'a>(rows: &'a Rows, line: &'a Line) -> impl Iterator<I
 }
 
 /// Something is still to unlock.
-pub(super) fn is_open(rows: &Rows, sold_again: &BTreeSet<OrderId>) -> bool {
-    rows.releases
-        .values()
-        .any(|release| still_locked(rows, release, sold_again))
+pub(super) fn is_open(rows: &Rows) -> bool {
+    rows.releases.values().any(|release| still_locked(rows, release))
 }
 
-/// What waits for a person does not unlock before that.
-fn still_locked(rows: &Rows, release: &Release, sold_again: &BTreeSet<OrderId>) -> bool {
-    let schedule = rows.schedules.get(&release.schedule);
-    if schedule.is_some_and(|schedule| sold_again.contains(&schedule.order)) {
-        return false;
-    }
+fn still_locked(rows: &Rows, release: &Release) -> bool {
     let started = rows
         .policies
         .get(&release.policy)
@@ -42,12 +33,12 @@ fn still_locked(rows: &Rows, release: &Release, sold_again: &BTreeSet<OrderId>) 
     started && !release.left().is_zero()
 }
 
-pub(super) fn check(rows: &Rows, sold_again: &BTreeSet<OrderId>) -> Vec<String> {
+pub(super) fn check(rows: &Rows) -> Vec<String> {
     let mut broken = Vec::new();
     let locked = rows
         .releases
         .values()
-        .filter(|release| still_locked(rows, release, sold_again));
+        .filter(|release| still_locked(rows, release));
     for release in locked {
         broken.push(format!("unfinished: {} is {:?}", release.id, release.state));
     }
