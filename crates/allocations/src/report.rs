@@ -53,11 +53,7 @@ impl Allocations {
             tx.ledger().post(&self.delivered(after, now)).await?;
         }
         if before.state.is_terminal() != after.state.is_terminal() {
-            let order = derive_delivery_in_tx(tx, after.order, now).await?;
-            // Money went back while it was on its way: now it can be told what is owed, cut or restored.
-            if order.is_some_and(|order| order.returned.is_positive()) || !after.cut.is_zero() {
-                tx.outbox().append(unsettled(after.order, now)).await?;
-            }
+            follow_end_in_tx(tx, after, now).await?;
         }
         for event in events(before, after, now) {
             tx.outbox().append(event).await?;
@@ -79,6 +75,20 @@ impl Allocations {
             credit,
         )
     }
+}
+
+/// The allocation has ended, or has not after all. If money went back meanwhile, only now can it be told what is owed, cut or
+/// restored.
+pub(crate) async fn follow_end_in_tx(
+    tx: &mut dyn AllocationsTx,
+    allocation: &Allocation,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let order = derive_delivery_in_tx(tx, allocation.order, now).await?;
+    if order.is_some_and(|order| order.returned.is_positive()) || !allocation.cut.is_zero() {
+        tx.outbox().append(unsettled(allocation.order, now)).await?;
+    }
+    Ok(())
 }
 
 async fn find_in_tx(

@@ -3,7 +3,7 @@
 use posx_kernel::{AllocationId, Event, SiteScope};
 use serde_json::json;
 
-use crate::report::{derive_delivery_in_tx, lock_in_tx};
+use crate::report::{follow_end_in_tx, lock_in_tx};
 use crate::{Allocations, Applied, RetryError, RetryRefusal, Standing};
 
 impl Allocations {
@@ -51,7 +51,7 @@ impl Allocations {
             return Ok(Applied::AlreadyApplied);
         }
         tx.allocations().save(std::slice::from_ref(&allocation)).await?;
-        derive_delivery_in_tx(tx.as_mut(), allocation.order, now).await?;
+        follow_end_in_tx(tx.as_mut(), &allocation, now).await?;
         let payload = json!({ "order": allocation.order, "tries": allocation.tries });
         tx.outbox()
             .append(Event {

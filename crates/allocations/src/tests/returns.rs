@@ -236,7 +236,20 @@ async fn what_is_on_its_way_waits_and_is_cut_when_it_fails() {
         "its last try had failed: a person sends it again"
     );
     shop.check_books();
+    let asked = |shop: &Shop| {
+        let events = shop.events();
+        events
+            .iter()
+            .filter(|kind| **kind == "order.allocations_unsettled")
+            .count()
+    };
+    let before = asked(&shop);
     shop.service.retry(&shop.scope, id).await.expect("retried");
+    assert_eq!(
+        asked(&shop),
+        before + 1,
+        "what of it is to be cut is looked at again"
+    );
     shop.send(id).await;
     let sent: Vec<_> = shop
         .custody
