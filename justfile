@@ -26,7 +26,7 @@ lint:
 bench *arguments:
     cargo xtask bench {{arguments}}
 
-# The derived files: docs/openapi.json, docs/errors.md, docs/semantics-coverage.md
+# The derived files: docs/openapi.json, docs/errors.md, docs/configuration.md, docs/semantics-coverage.md, .env.example
 regen:
     cargo xtask regen
 
