@@ -9,6 +9,7 @@ mod migrations;
 #[cfg(test)]
 pub(crate) mod planted;
 mod proofs;
+mod schemas;
 mod scope;
 pub(crate) mod source;
 mod strings;
@@ -52,6 +53,7 @@ const RULES: &[Rule] = &[
     code::check,
     transactions::check,
     begin::check,
+    schemas::check,
     scope::check,
     migrations::check,
     strings::check,

@@ -22,7 +22,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Format {
+enum SimulationFormat {
     #[default]
     Json,
     /// One line for each agent and currency.
@@ -35,7 +35,7 @@ enum Format {
 struct Asking {
     #[serde(default)]
     #[param(inline)]
-    format: Format,
+    format: SimulationFormat,
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -62,10 +62,10 @@ async fn simulate(
     let period = Period::new(body.from, body.until)?;
     let simulated = api.commission_queries.simulate(staff.scope(), id, period).await?;
     Ok(match asking.format {
-        Format::Json => HttpResponse::Ok()
+        SimulationFormat::Json => HttpResponse::Ok()
             .content_type("application/json")
             .streaming(pieces(json_parts(simulated)?)),
-        Format::Csv => HttpResponse::Ok()
+        SimulationFormat::Csv => HttpResponse::Ok()
             .content_type("text/csv; charset=utf-8")
             .insert_header((
                 "content-disposition",
