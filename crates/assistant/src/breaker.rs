@@ -42,6 +42,7 @@ impl Breakers {
         }
     }
 
+    /// An answer that came to its end, or a refusal.
     pub(crate) fn succeeded(&self, endpoint: &ModelChoice) {
         self.0
             .lock()
@@ -49,7 +50,7 @@ impl Breakers {
             .remove(endpoint);
     }
 
-    /// No answer, or one that broke off. A refusal is an answer.
+    /// No answer, or one that broke off.
     pub(crate) fn failed(&self, endpoint: &ModelChoice, now: Timestamp) {
         let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = breakers.entry(endpoint.clone()).or_default();

@@ -74,16 +74,19 @@ impl Limits {
         found.map(|limit| limit.limit_micros)
     }
 
-    /// Of the site, where it has set one; else of the operator; else there is none.
-    pub fn in_force(&self, defaults: &Self, budget: &BudgetKey) -> Micros {
+    /// Of the site, where it has set one, and no more than the operator's where the operator pays; else of the operator; else there
+    /// is none.
+    pub fn in_force(&self, operators: &Self, budget: &BudgetKey, operator_pays: bool) -> Micros {
         let purpose = match budget.subject {
             Subject::Purpose(purpose) => Some(purpose),
             _ => None,
         };
         let (scope, period) = (budget.scope, budget.period);
-        self.of(scope, purpose, period)
-            .or_else(|| defaults.of(scope, purpose, period))
-            .unwrap_or(Micros::MAX)
+        let own = self.of(scope, purpose, period);
+        match (own, operators.of(scope, purpose, period)) {
+            (Some(own), Some(ceiling)) if operator_pays => own.min(ceiling),
+            (own, operators) => own.or(operators).unwrap_or(Micros::MAX),
+        }
     }
 }
 

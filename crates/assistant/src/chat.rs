@@ -181,7 +181,8 @@ impl Chats {
                     history,
                     talk,
                 };
-                tokio::spawn(answering.run(sender).in_current_span());
+                let answered = answering.run(sender).in_current_span();
+                self.0.gateway.spawn(answered);
                 Ok(Reply::Now(ChatEvents(receiver)))
             }
         }

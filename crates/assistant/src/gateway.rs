@@ -6,6 +6,7 @@ mod meter;
 mod route;
 mod run;
 mod settle;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tries;
@@ -22,11 +23,12 @@ pub use ask::{Answer, AnswerEvent, AnswerStream, Ask};
 use crate::breaker::Breakers;
 use crate::redact::redacted;
 use crate::{
-    AssistantError, LanguageModel, ModelCall, PriceBook, Providers, Quota, Reservation, SetupQueries,
-    TokensMax,
+    AssistantError, LanguageModel, ModelCall, PriceBook, Providers, Purpose, Quota, Reservation,
+    SetupQueries, TokensMax,
 };
 use route::{Priced, RESERVED_FOR};
 use run::Run;
+use tasks::Tasks;
 
 /// Of all text of one call; images are not in it. No model with a price today takes more than a million tokens, and a site that
 /// sent that much would hold its budget for one call.
@@ -56,15 +58,23 @@ pub struct Gateway {
     parts: GatewayParts,
     breakers: Arc<Breakers>,
     calls: Arc<Semaphore>,
+    tasks: Tasks,
 }
 
 impl Gateway {
+    /// On the runtime of the process: calls are made on it, whoever asks for them.
     pub fn new(parts: GatewayParts) -> Self {
         Self {
             parts,
             breakers: Arc::default(),
             calls: Arc::new(Semaphore::new(CALLS_MAX as usize)),
+            tasks: Tasks::on_this_runtime(),
         }
+    }
+
+    /// Whether a call may be made at all: module, consent, model, key and price. What it would cost is not asked.
+    pub async fn check(&self, scope: &SiteScope, purpose: Purpose) -> Result<(), AssistantError> {
+        self.parts.route(scope, purpose).await.map(drop)
     }
 
     /// Streams; whoever drops it has left, and the call is settled all the same. An error here is one before the first word.
@@ -82,7 +92,7 @@ impl Gateway {
         let id = run.call.id;
         let (events, received) = mpsc::channel(EVENTS_AHEAD);
         let (began, begins) = oneshot::channel();
-        tokio::spawn(async move {
+        self.spawn(async move {
             run.run(began, events).await;
             drop(slot);
         });
@@ -101,10 +111,15 @@ impl Gateway {
         Err(AssistantError::BrokeOff(None))
     }
 
-    /// Waits until every call is settled, or for so long. For the end of a process, after its last request. True: nothing is left.
+    /// What is to come to its end though whoever asked for it has left.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits until every call is settled and every answer is kept, or for so long. For the end of a process, after its last request.
+    /// True: nothing is left.
     pub async fn drain(&self, at_most: Duration) -> bool {
-        let all = self.calls.acquire_many(CALLS_MAX);
-        matches!(tokio::time::timeout(at_most, all).await, Ok(Ok(_)))
+        tokio::time::timeout(at_most, self.tasks.ended()).await.is_ok()
     }
 
     /// Under an id of ours (L05), without what is not to be sent.
@@ -149,6 +164,8 @@ impl Gateway {
             provider: main.choice.provider.clone(),
             model: main.choice.model.clone(),
             price_version: main.price.version,
+            operator_pays: main.operator_pays
+                || fallback.as_ref().is_some_and(|fallback| fallback.operator_pays),
             worst_case,
             made_at: now,
             expires_at: now + RESERVED_FOR,
@@ -161,7 +178,7 @@ impl Gateway {
             reservation,
             main,
             fallback,
-            input_max: (of_main.input, of_fallback.input),
+            input_max: [of_main.input, of_fallback.input],
         }
     }
 }

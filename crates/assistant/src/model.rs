@@ -18,6 +18,7 @@ use url::Url;
 #[serde(rename_all = "snake_case")]
 pub enum ProviderKind {
     /// `POST {base}/chat/completions` as OpenAI, Groq and local servers take it.
+    #[serde(rename = "openai")]
     OpenAi,
     /// `POST {base}/v1/messages`.
     Anthropic,
@@ -145,7 +146,8 @@ pub enum ModelEvent {
     },
     /// Whole: its arguments are complete.
     ToolCall(ToolCall),
-    /// Cumulative; the last one counts. Some providers never send it.
+    /// Cumulative; the last one counts. What comes with the end or after it is of the whole answer, what came before is of its
+    /// beginning. Some providers never send it.
     Usage(Usage),
     /// Nothing follows but a `Usage`.
     Finished(FinishReason),
@@ -162,10 +164,14 @@ pub enum ModelError {
     /// No first word in time: something may have been made and billed.
     #[error("the model's provider gave no answer in time")]
     TimedOut,
-    /// 5xx, or no connection: what failed before its first word is not billed.
+    /// 503 or 529 with a wait: nothing was made, and it is not only we who are to wait.
+    #[error("the model's provider is overloaded")]
+    Overloaded { retry_after: TimeDelta },
+    /// 5xx, or no connection: no answer had begun, and nothing is billed.
     #[error("the model's provider gave no answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The answer broke off, or is not what the protocol says. What came before counts.
+    /// An answer that had begun (a 2xx) broke off, before its first word or after it, or is not what the protocol says. What came
+    /// counts, and what did not come may have been billed.
     #[error("the model's answer broke off")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// 401, 403: nothing will happen until a person acts.
@@ -187,7 +193,10 @@ pub enum ModelError {
 impl ModelError {
     /// Whether the same call may succeed a moment later.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::RateLimited { .. } | Self::Unavailable(_))
+        matches!(
+            self,
+            Self::RateLimited { .. } | Self::Overloaded { .. } | Self::Unavailable(_)
+        )
     }
 }
 

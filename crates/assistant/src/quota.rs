@@ -75,6 +75,8 @@ pub struct Reservation {
     pub provider: String,
     pub model: String,
     pub price_version: u32,
+    /// By the operator's key, or by its fallback's: the operator's limits are a ceiling then.
+    pub operator_pays: bool,
     pub worst_case: Micros,
     pub made_at: Timestamp,
     /// Later than any call lasts: a crash leaks nothing beyond it.
@@ -98,6 +100,8 @@ pub struct Spent {
     /// Who answered, or was asked last: the fallback, or as reserved.
     pub provider: String,
     pub model: String,
+    /// Of that model's price.
+    pub price_version: u32,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -122,14 +126,8 @@ pub trait Quota: Send + Sync + std::fmt::Debug {
     /// Counts what was spent and gives the rest back. Once: a settled or expired reservation stays as it is, but for the
     /// spending of one that expired, which is counted all the same.
     async fn settle(&self, scope: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError>;
-    /// The call certainly cost nothing.
-    async fn release(
-        &self,
-        scope: &SiteScope,
-        call: ModelCallId,
-        outcome: &'static str,
-        at: Timestamp,
-    ) -> Result<(), StoreError>;
+    /// The call certainly cost nothing, and what `spent` says of usage and cost is left aside. Of a call that is not held: nothing.
+    async fn release(&self, scope: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError>;
     /// Calls like this one were refused by this budget so many times more, without asking here. Once for a call's id.
     async fn note_refused(
         &self,

@@ -4,6 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use posx_kernel::SiteScope;
+use posx_sandbox::ModelsCall;
+use posx_tenancy::Role;
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -63,6 +66,54 @@ async fn the_server_answers_until_it_is_told_to_stop() {
         TcpStream::connect(address).await.is_err(),
         "nobody listens any more"
     );
+}
+
+/// Everything that a thread of the server does ends with it. What a provider may bill and a reader was told does not.
+#[actix_web::test]
+async fn l04_a_stop_in_the_middle_of_an_answer_leaves_it_settled_and_kept() {
+    let scene = Scene::with(|settings| settings.server.shutdown_grace_s = 1).await;
+    let app = api(&scene).await;
+    let owner = scene.member(&scene.site, Role::Owner).await;
+    let staff = |call: Call| call.by(&owner).at(&scene.site);
+    crate::models::furnish(&app, &scene.site, &owner).await;
+    let consent = Call::put("/api/v1/assistant/consents/staff_chat").json(&json!({ "text_version": 1 }));
+    staff(consent).send(&app).await.expect(200);
+    let talk = Call::post("/api/v1/assistant/conversations").key("talk");
+    let talk = staff(talk.json(&json!({ "title": "Sales" }))).send(&app).await;
+    let path = format!("{}/messages", talk.expect(201).header("location"));
+
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (stop, serving) = spawn(&scene, listener);
+    let body = json!({ "message": "[[wait 9000]] Count" }).to_string();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nx-site-code: {}\r\nauthorization: Bearer {}\r\nidempotency-key: one\r\n\
+         accept: text/event-stream\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        scene.site.code,
+        owner.token,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let asked = || scene.world.models().line().calls(ModelsCall::Completion);
+    for _ in 0..200 {
+        if asked() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(asked(), 1, "the model is asked");
+    stop.send(()).expect("it runs");
+    assert!(serving.await.expect("no panic"));
+    // As a process does at its end, before it closes its pools.
+    assert!(scene.state.gateway.drain(Duration::from_secs(5)).await);
+
+    let calls = staff(Call::get("/api/v1/assistant/usage/calls"));
+    let calls = calls.send(&app).await.expect(200);
+    assert_eq!(calls.text("/items/0/state"), "spent");
+    assert_eq!(calls.text("/items/0/outcome"), "client_left");
+    let messages = staff(Call::get(&path)).send(&app).await.expect(200);
+    assert_eq!(messages.text("/items/0/state"), "broken_off");
 }
 
 /// What came until the server closed the connection; `None` when it did not within ten seconds.

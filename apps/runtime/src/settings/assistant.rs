@@ -17,14 +17,16 @@ use super::reference::Secret;
 const NAME_CHARACTERS_MAX: usize = 40;
 
 /// Without a provider, no site chooses a model.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AssistantSettings {
     /// Whose models sites may choose.
     pub providers: Vec<ModelProviderSettings>,
     /// The price book. A version is never edited: what changes gets the next number.
     pub prices: Vec<ModelPriceSettings>,
-    /// Of sites that have not set theirs.
+    /// Of sites that have not set theirs, and the most that a site may set where the operator's key pays. Each replaces the default of
+    /// its scope, purpose and period: the site 50000000 a month and 10000000 a day, all visitors 2000000 a day, a member 2000000 and a
+    /// visitor 200000. One of 9223372036854775807 is none.
     pub limits: Vec<ModelLimitSettings>,
     /// That a provider may be called over http on this machine.
     pub http_on_this_machine: bool,
@@ -112,27 +114,21 @@ const fn yes() -> bool {
     true
 }
 
-impl Default for AssistantSettings {
-    /// Enough to try it, and not enough to ruin anybody: 50 a month, 10 a day, 2 a day for a member and for all visitors.
-    fn default() -> Self {
-        let limit = |scope, period, limit| ModelLimitSettings {
-            scope,
-            purpose: None,
-            period,
-            limit,
-        };
-        Self {
-            providers: Vec::new(),
-            prices: Vec::new(),
-            limits: vec![
-                limit(BudgetScope::Site, Period::Month, 50_000_000),
-                limit(BudgetScope::Site, Period::Day, 10_000_000),
-                limit(BudgetScope::Member, Period::Day, 2_000_000),
-                limit(BudgetScope::Visitors, Period::Day, 2_000_000),
-                limit(BudgetScope::Visitor, Period::Day, 200_000),
-            ],
-            http_on_this_machine: false,
-        }
+/// Enough to try it, and not enough to ruin anybody.
+const DEFAULT_LIMITS: [ModelLimitSettings; 5] = [
+    limit(BudgetScope::Site, Period::Month, 50_000_000),
+    limit(BudgetScope::Site, Period::Day, 10_000_000),
+    limit(BudgetScope::Member, Period::Day, 2_000_000),
+    limit(BudgetScope::Visitors, Period::Day, 2_000_000),
+    limit(BudgetScope::Visitor, Period::Day, 200_000),
+];
+
+const fn limit(scope: BudgetScope, period: Period, limit: u64) -> ModelLimitSettings {
+    ModelLimitSettings {
+        scope,
+        purpose: None,
+        period,
+        limit,
     }
 }
 
@@ -192,8 +188,14 @@ impl AssistantSettings {
         PriceBook::new(prices?).map_err(|error| error.to_string())
     }
 
+    /// Whoever writes one limit loses no other.
     pub fn default_limits(&self) -> Result<Limits, String> {
-        let limits = self.limits.iter().map(|limit| {
+        let is_replaced = |default: &&ModelLimitSettings| {
+            let of = |limit: &ModelLimitSettings| (limit.scope, limit.purpose, limit.period);
+            self.limits.iter().any(|limit| of(limit) == of(default))
+        };
+        let defaults = DEFAULT_LIMITS.iter().filter(|default| !is_replaced(default));
+        let limits = self.limits.iter().chain(defaults).map(|limit| {
             Ok(Limit {
                 scope: limit.scope,
                 purpose: limit.purpose,
@@ -381,6 +383,26 @@ mod tests {
     }
 
     #[test]
+    fn whoever_writes_one_limit_loses_no_other() {
+        let settings = AssistantSettings {
+            limits: vec![
+                limit(BudgetScope::Site, Period::Month, 7),
+                limit(BudgetScope::Member, Period::Month, 8),
+            ],
+            ..settings()
+        };
+        let limits = settings.default_limits().unwrap();
+        let of = |scope, period| limits.of(scope, None, period).map(Micros::get);
+        assert_eq!(of(BudgetScope::Site, Period::Month), Some(7));
+        assert_eq!(of(BudgetScope::Member, Period::Month), Some(8));
+        assert_eq!(of(BudgetScope::Site, Period::Day), Some(10_000_000));
+        assert_eq!(of(BudgetScope::Member, Period::Day), Some(2_000_000));
+        assert_eq!(of(BudgetScope::Visitors, Period::Day), Some(2_000_000));
+        assert_eq!(of(BudgetScope::Visitor, Period::Day), Some(200_000));
+        assert_eq!(limits.all().len(), 6);
+    }
+
+    #[test]
     fn odd_prices_limits_and_names_are_named() {
         let twice = problems(false, |settings| {
             let again = settings.providers[0].clone();
@@ -397,11 +419,14 @@ mod tests {
             tiers[0].starts_with("assistant.prices are not usable"),
             "{tiers:?}"
         );
-        let limits = problems(false, |settings| settings.limits[0].scope = BudgetScope::Purpose);
-        assert!(
-            limits[0].starts_with("assistant.limits are not usable"),
-            "{limits:?}"
-        );
+        let day = limit(BudgetScope::Site, Period::Day, 1);
+        for odd in [vec![limit(BudgetScope::Purpose, Period::Day, 1)], vec![day, day]] {
+            let limits = problems(false, |settings| settings.limits = odd);
+            assert!(
+                limits[0].starts_with("assistant.limits are not usable"),
+                "{limits:?}"
+            );
+        }
         let name = problems(false, |settings| {
             settings.providers[0].name = "Open AI".to_owned();
         });

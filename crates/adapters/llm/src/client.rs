@@ -117,7 +117,7 @@ impl LanguageModel for HttpModels {
         }
         let reader: Box<dyn Reader> = match endpoint.kind {
             ProviderKind::OpenAi => Box::<openai::Chunks>::default(),
-            ProviderKind::Anthropic => Box::new(anthropic::Events::of(call)),
+            ProviderKind::Anthropic => Box::new(anthropic::Events::new()),
         };
         stream::open(response, reader, by, self.patience.between_events).await
     }
@@ -137,4 +137,18 @@ async fn read_refusal(mut response: Response, by: Instant) -> ModelError {
 /// The address could have been given with something secret in it.
 fn no_answer(error: reqwest::Error) -> ModelError {
     ModelError::Unavailable(error.without_url().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_word_is_waited_for_thirty_seconds_and_so_is_the_next() {
+        let Patience {
+            first_word,
+            between_events,
+        } = Patience::default();
+        assert_eq!([first_word, between_events], [Duration::from_secs(30); 2]);
+    }
 }

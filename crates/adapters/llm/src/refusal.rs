@@ -39,12 +39,14 @@ pub(crate) fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ModelE
         429 => ModelError::RateLimited {
             retry_after: retry_after(headers),
         },
-        // Overloaded, and it says until when: to be kept as for a limit.
-        503 | 529 if retry_after(headers).is_some() => ModelError::RateLimited {
-            retry_after: retry_after(headers),
-        },
         400 | 422 if body.says_too_long() => ModelError::TooLong,
-        408 | 500.. => unavailable(&format!("{status} {}", body.shown_code().unwrap_or_default())),
+        code @ 500.. => match retry_after(headers) {
+            Some(retry_after) if matches!(code, 503 | 529) => ModelError::Overloaded { retry_after },
+            _ => {
+                let said = format!("{status} {}", body.shown_code().unwrap_or_default());
+                ModelError::Unavailable(said.trim_end().to_owned().into())
+            }
+        },
         _ => ModelError::Refused {
             code: body
                 .shown_code()
@@ -54,7 +56,8 @@ pub(crate) fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ModelE
 }
 
 impl ErrorBody {
-    /// Of an error that came in a stream that had begun with 200.
+    /// Of an error that came in a stream that had begun with 200. A refusal that names itself has made nothing; whatever else breaks
+    /// there may have.
     pub(crate) fn in_stream(&self) -> ModelError {
         let (code, kind) = (self.code(), self.kind.as_deref().unwrap_or_default());
         if self.says_out_of_credit() {
@@ -68,11 +71,8 @@ impl ErrorBody {
                 code: self.shown_code().unwrap_or_else(|| kind.to_owned()),
             }
         } else {
-            unavailable(
-                &self
-                    .shown_code()
-                    .unwrap_or_else(|| "an error in the stream".to_owned()),
-            )
+            let said = self.shown_code();
+            ModelError::Broken(said.unwrap_or_else(|| "an error in the stream".to_owned()).into())
         }
     }
 
@@ -118,10 +118,6 @@ impl ErrorBody {
         };
         name(self.code()).or_else(|| name(self.kind.as_deref()?))
     }
-}
-
-fn unavailable(what: &str) -> ModelError {
-    ModelError::Unavailable(what.trim_end().to_owned().into())
 }
 
 /// In seconds, or in milliseconds where OpenAI says it more exactly. A date is not read: nobody sends one.

@@ -16,7 +16,7 @@ const STREAM_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub(crate) trait Reader: Send {
     /// Takes one event; what it means is appended to `out`.
     fn read(&mut self, sse: &Sse, out: &mut VecDeque<ModelEvent>) -> Result<Read, ModelError>;
-    /// Whether something of the answer has come: from then on nothing is tried again.
+    /// Whether something of the answer has come: from then on nothing is tried anywhere.
     fn has_begun(&self) -> bool;
     /// Whether the answer has come to its end, should the stream end now.
     fn has_finished(&self) -> bool;
@@ -84,10 +84,6 @@ impl Answer {
     async fn step(&mut self) -> Result<(), ModelError> {
         match self.events.next().await {
             Some(Ok(sse)) => self.over = self.reader.read(&sse, &mut self.ready)? == Read::End,
-            // Before the first word it may be tried again.
-            Some(Err(error)) if !self.reader.has_begun() => {
-                return Err(ModelError::Unavailable(error.into()));
-            }
             Some(Err(error)) => return Err(ModelError::Broken(error.into())),
             None if self.reader.has_finished() => self.over = true,
             None => return Err(broken(Cut::Early)),
@@ -122,7 +118,7 @@ impl Answer {
     }
 }
 
-/// A clean end before anything was said, or something that is not of the protocol: not worth another try.
+/// It had begun, and may be billed: it is not tried again there, before its first word either.
 pub(crate) fn broken(cut: Cut) -> ModelError {
     ModelError::Broken(cut.into())
 }

@@ -4,6 +4,7 @@
 
 mod counters;
 mod credits;
+mod ending;
 mod queries;
 mod usage;
 
@@ -11,16 +12,14 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use posx_assistant::{
-    Asker, BudgetKey, BudgetScope, Limits, Micros, Period, Price, Purpose, Quota, QuotaError, Reservation,
-    Spent,
+    Asker, BudgetKey, BudgetScope, Limits, Micros, Period, Price, Quota, QuotaError, Reservation, Spent,
 };
-use posx_kernel::{
-    IdentityId, ModelCallId, Outbox as _, SiteScope, StoreError, Timestamp, Transaction as _, VisitorId,
-};
+use posx_kernel::{ModelCallId, SiteScope, StoreError, Timestamp, Transaction as _};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use self::ending::Back;
 pub use self::usage::{ModelUsageBy, ModelUsageRow, UsageCallRow, UsageRefusalRow};
 use crate::JobsDatabase;
 use crate::connection::Database;
@@ -45,8 +44,8 @@ const BEGIN: &str = "with site as (
        select s.time_zone, ($9::timestamptz at time zone s.time_zone)::date as day from app.site(app.current_site_id()) s),
      made as (
        insert into model_calls (id, purpose, member_id, visitor_id, provider, model, price_version, worst_case, month_held, state,
-         day, made_at, expires_at)
-       select $1, $2, $3, $4, $5, $6, $7, $8, $8, 'held', site.day, $9, $10 from site
+         day, made_at, expires_at, operator_pays)
+       select $1, $2, $3, $4, $5, $6, $7, $8, $8, 'held', site.day, $9, $10, $11 from site
        on conflict (site_id, id) do nothing
        returning 1)
      select site.time_zone, site.day, exists (select from made) as made,
@@ -99,14 +98,27 @@ impl PgQuota {
         }
         let zone: String = row.try_get("time_zone").store()?;
         let keys = BudgetKey::of_call(wish.purpose, wish.asker, row.try_get("day").store()?);
-        let own: Option<sqlx::types::Json<Limits>> = row.try_get("limits").store()?;
-        let own = own.map(|limits| limits.0).unwrap_or_default();
+        let own = own_limits(&row)?;
         Ok(Some(Begun {
             zone: zone.parse().map_err(|_| StoreError::broken("a time zone"))?,
-            limits: keys.iter().map(|key| own.in_force(&self.defaults, key)).collect(),
+            limits: self.in_force(&own, &keys, wish.operator_pays),
             keys,
         }))
     }
+}
+
+impl PgQuota {
+    /// Of each of the keys.
+    fn in_force(&self, own: &Limits, keys: &[BudgetKey], operator_pays: bool) -> Vec<Micros> {
+        let limit = |key| own.in_force(&self.defaults, key, operator_pays);
+        keys.iter().map(limit).collect()
+    }
+}
+
+/// Of the site.
+fn own_limits(row: &PgRow) -> Result<Limits, StoreError> {
+    let own: Option<sqlx::types::Json<Limits>> = row.try_get("limits").store()?;
+    Ok(own.map(|limits| limits.0).unwrap_or_default())
 }
 
 impl Begun {
@@ -123,7 +135,7 @@ impl Begun {
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
-/// `$1` to `$10`.
+/// `$1` to `$11`.
 fn bind_call<'q>(query: Query<'q>, wish: &'q Reservation) -> Query<'q> {
     let (member, visitor) = match wish.asker {
         Asker::Member(member) => (Some(member.as_uuid()), None),
@@ -140,106 +152,11 @@ fn bind_call<'q>(query: Query<'q>, wish: &'q Reservation) -> Query<'q> {
         .bind(stored(wish.worst_case))
         .bind(wish.made_at)
         .bind(wish.expires_at)
+        .bind(wish.operator_pays)
 }
-
-/// A call that has ended, and what it held until then.
-struct Ended {
-    call: ModelCallId,
-    /// False: it had expired, and what it held went back.
-    held: bool,
-    keys: Vec<BudgetKey>,
-    worst_case: Micros,
-    month_held: Micros,
-    /// At most the worst case.
-    cost: Micros,
-    at: Timestamp,
-}
-
-impl Ended {
-    fn of(row: &PgRow, call: ModelCallId, at: Timestamp) -> Result<Self, StoreError> {
-        let text = |column| row.try_get::<String, _>(column).store();
-        let member: Option<Uuid> = row.try_get("member_id").store()?;
-        let visitor: Option<Uuid> = row.try_get("visitor_id").store()?;
-        let asker = match (member, visitor) {
-            (Some(member), None) => Asker::Member(IdentityId::from_uuid(member)),
-            (None, Some(visitor)) => Asker::Visitor(VisitorId::from_uuid(visitor)),
-            _ => return Err(StoreError::broken("an asker")),
-        };
-        let purpose = Purpose::from_name(&text("purpose")?).ok_or_else(|| StoreError::broken("a purpose"))?;
-        let day: NaiveDate = row.try_get("day").store()?;
-        Ok(Self {
-            call,
-            held: text("before")? == "held",
-            keys: BudgetKey::of_call(purpose, asker, day),
-            worst_case: read(row, "worst_case")?,
-            month_held: read(row, "month_held")?,
-            cost: row
-                .try_get::<Option<i64>, _>("cost")
-                .store()?
-                .map_or(Ok(Micros::ZERO), micros)?,
-            at,
-        })
-    }
-}
-
-/// Who settles an expired call finds it once: its cost is null until then.
-const SETTLE: &str = "with old as (
-       select * from model_calls where id = $1 and (state = 'held' or (state = 'expired' and cost is null)) for update)
-     update model_calls c set state = case old.state when 'held' then 'spent' else 'expired' end, ended_at = $2,
-       input_tokens = $3, cached_input_tokens = $4, output_tokens = $5, reasoning_tokens = $6, by_provider = $7,
-       cost = least($8, c.worst_case), latency_ms = $9, outcome = $10, tries = $11
-     from old where c.id = old.id
-     returning old.state as before, c.purpose, c.member_id, c.visitor_id, c.day, c.worst_case, c.month_held, c.cost";
-
-const GIVE_BACK: &str = "update model_calls set state = $2, ended_at = $3, outcome = $4
-     where id = $1 and state = 'held' and ($2 <> 'expired' or expires_at <= $3)
-     returning 'held' as before, purpose, member_id, visitor_id, day, worst_case, month_held, cost";
 
 /// Of expired ones at a time.
 const AT_ONCE: i64 = 100;
-
-impl PgQuota {
-    async fn give_back(
-        &self,
-        scope: &SiteScope,
-        call: ModelCallId,
-        (into, outcome): (&str, &str),
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let mut tx = self.database.begin_site(scope).await?;
-        let row = sqlx::query(GIVE_BACK)
-            .bind(call.as_uuid())
-            .bind(into)
-            .bind(at)
-            .bind(outcome)
-            .fetch_optional(tx.connection())
-            .await
-            .store()?;
-        let Some(row) = row else { return Ok(false) };
-        end_in_tx(&mut tx, &Ended::of(&row, call, at)?).await?;
-        Box::new(tx).commit().await?;
-        Ok(true)
-    }
-}
-
-/// The contended counters come last.
-async fn end_in_tx(tx: &mut SiteTx, ended: &Ended) -> Result<(), StoreError> {
-    let warned = if ended.held && ended.month_held < ended.worst_case {
-        credits::end_in_tx(tx, ended).await?
-    } else {
-        let back = if ended.held {
-            ended.worst_case
-        } else {
-            Micros::ZERO
-        };
-        counters::end_in_tx(tx, ended, &ended.keys, back, ended.cost).await?
-    };
-    for (scope, event) in warned {
-        tx.append(event).await?;
-        metrics::counter!("posx_model_budget_warnings_total", "scope" => scope.as_str()).increment(1);
-    }
-    Ok(())
-}
 
 #[async_trait]
 impl Quota for PgQuota {
@@ -257,49 +174,21 @@ impl Quota for PgQuota {
         }) = &refused
         {
             metrics::counter!("posx_model_refusals_total", "scope" => by.as_str()).increment(1);
-            self.note_refused(scope, wish, (*by, *period), 1).await?;
+            // Who is refused is told so, whether it is in the log or not.
+            if let Err(error) = self.note_refused(scope, wish, (*by, *period), 1).await {
+                tracing::warn!(site = %scope.site(), %error, "a refusal of a model's budget is not in the log");
+            }
         }
         refused
     }
 
     async fn settle(&self, scope: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError> {
-        let mut tx = self.database.begin_site(scope).await?;
-        let row = sqlx::query(SETTLE)
-            .bind(call.as_uuid())
-            .bind(spent.ended_at)
-            .bind(tokens(spent.usage.input))
-            .bind(tokens(spent.usage.cached_input))
-            .bind(tokens(spent.usage.output))
-            .bind(tokens(spent.usage.reasoning))
-            .bind(spent.by_provider)
-            .bind(stored(spent.cost))
-            .bind(i64::from(spent.latency_ms))
-            .bind(spent.outcome)
-            .bind(i32::from(spent.tries))
-            .fetch_optional(tx.connection())
-            .await
-            .store()?;
-        let Some(row) = row else {
-            let known = sqlx::query("select from model_calls where id = $1").bind(call.as_uuid());
-            return match known.fetch_optional(tx.connection()).await.store()? {
-                Some(_) => Ok(()),
-                None => Err(StoreError::broken("a call is settled that was not reserved")),
-            };
-        };
-        end_in_tx(&mut tx, &Ended::of(&row, call, spent.ended_at)?).await?;
-        Box::new(tx).commit().await
+        self.settle_once(scope, call, spent).await
     }
 
-    async fn release(
-        &self,
-        scope: &SiteScope,
-        call: ModelCallId,
-        outcome: &'static str,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.give_back(scope, call, ("released", outcome), at)
-            .await
-            .map(|_| ())
+    async fn release(&self, scope: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError> {
+        let released = Back::Released(spent);
+        self.give_back(scope, call, &released).await.map(|_| ())
     }
 
     async fn note_refused(
@@ -312,9 +201,9 @@ impl Quota for PgQuota {
         let mut tx = self.database.begin_site(scope).await?;
         let query = sqlx::query(
             "insert into model_calls (id, purpose, member_id, visitor_id, provider, model, price_version, worst_case, month_held,
-               state, day, made_at, expires_at, ended_at, outcome, refused_scope, refused_period, refused_times)
-             select $1, $2, $3, $4, $5, $6, $7, $8, 0, 'refused', ($9::timestamptz at time zone s.time_zone)::date, $9, $10, $9,
-               'model_budget_used_up', $11, $12, $13
+               state, day, made_at, expires_at, operator_pays, ended_at, outcome, refused_scope, refused_period, refused_times)
+             select $1, $2, $3, $4, $5, $6, $7, $8, 0, 'refused', ($9::timestamptz at time zone s.time_zone)::date, $9, $10, $11, $9,
+               'model_budget_used_up', $12, $13, $14
              from app.site(app.current_site_id()) s
              on conflict (site_id, id) do nothing",
         );
@@ -343,7 +232,7 @@ impl Quota for PgQuota {
             drop(tx);
             for id in &due {
                 let call = ModelCallId::from_uuid(*id);
-                expired += usize::from(self.give_back(scope, call, ("expired", "expired"), now).await?);
+                expired += usize::from(self.give_back(scope, call, &Back::Expired(now)).await?);
             }
             if due.len() < usize::try_from(AT_ONCE).unwrap_or(usize::MAX) {
                 return Ok(expired);

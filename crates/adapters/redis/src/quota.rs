@@ -114,12 +114,14 @@ impl QuotaMemory {
     }
 }
 
-/// The budgets of the call, with their names in the memory: without the period's first day, for no refusal outlives its period.
+/// The budgets of the call, with their names in the memory: without the period's first day, for no refusal outlives its period; apart
+/// for who pays, for whom other limits hold.
 fn budgets(wish: &Reservation) -> (Vec<BudgetKey>, Vec<String>) {
     let keys = BudgetKey::of_call(wish.purpose, wish.asker, wish.made_at.date_naive());
     let name = |key: &BudgetKey| {
         let (scope, period) = (key.scope.as_str(), key.period.as_str());
-        format!("{scope}:{}:{period}", key.subject)
+        let payer = if wish.operator_pays { "" } else { ":own" };
+        format!("{scope}:{}:{period}{payer}", key.subject)
     };
     let names = keys.iter().map(name).collect();
     (keys, names)
@@ -173,14 +175,8 @@ impl Quota for QuotaMemory {
         Ok(())
     }
 
-    async fn release(
-        &self,
-        scope: &SiteScope,
-        call: ModelCallId,
-        outcome: &'static str,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.inner.release(scope, call, outcome, at).await?;
+    async fn release(&self, scope: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError> {
+        self.inner.release(scope, call, spent).await?;
         self.forget_refusals(scope).await;
         Ok(())
     }

@@ -46,9 +46,9 @@ pub struct BudgetView {
     pub scope: BudgetScope,
     pub purpose: Option<Purpose>,
     pub period: Period,
-    /// Absent: there is none.
+    /// Of calls that the operator's key pays for. Absent: there is none.
     pub limit_micros: Option<Micros>,
-    /// Set by the site; else it is the operator's.
+    /// Set by the site; else it is the operator's, which is the most that a site may set where the operator pays.
     pub own: bool,
     pub spent_micros: Option<Micros>,
     /// Held for calls under way.

@@ -76,12 +76,30 @@ fn what_the_site_set_wins_over_the_operator_and_zero_is_no_absence() {
             period,
             starts_on: day(2026, 1, 1),
         };
-        own.in_force(&defaults, &key).get()
+        own.in_force(&defaults, &key, true).get()
     };
     assert_eq!(of(Purpose::Documents, Period::Day), 0);
     assert_eq!(of(Purpose::StaffChat, Period::Day), 8);
     assert_eq!(of(Purpose::StorefrontChat, Period::Day), Micros::MAX.get());
     assert_eq!(of(Purpose::Documents, Period::Month), Micros::MAX.get());
+}
+
+#[test]
+fn who_is_limited_raises_no_limit_while_the_operator_pays() {
+    let all = |micros| Limits::new(vec![limit(BudgetScope::Site, None, micros)]).unwrap();
+    let key = BudgetKey {
+        scope: BudgetScope::Site,
+        subject: Subject::All,
+        period: Period::Day,
+        starts_on: day(2026, 1, 1),
+    };
+    for (own, operator_pays, in_force) in [(9, true, 7), (9, false, 9), (5, true, 5), (5, false, 5)] {
+        let limit = all(own).in_force(&all(7), &key, operator_pays);
+        assert_eq!(limit.get(), in_force, "{own}, {operator_pays}");
+    }
+    let none = Limits::default();
+    assert_eq!(none.in_force(&all(7), &key, false).get(), 7);
+    assert_eq!(all(9).in_force(&none, &key, true).get(), 9);
 }
 
 #[test]

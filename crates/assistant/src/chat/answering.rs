@@ -137,7 +137,11 @@ impl Answering {
             answer_schema: None,
             max_output_tokens: OUTPUT_TOKENS_MAX,
         };
-        let opened = self.chats.gateway.open(&self.scope, ask).await;
+        let opened = tokio::select! {
+            biased;
+            () = events.closed() => return Err(Ended::Left),
+            opened = self.chats.gateway.open(&self.scope, ask) => opened,
+        };
         let mut stream: AnswerStream = opened.map_err(|error| Ended::Failed(error.into()))?;
         loop {
             let next = tokio::select! {
@@ -200,6 +204,9 @@ impl Answering {
                 refusal = refusal.as_str(),
                 "a model asked for what it may not have"
             );
+            let (purpose, why) = (self.talk.purpose.as_str(), refusal.as_str());
+            metrics::counter!("posx_model_tool_refusals_total", "purpose" => purpose, "reason" => why)
+                .increment(1);
             made.refused.push(refusal);
         }
         told

@@ -27,14 +27,16 @@ pub struct NewVisit {
 }
 
 impl Chats {
-    /// Whether a question may be asked at all, before somebody is given a session for it.
+    /// Whether a question may be asked at all.
     pub fn check_question(&self, text: &str) -> Result<(), ChatError> {
         let now = self.0.clock.now();
         let nobodys = ConversationId::from_uuid(uuid::Uuid::nil());
         ChatMessage::ask(MessageId::from_uuid(uuid::Uuid::nil()), nobodys, text, now).map(drop)
     }
 
+    /// Refused where no question could be answered: then nobody has come.
     pub async fn begin_visit(&self, scope: &SiteScope) -> Result<NewVisit, ChatError> {
+        self.0.gateway.check(scope, Purpose::StorefrontChat).await?;
         let now = self.0.clock.now();
         let id = VisitorId::from_uuid(self.0.ids.uuid(now));
         let made = CredentialKind::Visitor.issue(self.0.randomness.as_ref());

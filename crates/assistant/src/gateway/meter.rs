@@ -21,6 +21,8 @@ pub(super) struct Meter {
     /// Bytes of reasoning, and of tool calls that are not whole yet.
     unseen: u64,
     usage: Option<Usage>,
+    /// What it says is of the whole answer, not of its beginning.
+    usage_is_whole: bool,
     finish: Option<FinishReason>,
 }
 
@@ -40,6 +42,7 @@ impl Meter {
             tool_calls: Vec::new(),
             unseen: 0,
             usage: None,
+            usage_is_whole: false,
             finish: None,
         }
     }
@@ -54,6 +57,7 @@ impl Meter {
             ModelEvent::ToolCall(call) => bytes_of(call).saturating_sub(self.unseen),
             ModelEvent::Usage(usage) => {
                 self.usage = Some(*usage);
+                self.usage_is_whole = self.finish.is_some();
                 let cut = usage.output > u64::from(self.max_output_tokens) && self.finish.is_none();
                 return if cut { Flow::Cut } else { Flow::GoOn };
             }
@@ -77,11 +81,11 @@ impl Meter {
         Flow::GoOn
     }
 
-    /// And whether the provider said so. What it said of a call that did not come to its end is of its beginning only.
+    /// And whether the provider said so. What it said before the end of the answer is of its beginning only.
     pub(super) fn usage(&self) -> (Usage, bool) {
         let counted = usage_without_word(self.input_max, self.output_bytes(), self.max_output_tokens);
         match self.usage {
-            Some(said) if self.finish.is_some() => (said, true),
+            Some(said) if self.usage_is_whole => (said, true),
             Some(said) => (
                 Usage {
                     output: said.output.max(counted.output),

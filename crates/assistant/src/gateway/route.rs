@@ -5,6 +5,8 @@ use posx_kernel::{SiteScope, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::GatewayParts;
+use super::run::{CALL_LASTS_MAX, LAST_WORD_WAITS_MAX};
+use super::settle::{SETTLED_WITHIN_S, STORE_ANSWERS_WITHIN_S};
 use crate::{
     AssistantError, CONSENT_TEXT_VERSION, Endpoint, ModelAccount, ModelChoice, OwnKey, Price, Purpose,
 };
@@ -15,10 +17,20 @@ pub(super) struct Priced {
     pub(super) endpoint: Endpoint,
     pub(super) choice: ModelChoice,
     pub(super) price: Price,
+    /// Not with a key of the site's own.
+    pub(super) operator_pays: bool,
 }
 
-/// Later than any call lasts, its tries and pauses included.
-pub(super) const RESERVED_FOR: TimeDelta = TimeDelta::minutes(10);
+/// Later than any call is settled: reserved in a slow store, made for as long as it may last, told to a reader who does not read,
+/// and settled at the last try.
+pub(super) const RESERVED_FOR: TimeDelta = TimeDelta::minutes(15);
+const _: () = assert!(
+    RESERVED_FOR.num_seconds().unsigned_abs()
+        > STORE_ANSWERS_WITHIN_S
+            + CALL_LASTS_MAX.as_secs()
+            + LAST_WORD_WAITS_MAX.as_secs()
+            + SETTLED_WITHIN_S
+);
 
 impl GatewayParts {
     /// The main endpoint, and the fallback if it can be called.
@@ -46,6 +58,7 @@ impl GatewayParts {
     fn priced(&self, choice: &ModelChoice, own: Option<SecretString>) -> Result<Priced, AssistantError> {
         let provider = self.providers.get(&choice.provider);
         let provider = provider.ok_or(AssistantError::NoPrice)?;
+        let operator_pays = own.is_none();
         let key = own.or_else(|| provider.key.clone());
         if key.is_none() && provider.needs_key {
             return Err(AssistantError::NoKey);
@@ -64,6 +77,7 @@ impl GatewayParts {
             },
             choice: choice.clone(),
             price: price.clone(),
+            operator_pays,
         })
     }
 

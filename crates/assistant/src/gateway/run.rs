@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use posx_kernel::{SiteScope, Timestamp};
+use posx_kernel::{Refusal as _, SiteScope, Timestamp};
 use tokio::sync::mpsc;
 
 use super::meter::{Flow, Meter};
@@ -16,9 +16,9 @@ use crate::breaker::Breakers;
 use crate::{AssistantError, ModelCall, ModelError, ModelEvent, ModelStream, QuotaError, Reservation};
 
 /// Tries, pauses and the answer together.
-const CALL_LASTS_MAX: Duration = Duration::from_mins(5);
+pub(super) const CALL_LASTS_MAX: Duration = Duration::from_mins(5);
 /// For a reader who does not read on.
-const LAST_WORD_WAITS_MAX: Duration = Duration::from_secs(30);
+pub(super) const LAST_WORD_WAITS_MAX: Duration = Duration::from_secs(30);
 
 pub(super) type Events = mpsc::Sender<Result<AnswerEvent, AssistantError>>;
 
@@ -32,7 +32,7 @@ pub(super) struct Run {
     pub(super) main: Priced,
     pub(super) fallback: Option<Priced>,
     /// For the main endpoint and for the fallback.
-    pub(super) input_max: (u64, u64),
+    pub(super) input_max: [u64; 2],
 }
 
 /// How the call itself went.
@@ -53,14 +53,22 @@ impl Run {
     ) {
         let reserved = self.parts.quota.reserve(&self.scope, &self.reservation).await;
         if let Err(error) = reserved {
-            let _ = began.send(Err(refused(error, self.reservation.made_at)));
+            let unsure = matches!(error, QuotaError::Store(_));
+            let error = refused(error, self.reservation.made_at);
+            let went = self.unbegun(error.code(), None);
+            let _ = began.send(Err(error));
+            if unsure {
+                // Held all the same, if the answer to the commit alone was lost.
+                let ending = Ending::of(&self, &Tried::default(), &went);
+                settle_later(&self.parts, &self.scope, self.call.id, ending).await;
+            }
             return;
         }
         let mut tried = Tried::default();
         let mut began = Some(began);
         let mut went = self.go(&mut tried, &mut began, &events).await;
         let error = went.error.take();
-        let ending = Ending::of(&self, &tried, &went.meter, went.began, went.outcome);
+        let ending = Ending::of(&self, &tried, &went);
         let answer = error.is_none().then(|| went.meter.answer(self.call.id)).flatten();
         let open = settle_once(&self.parts, &self.scope, self.call.id, ending)
             .await
@@ -102,17 +110,13 @@ impl Run {
             Ok(stream) => stream,
             Err(error) => {
                 let error = failed(error);
-                return self.unbegun(posx_kernel::Refusal::code(&error), Some(error));
+                return self.unbegun(error.code(), Some(error));
             }
         };
         if let Some(began) = began.take() {
             let _ = began.send(Ok(()));
         }
-        let input_max = if tried.on_fallback {
-            self.input_max.1
-        } else {
-            self.input_max.0
-        };
+        let input_max = self.input_max[usize::from(tried.on_fallback)];
         let mut meter = Meter::new(input_max, self.call.max_output_tokens);
         let streamed = tokio::select! {
             streamed = pump(stream, &mut meter, events) => streamed,
@@ -134,7 +138,7 @@ impl Run {
 
     fn unbegun(&self, outcome: &'static str, error: Option<AssistantError>) -> Went {
         Went {
-            meter: Meter::new(self.input_max.0, self.call.max_output_tokens),
+            meter: Meter::new(self.input_max[0], self.call.max_output_tokens),
             outcome,
             began: false,
             error,
@@ -148,7 +152,10 @@ impl Run {
         meter: &Meter,
     ) -> (&'static str, Option<AssistantError>) {
         match streamed {
-            Streamed::Ended if meter.is_finished() => ("answered", None),
+            Streamed::Ended if meter.is_finished() => {
+                self.breakers.succeeded(&self.tried_last(tried).choice);
+                ("answered", None)
+            }
             Streamed::Left => ("client_left", None),
             Streamed::Cut => ("cut", Some(AssistantError::BrokeOff(None))),
             Streamed::TooLong => ("timed_out", Some(AssistantError::BrokeOff(None))),
@@ -240,6 +247,7 @@ fn failed(error: Option<ModelError>) -> AssistantError {
         }
         ModelError::Refused { .. } => AssistantError::Refused(Box::new(error)),
         ModelError::RateLimited { .. }
+        | ModelError::Overloaded { .. }
         | ModelError::TimedOut
         | ModelError::Unavailable(_)
         | ModelError::Broken(_) => AssistantError::Unavailable(Some(Box::new(error))),
@@ -247,34 +255,43 @@ fn failed(error: Option<ModelError>) -> AssistantError {
 }
 
 impl Ending {
-    fn of(run: &Run, tried: &Tried, meter: &Meter, began: bool, outcome: &'static str) -> Self {
+    fn of(run: &Run, tried: &Tried, went: &Went) -> Self {
         let last = run.tried_last(tried);
-        let unheard = u64::from(tried.unheard) + u64::from(tried.in_flight);
-        let (usage, by_provider) = if began {
-            meter.usage()
+        let (mut usage, by_provider) = if went.began {
+            went.meter.usage()
         } else {
             (crate::Usage::default(), false)
         };
-        // What was sent and not answered in time may have been read all the same, if nothing more.
-        let unheard_input = run.input_max.0.max(run.input_max.1).saturating_mul(unheard);
-        let usage = crate::Usage {
-            input: usage.input.saturating_add(unheard_input),
-            ..usage
-        };
+        let mut cost = last.price.cost(&usage);
+        let unheard = tried.unheard();
+        // What was sent and not answered may have been read all the same, if nothing more: by each at its own price.
+        for (at, priced) in [Some(&run.main), run.fallback.as_ref()].into_iter().enumerate() {
+            let Some(priced) = priced else { continue };
+            let read = crate::Usage {
+                input: run.input_max[at],
+                ..crate::Usage::default()
+            };
+            for _ in 0..unheard[at] {
+                usage.input = usage.input.saturating_add(read.input);
+                cost = cost.saturating_add(priced.price.cost(&read));
+            }
+        }
+        let unheard = unheard != [0, 0];
         let now = run.parts.clock.now();
         let latency = (now - run.reservation.made_at).num_milliseconds().max(0);
         Self {
-            costs: began || unheard > 0,
+            costs: went.began || unheard,
             spent: crate::Spent {
                 provider: last.choice.provider.clone(),
                 model: last.choice.model.clone(),
+                price_version: last.price.version,
                 tries: tried.tries,
                 usage,
-                by_provider: by_provider && unheard == 0,
-                cost: last.price.cost(&usage).min(run.reservation.worst_case),
+                by_provider: by_provider && !unheard,
+                cost: cost.min(run.reservation.worst_case),
                 ended_at: now,
                 latency_ms: u32::try_from(latency).unwrap_or(u32::MAX),
-                outcome,
+                outcome: went.outcome,
             },
         }
     }

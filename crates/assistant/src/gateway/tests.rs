@@ -257,4 +257,32 @@ async fn the_sites_own_key_is_used_and_wins_over_the_operators() {
     let (endpoint, _) = world.model.tries().remove(0);
     assert_eq!(endpoint.key.as_ref().unwrap().expose_secret(), "sk-the-sites-own");
     assert!(!format!("{endpoint:?}").contains("sites-own"));
+    assert!(!settled(&world).await.reservation.operator_pays);
+}
+
+/// A fallback has the operator's key.
+#[tokio::test(start_paused = true)]
+async fn the_operator_pays_unless_the_site_does_alone() {
+    use crate::testing::{FALLBACK_MODEL, MODEL, choice};
+    use crate::{ModelAccount, OwnKey};
+    use posx_kernel::SecretKeeper as _;
+
+    let world = world([]);
+    complete(&world).await.unwrap();
+    assert!(settled(&world).await.reservation.operator_pays);
+    let (place, at) = (
+        ModelAccount::key_place(scope().site(), Purpose::StaffChat),
+        DateTime::UNIX_EPOCH,
+    );
+    let own = OwnKey {
+        sealed: world.secrets.seal(&place, b"sk-the-sites-own").await.unwrap(),
+        last4: "-own".to_owned(),
+    };
+    let account = ModelAccount::new(Purpose::StaffChat, choice("main", MODEL), at)
+        .choose(choice("main", MODEL), Some(choice("other", FALLBACK_MODEL)), at)
+        .with_key(Some(own), at);
+    world.setups.put_account(&scope(), account);
+    let answer = complete(&world).await.unwrap();
+    assert!(world.gateway.drain(Duration::from_mins(1)).await);
+    assert!(world.quota.call(answer.call).unwrap().reservation.operator_pays);
 }

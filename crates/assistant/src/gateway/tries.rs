@@ -22,10 +22,19 @@ pub(super) struct Tried {
     pub(super) tries: u16,
     /// A try is under way: nobody knows what it cost.
     pub(super) in_flight: bool,
-    /// Tries that ended without a word and without a refusal: each may have been billed.
-    pub(super) unheard: u16,
+    /// Tries that ended without a word and without a refusal, on the main endpoint and on the fallback: each may have been billed.
+    unheard: [u16; 2],
     /// The fallback is the one that is or was tried.
     pub(super) on_fallback: bool,
+}
+
+impl Tried {
+    /// What is under way now is among them.
+    pub(super) fn unheard(&self) -> [u16; 2] {
+        let mut unheard = self.unheard;
+        unheard[usize::from(self.on_fallback)] += u16::from(self.in_flight);
+        unheard
+    }
 }
 
 /// `Err(None)`: both endpoints rest, and nothing was called.
@@ -70,17 +79,17 @@ async fn try_endpoint(
         let opened = parts.model.open(&priced.endpoint, call).await;
         tried.in_flight = false;
         let error = match opened {
-            Ok(stream) => {
-                breakers.succeeded(&priced.choice);
-                return Ok(stream);
-            }
+            // Whether it works is seen at the end of the answer.
+            Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
         if matches!(error, ModelError::TimedOut | ModelError::Broken(_)) {
-            tried.unheard += 1;
+            tried.unheard[usize::from(tried.on_fallback)] += 1;
         }
         if is_failure(&error) {
             breakers.failed(&priced.choice, parts.clock.now());
+        } else {
+            breakers.succeeded(&priced.choice);
         }
         if here == TRIES_MAX || !error.may_pass() {
             return Err(error);
@@ -95,21 +104,25 @@ async fn try_endpoint(
     }
 }
 
-/// Of the endpoint, not of the call or of the account.
+/// Of the endpoint. What it refuses because of the call or of the account, it has answered.
 pub(super) const fn is_failure(error: &ModelError) -> bool {
     matches!(
         error,
-        ModelError::Unavailable(_) | ModelError::TimedOut | ModelError::Broken(_)
+        ModelError::Overloaded { .. }
+            | ModelError::Unavailable(_)
+            | ModelError::TimedOut
+            | ModelError::Broken(_)
     )
 }
 
-/// Anywhere between nothing and the step, so that those who failed together do not come back together; as long as the provider
-/// asks for at least. `None`: it asks for too long.
+/// As long as the provider asks for, and anywhere between nothing and the step beyond it, so that those who failed together do not
+/// come back together. `None`: it asks for too long.
 fn pause(error: &ModelError, tries: u16, randomness: &dyn Randomness) -> Option<Duration> {
     let asked = match error {
         ModelError::RateLimited {
             retry_after: Some(asked),
-        } => asked.to_std().unwrap_or_default(),
+        }
+        | ModelError::Overloaded { retry_after: asked } => asked.to_std().unwrap_or_default(),
         _ => Duration::ZERO,
     };
     if asked > RETRY_AFTER_MAX {
@@ -121,7 +134,7 @@ fn pause(error: &ModelError, tries: u16, randomness: &dyn Randomness) -> Option<
     let mut bytes = [0; 4];
     randomness.fill(&mut bytes);
     let share = f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX);
-    Some(step.mul_f64(share).max(asked))
+    Some(asked + step.mul_f64(share))
 }
 
 #[cfg(test)]
@@ -139,11 +152,51 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_that_a_provider_asks_for_is_kept_or_not_waited_at_all() {
+    fn a_wait_that_is_asked_for_too_long_is_not_waited_at_all() {
         let pause = |error| pause(&error, 1, &SeededIds::new(1));
-        assert_eq!(pause(limited(3)), Some(Duration::from_secs(3)));
+        assert!(pause(limited(10)).is_some());
         assert_eq!(pause(limited(11)), None);
         assert!(pause(limited(-5)).unwrap() <= FIRST_PAUSE);
+    }
+
+    #[test]
+    fn those_who_are_asked_to_wait_together_do_not_come_back_together() {
+        let overloaded = ModelError::Overloaded {
+            retry_after: TimeDelta::seconds(3),
+        };
+        for error in [limited(3), overloaded] {
+            let pauses: Vec<_> = (0..50)
+                .map(|seed| pause(&error, 1, &SeededIds::new(seed)).unwrap())
+                .collect();
+            let (asked, step) = (Duration::from_secs(3), FIRST_PAUSE);
+            assert!(pauses.iter().all(|pause| (asked..=asked + step).contains(pause)));
+            let (least, most) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
+            let spread = most.abs_diff(*least);
+            assert!(spread > step / 2, "{pauses:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_with_every_try_until_they_are_long_enough() {
+        let longest = |tries| {
+            let pauses = (0..500).map(|seed| pause(&limited(0), tries, &SeededIds::new(seed)).unwrap());
+            pauses.max().unwrap().as_secs_f64()
+        };
+        for (tries, step) in [
+            (1, 0.5),
+            (2, 1.0),
+            (3, 2.0),
+            (4, 4.0),
+            (5, 8.0),
+            (6, 8.0),
+            (40, 8.0),
+        ] {
+            let longest = longest(tries);
+            assert!(
+                (step * 0.95..=step).contains(&longest),
+                "{tries}: {longest} of {step}"
+            );
+        }
     }
 
     proptest! {

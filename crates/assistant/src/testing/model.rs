@@ -100,9 +100,15 @@ impl Script {
         })))
     }
 
+    /// A usage just before it comes with it, as providers send it.
     #[must_use]
-    pub fn finish(self, reason: FinishReason) -> Self {
-        self.step(Step::Event(ModelEvent::Finished(reason)))
+    pub fn finish(mut self, reason: FinishReason) -> Self {
+        if let Ok(steps) = &mut self.steps {
+            let with_usage = matches!(steps.last(), Some(Step::Event(ModelEvent::Usage(_))));
+            let at = steps.len() - usize::from(with_usage);
+            steps.insert(at, Step::Event(ModelEvent::Finished(reason)));
+        }
+        self
     }
 }
 

@@ -27,6 +27,7 @@ pub struct FakeQuota {
 #[derive(Debug, Clone, Default)]
 struct State {
     own: SiteLimits,
+    /// And whether four fifths were told of.
     counters: BTreeMap<BudgetKey, (Counter, bool)>,
     credits: Vec<(Credit, Counter)>,
     calls: BTreeMap<ModelCallId, FakeCall>,
@@ -41,6 +42,8 @@ pub struct FakeCall {
     /// `held`, `spent`, `released`, `expired` or `refused`.
     pub state: &'static str,
     pub spent: Option<Spent>,
+    /// How a call went that was released.
+    pub released: Option<Spent>,
     pub refused_by: Option<(BudgetScope, Period)>,
     pub refused_times: u32,
     hold: Hold,
@@ -120,8 +123,9 @@ impl State {
             credits: Vec::new(),
         };
         for key in keys {
-            let left = self.counter(*key).0.left_of(limits.0.in_force(&limits.1, key));
-            if left >= wish.worst_case && wish.worst_case < Micros::MAX {
+            let limit = limits.0.in_force(&limits.1, key, wish.operator_pays);
+            let left = self.counter(*key).0.left_of(limit);
+            if left >= wish.worst_case && wish.worst_case < Micros::MAX && limit > Micros::ZERO {
                 continue;
             }
             let used_up = |left| QuotaError::UsedUp {
@@ -136,6 +140,9 @@ impl State {
             hold.month = left;
             let needed = wish.worst_case.saturating_sub(left);
             let there = self.credits_at(wish.made_at);
+            if limit == Micros::ZERO && there.iter().all(|credit| credit.amount == Micros::ZERO) {
+                return Err(used_up(left));
+            }
             hold.credits = take(needed, &there).map_err(|there| used_up(left.saturating_add(there)))?;
         }
         Ok(hold)
@@ -193,7 +200,7 @@ impl State {
     fn spend(&mut self, call: &FakeCall, spent: &Spent, limits: &(Limits, Limits)) {
         let hold = &call.hold;
         for key in &hold.keys {
-            let limit = limits.0.in_force(&limits.1, key);
+            let limit = limits.0.in_force(&limits.1, key, call.reservation.operator_pays);
             let mut cost = spent.cost;
             if key.takes_credits() {
                 let room = self.counter(*key).0.left_of(limit).max(if call.state == "held" {
@@ -215,8 +222,15 @@ impl State {
                 }
             }
             let (counter, warned) = self.counter(*key);
+            // What was told of a limit that was lower was not told of this one.
+            let told = *warned && is_warning(counter.spent, limit);
             counter.spent = counter.spent.saturating_add(cost);
-            if is_warning(counter.spent, limit) && !std::mem::replace(warned, true) {
+            if !is_warning(counter.spent, limit) {
+                *warned &= !call.reservation.operator_pays;
+                continue;
+            }
+            *warned = told || cost > Micros::ZERO;
+            if *warned && !told {
                 let warned =
                     crate::budget_warned(key, counter.spent, limit, call.reservation.call, spent.ended_at);
                 self.events.push(warned);
@@ -249,6 +263,7 @@ impl Quota for FakeQuota {
             reservation: wish.clone(),
             state: if refused_by.is_some() { "refused" } else { "held" },
             spent: None,
+            released: None,
             refused_by,
             refused_times: u32::from(refused_by.is_some()),
             hold,
@@ -282,15 +297,13 @@ impl Quota for FakeQuota {
         Ok(())
     }
 
-    async fn release(
-        &self,
-        _: &SiteScope,
-        call: ModelCallId,
-        _: &'static str,
-        _: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn release(&self, _: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError> {
         let mut state = self.state();
-        give_back(&mut state, call, "released");
+        if give_back(&mut state, call, "released")
+            && let Some(row) = state.calls.get_mut(&call)
+        {
+            row.released = Some(spent.clone());
+        }
         Ok(())
     }
 
@@ -305,6 +318,7 @@ impl Quota for FakeQuota {
             reservation: wish.clone(),
             state: "refused",
             spent: None,
+            released: None,
             refused_by: Some(by),
             refused_times: times,
             hold: Hold::default(),
@@ -318,13 +332,15 @@ impl Quota for FakeQuota {
     }
 }
 
-fn give_back(state: &mut State, call: ModelCallId, into: &'static str) {
+/// False: it is not held.
+fn give_back(state: &mut State, call: ModelCallId, into: &'static str) -> bool {
     let Some(row) = state.calls.get_mut(&call).filter(|row| row.state == "held") else {
-        return;
+        return false;
     };
     row.state = into;
     let (hold, worst_case) = (row.hold.clone(), row.reservation.worst_case);
     state.move_held(&hold, worst_case, true);
+    true
 }
 
 fn expire(state: &mut State, now: Timestamp) -> usize {
@@ -441,12 +457,14 @@ pub fn reservation(
         provider: "sandbox".into(),
         model: "small".into(),
         price_version: 1,
+        operator_pays: true,
         worst_case: Micros::new(worst_case).unwrap_or(Micros::MAX),
         made_at: at,
         expires_at: at + chrono::TimeDelta::minutes(2),
     }
 }
 
+/// Another model answered than it was reserved for.
 pub fn spent(cost: u64, at: Timestamp) -> Spent {
     Spent {
         usage: crate::Usage {
@@ -463,5 +481,6 @@ pub fn spent(cost: u64, at: Timestamp) -> Spent {
         tries: 1,
         provider: "groq".to_owned(),
         model: "large".to_owned(),
+        price_version: 2,
     }
 }

@@ -1,10 +1,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
-use posx_assistant::{FinishReason, ModelCall, ModelError, ModelEvent, ToolCall, Usage};
+use posx_assistant::{FinishReason, ModelError, ModelEvent, ToolCall, Usage};
 use serde::Deserialize;
 use sse_stream::Sse;
 
-use super::ANSWER;
 use crate::refusal::ErrorBody;
 use crate::stream::{Cut, Read, Reader, broken};
 
@@ -20,13 +19,11 @@ enum Stage {
 
 #[derive(Debug)]
 pub(crate) struct Events {
-    /// Whether the answer is the input of a tool.
-    by_schema: bool,
     /// Open blocks that are tools.
     tools: BTreeMap<u32, ToolCall>,
-    usage: Usage,
+    /// What was said of it, and of that from the cache.
+    input: Option<(u64, u64)>,
     stage: Stage,
-    /// Others than the answer itself.
     called: bool,
 }
 
@@ -101,7 +98,7 @@ struct Stop {
     stop_reason: Option<String>,
 }
 
-/// Cumulative; what is not said again stays.
+/// Cumulative; what is not said of the input again stays.
 #[derive(Deserialize, Default)]
 struct WireUsage {
     #[serde(default, rename = "input_tokens")]
@@ -115,11 +112,10 @@ struct WireUsage {
 }
 
 impl Events {
-    pub(crate) fn of(call: &ModelCall) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            by_schema: call.answer_schema.is_some(),
             tools: BTreeMap::new(),
-            usage: Usage::default(),
+            input: None,
             stage: Stage::Silent,
             called: false,
         }
@@ -129,17 +125,22 @@ impl Events {
         self.stage = self.stage.max(Stage::Speaking);
     }
 
-    /// Tokens from the cache, or put into it, are not in `input_tokens`.
+    /// Tokens from the cache, or put into it, are not in `input_tokens`. A usage with a half that was not said is none: nothing is
+    /// free because nobody counted it.
     fn count(&mut self, wire: &WireUsage, out: &mut VecDeque<ModelEvent>) {
         if let Some(input) = wire.input {
             let read = wire.cache_read.unwrap_or_default();
-            self.usage.input = input + read + wire.cache_creation.unwrap_or_default();
-            self.usage.cached_input = read;
+            let written = wire.cache_creation.unwrap_or_default();
+            self.input = Some((input.saturating_add(read).saturating_add(written), read));
         }
-        if let Some(output) = wire.output {
-            self.usage.output = output;
+        if let (Some((input @ 1.., cached_input)), Some(output)) = (self.input, wire.output) {
+            out.push_back(ModelEvent::Usage(Usage {
+                input,
+                cached_input,
+                output,
+                reasoning: 0,
+            }));
         }
-        out.push_back(ModelEvent::Usage(self.usage));
     }
 
     fn begin(&mut self, index: u32, block: Block, out: &mut VecDeque<ModelEvent>) {
@@ -164,7 +165,6 @@ impl Events {
                 bytes: thinking.len() as u64,
             },
             Delta::InputJson { partial_json } => match self.tools.get_mut(&index) {
-                Some(call) if self.by_schema && call.name == ANSWER => ModelEvent::Text(partial_json),
                 Some(call) => {
                     call.arguments.push_str(&partial_json);
                     ModelEvent::Unseen {
@@ -186,9 +186,6 @@ impl Events {
         let Some(mut call) = self.tools.remove(&index) else {
             return;
         };
-        if self.by_schema && call.name == ANSWER {
-            return;
-        }
         if call.arguments.is_empty() {
             "{}".clone_into(&mut call.arguments);
         }

@@ -3,8 +3,6 @@ use base64::engine::general_purpose::STANDARD;
 use posx_assistant::{ImageInput, Message, ModelCall, Part, ToolCall};
 use serde_json::{Map, Value, json};
 
-use super::ANSWER;
-
 pub(crate) fn body(model: &str, call: &ModelCall) -> Value {
     let mut body = json!({
         "model": model,
@@ -15,7 +13,7 @@ pub(crate) fn body(model: &str, call: &ModelCall) -> Value {
     if !call.system.is_empty() {
         body["system"] = json!(call.system);
     }
-    let mut tools: Vec<_> = call
+    let tools: Vec<_> = call
         .tools
         .iter()
         .map(|tool| {
@@ -25,15 +23,7 @@ pub(crate) fn body(model: &str, call: &ModelCall) -> Value {
         })
         .collect();
     if let Some(schema) = &call.answer_schema {
-        tools.push(json!({
-            "name": ANSWER, "description": "Give the answer.", "input_schema": schema,
-        }));
-        // With tools of its own it may ask them first.
-        body["tool_choice"] = if call.tools.is_empty() {
-            json!({ "type": "tool", "name": ANSWER })
-        } else {
-            json!({ "type": "any" })
-        };
+        body["output_config"] = json!({ "format": { "type": "json_schema", "schema": schema } });
     }
     if !tools.is_empty() {
         body["tools"] = tools.into();

@@ -54,9 +54,11 @@ struct Delta {
     /// In place of the content.
     #[serde(default)]
     refusal: Option<String>,
-    /// Of local servers that show it; OpenAI does not.
-    #[serde(default, alias = "reasoning")]
+    /// Of local servers that show it; OpenAI does not. Some say it under both names.
+    #[serde(default)]
     reasoning_content: Option<String>,
+    #[serde(default)]
+    reasoning: Option<String>,
     #[serde(default)]
     tool_calls: Option<Vec<ToolCallDelta>>,
 }
@@ -82,9 +84,9 @@ struct FunctionDelta {
 #[derive(Deserialize, Clone, Copy)]
 struct WireUsage {
     #[serde(default)]
-    prompt_tokens: u64,
+    prompt_tokens: Option<u64>,
     #[serde(default)]
-    completion_tokens: u64,
+    completion_tokens: Option<u64>,
     #[serde(default)]
     prompt_tokens_details: Option<PromptDetails>,
     #[serde(default)]
@@ -103,20 +105,21 @@ struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
-impl From<WireUsage> for Usage {
-    fn from(wire: WireUsage) -> Self {
-        let cached = wire
+impl WireUsage {
+    /// With a half that was not said, or a prompt of nothing, it is none: nothing is free because nobody counted it.
+    fn whole(self) -> Option<Usage> {
+        let cached = self
             .prompt_tokens_details
             .and_then(|details| details.cached_tokens);
-        let reasoning = wire
+        let reasoning = self
             .completion_tokens_details
             .and_then(|details| details.reasoning_tokens);
-        Self {
-            input: wire.prompt_tokens,
+        Some(Usage {
+            input: self.prompt_tokens.filter(|tokens| *tokens > 0)?,
             cached_input: cached.unwrap_or_default(),
-            output: wire.completion_tokens,
+            output: self.completion_tokens?,
             reasoning: reasoning.unwrap_or_default(),
-        }
+        })
     }
 }
 
@@ -146,9 +149,8 @@ impl Reader for Chunks {
                 self.finish(&reason, out);
             }
         }
-        if let Some(usage) = chunk.usage.or_else(|| chunk.x_groq?.usage) {
-            out.push_back(ModelEvent::Usage(usage.into()));
-        }
+        let usage = chunk.usage.or_else(|| chunk.x_groq?.usage);
+        out.extend(usage.and_then(WireUsage::whole).map(ModelEvent::Usage));
         Ok(Read::GoOn)
     }
 
@@ -171,7 +173,7 @@ impl Chunks {
             self.refused = true;
             out.push_back(ModelEvent::Text(text));
         }
-        if let Some(text) = said(delta.reasoning_content) {
+        if let Some(text) = said(delta.reasoning_content).or_else(|| said(delta.reasoning)) {
             let bytes = text.len() as u64;
             out.push_back(ModelEvent::Unseen { bytes });
         }

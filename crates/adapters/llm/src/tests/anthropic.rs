@@ -162,28 +162,21 @@ async fn tool_calls_come_in_pieces_and_their_answers_go_back_in_one_message() {
 }
 
 #[tokio::test]
-async fn an_answer_by_schema_is_the_input_of_a_tool_and_read_as_text() {
-    let [delta_end, message_stop] = end("tool_use");
+async fn an_answer_by_schema_is_asked_for_as_the_format_of_the_output() {
+    let [delta_end, message_stop] = end("end_turn");
+    let text = |text: &str| delta(0, &json!({ "type": "text_delta", "text": text }));
     let events = [
         start(),
-        block(
-            0,
-            &json!({ "type": "tool_use", "id": "toolu_1", "name": "answer", "input": {} }),
-        ),
-        delta(
-            0,
-            &json!({ "type": "input_json_delta", "partial_json": "{\"total\":" }),
-        ),
-        delta(
-            0,
-            &json!({ "type": "input_json_delta", "partial_json": "\"12.50\"}" }),
-        ),
+        block(0, &json!({ "type": "text", "text": "" })),
+        text("{\"total\":"),
+        text("\"12.50\"}"),
         stop(0),
         delta_end,
         message_stop,
     ];
     let mut call = call();
-    call.answer_schema = Some(json!({ "type": "object", "properties": { "total": { "type": "string" } } }));
+    let schema = json!({ "type": "object", "properties": { "total": { "type": "string" } } });
+    call.answer_schema = Some(schema.clone());
     let (provider, events) = whole(KIND, &call, sent(&events)).await;
     let text: String = events
         .iter()
@@ -195,8 +188,12 @@ async fn an_answer_by_schema_is_the_input_of_a_tool_and_read_as_text() {
     assert_eq!(text, "{\"total\":\"12.50\"}");
     assert!(events.contains(&ModelEvent::Finished(FinishReason::Stop)));
     let body = provider.asked().remove(0).2;
-    assert_eq!(body["tool_choice"], json!({ "type": "tool", "name": "answer" }));
-    assert_eq!(body["tools"][0]["input_schema"], call.answer_schema.unwrap());
+    assert_eq!(
+        body["output_config"],
+        json!({ "format": { "type": "json_schema", "schema": schema } })
+    );
+    // Some models refuse to be made to call a tool.
+    assert!(body.get("tool_choice").is_none() && body.get("tools").is_none());
 }
 
 #[tokio::test]
@@ -215,13 +212,13 @@ async fn each_end_is_told() {
 }
 
 #[tokio::test]
-async fn an_error_in_the_stream_before_the_first_word_may_be_tried_again() {
+async fn an_error_in_the_stream_may_have_been_billed_before_the_first_word_too() {
     let overloaded =
         json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
     let (_, outcome) = ask(KIND, &call(), sent(&[start(), overloaded.clone()])).await;
     let error = outcome.unwrap_err();
     assert!(
-        matches!(error, ModelError::Unavailable(_)) && error.may_pass(),
+        matches!(error, ModelError::Broken(_)) && !error.may_pass(),
         "{error:?}"
     );
     let word = [
@@ -235,4 +232,50 @@ async fn an_error_in_the_stream_before_the_first_word_may_be_tried_again() {
         matches!(failed, Some(ModelError::Broken(_))),
         "after it nothing is: {events:?}"
     );
+}
+
+/// L02: what the provider did not say is counted by us.
+#[tokio::test]
+async fn l02_a_usage_with_a_half_that_was_not_said_is_none() {
+    let text = [block(0, &json!({ "type": "text", "text": "Seven." })), stop(0)];
+    let began = |usage: &Value| json!({ "type": "message_start", "message": { "usage": usage } });
+    let ended = |usage: &Value| {
+        let stopped = json!({ "stop_reason": "end_turn" });
+        json!({ "type": "message_delta", "delta": stopped, "usage": usage })
+    };
+    let nothing = json!({});
+    for (first, last, said) in [
+        (nothing.clone(), nothing.clone(), 0),
+        (nothing.clone(), json!({ "output_tokens": 7 }), 0),
+        (
+            json!({ "input_tokens": 0, "output_tokens": 0 }),
+            json!({ "output_tokens": 0 }),
+            0,
+        ),
+        // Its beginning is said, its end is not.
+        (
+            json!({ "input_tokens": 9, "output_tokens": 1 }),
+            nothing.clone(),
+            1,
+        ),
+        (json!({ "input_tokens": 9 }), json!({ "output_tokens": 7 }), 1),
+    ] {
+        let message_stop = json!({ "type": "message_stop" });
+        let events: Vec<_> = [began(&first)]
+            .into_iter()
+            .chain(text.clone())
+            .chain([ended(&last), message_stop])
+            .collect();
+        let (_, events) = whole(KIND, &call(), sent(&events)).await;
+        let usages = events
+            .iter()
+            .filter(|event| matches!(event, ModelEvent::Usage(_)));
+        assert_eq!(usages.count(), said, "{first} {last}: {events:?}");
+        let of_the_whole = matches!(events.last(), Some(ModelEvent::Usage(_)));
+        assert_eq!(
+            of_the_whole,
+            last["output_tokens"] == 7 && said == 1,
+            "{events:?}"
+        );
+    }
 }

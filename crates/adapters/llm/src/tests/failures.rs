@@ -127,6 +127,10 @@ fn of_what_was_asked() -> Vec<(u16, Value, Wanted)> {
         (529, body("overloaded_error", &none, "Overloaded"), |error| {
             matches!(error, ModelError::Unavailable(_))
         }),
+        // A 4xx, though of time: 429, 5xx and the transport alone are tried again.
+        (408, json!({}), |error| {
+            matches!(error, ModelError::Refused { code } if code == "http_408") && !error.may_pass()
+        }),
         (
             400,
             body("invalid_request_error", &json!("invalid_value"), "Bad"),
@@ -178,7 +182,7 @@ async fn the_wait_that_is_asked_for_is_read() {
     let overloaded = Sent::refusal(503, &json!({})).header("retry-after", "2");
     assert!(matches!(
         refused(overloaded).await,
-        ModelError::RateLimited { retry_after: Some(wait) } if wait == TimeDelta::seconds(2)
+        ModelError::Overloaded { retry_after: wait } if wait == TimeDelta::seconds(2)
     ));
     for nonsense in ["soon", "-1", "1e30", "NaN", "Wed, 21 Oct 2026 07:28:00 GMT"] {
         assert_eq!(limited("retry-after", nonsense).await, None, "{nonsense}");
@@ -207,11 +211,12 @@ async fn silence_before_the_first_word_is_told_apart_from_silence_after_it() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_is_tried_again_before_its_first_word_only() {
-    let error = refused(Sent::text(200, ": ping\n\n").and(Piece::Cut)).await;
+async fn a_stream_that_had_begun_is_not_tried_again_whenever_it_is_cut() {
+    let ping = Sent::text(200, ": ping\n\n");
+    let error = refused(ping.and(Piece::Wait(Duration::from_millis(100))).and(Piece::Cut)).await;
     assert!(
-        matches!(error, ModelError::Unavailable(_)) && error.may_pass(),
-        "{error:?}"
+        matches!(error, ModelError::Broken(_)) && !error.may_pass(),
+        "it may have been billed: {error:?}"
     );
     let word = json!({ "choices": [{ "delta": { "content": "Hal" } }] });
     let (_, outcome) = ask(
@@ -228,6 +233,20 @@ async fn a_stream_that_is_cut_is_tried_again_before_its_first_word_only() {
     // It ends well, but not with its end.
     let (_, outcome) = ask(KIND, &call(), Sent::events(&[word]).done()).await;
     assert!(matches!(outcome.unwrap().1, Some(ModelError::Broken(_))));
+}
+
+#[tokio::test]
+async fn an_answer_without_a_word_that_is_too_large_is_not_tried_again() {
+    let comments = Piece::Bytes(format!(": {}\n\n", "x".repeat(1024 * 1024)));
+    let sent = (0..33).fold(Sent::text(200, ""), |sent, _| sent.and(comments.clone()));
+    let (_, base) = Provider::start([sent]).await;
+    let patient = HttpModels::new(Patience::default()).unwrap();
+    let opened = patient.open(&endpoint(KIND, &base), &call()).await;
+    let error = opened.map(drop).unwrap_err();
+    assert!(
+        matches!(error, ModelError::Broken(_)) && !error.may_pass(),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -254,10 +273,11 @@ async fn an_error_in_the_stream_is_known_by_its_code() {
         ModelError::OutOfCredit
     ));
     let other = json!({ "error": { "type": "server_error", "message": PROMPT } });
-    assert!(matches!(
-        refused(Sent::events(&[other])).await,
-        ModelError::Unavailable(_)
-    ));
+    let other = refused(Sent::events(&[other])).await;
+    assert!(
+        matches!(other, ModelError::Broken(_)) && !other.may_pass(),
+        "{other:?}"
+    );
 }
 
 #[tokio::test]

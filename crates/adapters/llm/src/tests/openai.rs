@@ -204,6 +204,39 @@ async fn groqs_usage_and_shown_reasoning_are_read_and_comments_are_not() {
 }
 
 #[tokio::test]
+async fn reasoning_under_both_of_its_names_is_counted_once() {
+    let both = delta(&json!({ "reasoning": "Let me see", "reasoning_content": "Let me see" }));
+    let (_, events) = whole(KIND, &call(), Sent::events(&[both, finish("stop")]).done()).await;
+    assert_eq!(
+        events,
+        [
+            ModelEvent::Unseen { bytes: 10 },
+            ModelEvent::Finished(FinishReason::Stop)
+        ]
+    );
+}
+
+/// L02: what the provider did not say is counted by us.
+#[tokio::test]
+async fn l02_a_usage_with_a_half_that_was_not_said_is_none() {
+    for usage in [
+        json!({}),
+        json!({ "prompt_tokens": 5 }),
+        json!({ "completion_tokens": 3 }),
+        json!({ "prompt_tokens": 0, "completion_tokens": 0 }),
+    ] {
+        let last = json!({ "choices": [], "usage": usage });
+        let sent = Sent::events(&[delta(&json!({ "content": "Yes." })), finish("stop"), last]);
+        let (_, events) = whole(KIND, &call(), sent.done()).await;
+        assert_eq!(
+            events,
+            [text("Yes."), ModelEvent::Finished(FinishReason::Stop)],
+            "{usage}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_wants_no_key_gets_none() {
     let (provider, base) = Provider::start([Sent::events(&[finish("stop")]).done()]).await;
     let keyless = Endpoint {

@@ -1,10 +1,13 @@
 //! The guarded counters.
 
+use std::ops::Range;
+
 use posx_assistant::{BudgetKey, BudgetScope, Counter, Micros, budget_warned};
 use posx_kernel::{Event, StoreError};
 use sqlx::Row;
 
-use super::{Ended, Query, micros, read, stored};
+use super::ending::Ended;
+use super::{Query, read, stored};
 use crate::error::StoreResult;
 use crate::site_tx::SiteTx;
 
@@ -18,14 +21,15 @@ fn bind_keys<'q>(query: Query<'q>, keys: &[BudgetKey]) -> Query<'q> {
 }
 
 /// All budgets of the call in one guarded statement, each row locked in the order of the keys. A row that is not there yet is
-/// made; one that has no room for it is locked and left as it is. What is too large to count fits nowhere. Answers with the positions of those.
+/// made; one that has no room for it is locked and left as it is. What is too large to count fits nowhere, and into zero fits nothing,
+/// free or not. Answers with the positions of those.
 const HOLD: &str = "with wished as (
        select * from unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bigint[]) with ordinality
          as w (scope, subject, period, starts_on, limit_micros, position)),
      held as (
        insert into model_counters as c (scope, subject, period, starts_on, limit_micros, reserved)
        select w.scope, w.subject, w.period, w.starts_on, w.limit_micros, $6::bigint from wished w
-       where w.limit_micros >= $6 and $6 < 9223372036854775807 order by w.position
+       where w.limit_micros >= $6 and w.limit_micros > 0 and $6 < 9223372036854775807 order by w.position
        on conflict (site_id, scope, subject, period, starts_on) do update
          set reserved = c.reserved + excluded.reserved, limit_micros = excluded.limit_micros
          where excluded.reserved <= excluded.limit_micros - c.reserved - c.spent
@@ -76,30 +80,38 @@ pub(super) async fn left_in_tx(
     })
 }
 
-/// The rows are there, and locked in the order of the keys. Whoever brings a counter to four fifths is noted in it, once.
+/// The rows are there, and locked in the order of the keys. Whoever brings a counter to four fifths of the limit that is in force is
+/// noted in it, once; who was noted under a limit that was lower is noted no more, unless it was lower because another pays.
 const END: &str = "insert into model_counters as c (scope, subject, period, starts_on, limit_micros, reserved, spent)
-     select w.scope, w.subject, w.period, w.starts_on, 0, $5::bigint, $6::bigint
-     from unnest($1::text[], $2::text[], $3::text[], $4::date[]) with ordinality as w (scope, subject, period, starts_on, position)
+     select w.scope, w.subject, w.period, w.starts_on, w.limit_micros, $6::bigint, $7::bigint
+     from unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bigint[]) with ordinality
+       as w (scope, subject, period, starts_on, limit_micros, position)
      order by w.position
      on conflict (site_id, scope, subject, period, starts_on) do update
-       set reserved = c.reserved - excluded.reserved, spent = c.spent + excluded.spent,
-         warned_by = coalesce(c.warned_by, case when c.limit_micros < $7 and c.spent + excluded.spent > 0
-           and (c.spent + excluded.spent)::numeric * 5 >= c.limit_micros::numeric * 4 then $8::uuid end)
-     returning c.scope, c.period, c.spent, c.limit_micros, coalesce(c.warned_by = $8, false) as warned";
+       set reserved = c.reserved - excluded.reserved, spent = c.spent + excluded.spent, limit_micros = excluded.limit_micros,
+         warned_by = case
+           when excluded.limit_micros = $8 or (c.spent + excluded.spent)::numeric * 5 < excluded.limit_micros::numeric * 4
+             then case when not $10 then c.warned_by end
+           when c.warned_by is not null and c.spent::numeric * 5 >= excluded.limit_micros::numeric * 4 then c.warned_by
+           when excluded.spent > 0 then $9::uuid end
+     returning c.scope, c.period, c.spent, c.limit_micros, coalesce(c.warned_by = $9, false) as warned";
 
-/// Gives `back` what was held on each of the keys and counts the `cost`. Answers with the warnings that are due.
+/// Gives `back` what was held on each of these keys and counts the `cost`. Answers with the warnings that are due.
 pub(super) async fn end_in_tx(
     tx: &mut SiteTx,
     ended: &Ended,
-    keys: &[BudgetKey],
+    of: Range<usize>,
     back: Micros,
     cost: Micros,
 ) -> Result<Vec<(BudgetScope, Event)>, StoreError> {
+    let (keys, limits) = (&ended.keys[of.clone()], &ended.limits[of]);
     let rows = bind_keys(sqlx::query(END), keys)
+        .bind(limits.iter().copied().map(stored).collect::<Vec<_>>())
         .bind(stored(back))
         .bind(stored(cost))
         .bind(stored(Micros::MAX))
         .bind(ended.call.as_uuid())
+        .bind(ended.operator_pays)
         .fetch_all(tx.connection())
         .await
         .store()?;
@@ -124,25 +136,24 @@ pub(super) async fn end_in_tx(
 pub(super) async fn lock_in_tx(
     tx: &mut SiteTx,
     key: &BudgetKey,
-    limit: Option<Micros>,
-) -> Result<(Counter, Micros), StoreError> {
+    limit: Micros,
+) -> Result<Counter, StoreError> {
     let query = sqlx::query(
         "insert into model_counters as c (scope, subject, period, starts_on, limit_micros)
-         select w.scope, w.subject, w.period, w.starts_on, coalesce($5, 0)
+         select w.scope, w.subject, w.period, w.starts_on, $5
          from unnest($1::text[], $2::text[], $3::text[], $4::date[]) as w (scope, subject, period, starts_on)
-         on conflict (site_id, scope, subject, period, starts_on) do update set limit_micros = coalesce($5, c.limit_micros)
-         returning reserved, spent, limit_micros",
+         on conflict (site_id, scope, subject, period, starts_on) do update set limit_micros = $5
+         returning reserved, spent",
     );
     let row = bind_keys(query, std::slice::from_ref(key))
-        .bind(limit.map(stored))
+        .bind(stored(limit))
         .fetch_one(tx.connection())
         .await
         .store()?;
-    let counter = Counter {
+    Ok(Counter {
         reserved: read(&row, "reserved")?,
         spent: read(&row, "spent")?,
-    };
-    Ok((counter, micros(row.try_get("limit_micros").store()?)?))
+    })
 }
 
 /// Holds so much on a counter that is locked.

@@ -6,7 +6,8 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::{Ended, counters, read, stored};
+use super::ending::Ended;
+use super::{counters, read, stored};
 use crate::error::StoreResult;
 use crate::site_tx::SiteTx;
 
@@ -25,7 +26,7 @@ pub(super) async fn hold_in_tx(
     month: &BudgetKey,
     limit: Micros,
 ) -> Result<Result<(), Micros>, StoreError> {
-    let (counter, _) = counters::lock_in_tx(tx, month, Some(limit)).await?;
+    let counter = counters::lock_in_tx(tx, month, limit).await?;
     let room = counter.left_of(limit).min(wish.worst_case);
     let rows = sqlx::query(
         "select id, amount - spent - reserved as amount from model_credits
@@ -37,6 +38,10 @@ pub(super) async fn hold_in_tx(
     .await
     .store()?;
     let there = rows.iter().map(portion).collect::<Result<Vec<_>, _>>()?;
+    // Into nothing fits nothing, free or not.
+    if limit == Micros::ZERO && there.is_empty() {
+        return Ok(Err(Micros::ZERO));
+    }
     let taken = match take(wish.worst_case.saturating_sub(room), &there) {
         Ok(taken) => taken,
         Err(there) => return Ok(Err(room.saturating_add(there))),
@@ -64,13 +69,13 @@ pub(super) async fn end_in_tx(
     tx: &mut SiteTx,
     ended: &Ended,
 ) -> Result<Vec<(BudgetScope, Event)>, StoreError> {
-    let (month, others) = ended
-        .keys
-        .split_last()
-        .ok_or_else(|| StoreError::broken("a call without budgets"))?;
-    let mut warned = counters::end_in_tx(tx, ended, others, ended.worst_case, ended.cost).await?;
-    let (counter, limit) = counters::lock_in_tx(tx, month, None).await?;
-    let room = ended.month_held.saturating_add(counter.left_of(limit));
+    let (Some(month), Some(limit)) = (ended.keys.last(), ended.limits.last()) else {
+        return Err(StoreError::broken("a call without budgets"));
+    };
+    let last = ended.keys.len() - 1;
+    let mut warned = counters::end_in_tx(tx, ended, 0..last, ended.worst_case, ended.cost).await?;
+    let counter = counters::lock_in_tx(tx, month, *limit).await?;
+    let room = ended.month_held.saturating_add(counter.left_of(*limit));
     let rows = sqlx::query(
         "select h.credit_id as id, h.held as amount from model_credit_holds h join model_credits c on c.id = h.credit_id
          where h.call_id = $1 and h.paid is null order by c.expires_at nulls last, c.created_at, c.id for update",
@@ -98,14 +103,7 @@ pub(super) async fn end_in_tx(
     .execute(tx.connection())
     .await
     .store()?;
-    let of_month = counters::end_in_tx(
-        tx,
-        ended,
-        std::slice::from_ref(month),
-        ended.month_held,
-        from_month,
-    )
-    .await?;
+    let of_month = counters::end_in_tx(tx, ended, last..last + 1, ended.month_held, from_month).await?;
     warned.extend(of_month);
     Ok(warned)
 }

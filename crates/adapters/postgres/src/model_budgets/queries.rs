@@ -142,7 +142,7 @@ impl PgQuota {
         rows: &[PgRow],
         zone: Tz,
     ) -> Result<BudgetView, StoreError> {
-        let limit = own.in_force(&self.defaults, key);
+        let limit = own.in_force(&self.defaults, key, true);
         let purpose = match key.subject {
             Subject::Purpose(purpose) => Some(purpose),
             _ => None,
@@ -165,7 +165,7 @@ impl PgQuota {
             purpose,
             period: key.period,
             limit_micros: (limit < Micros::MAX).then_some(limit),
-            own: own.of(key.scope, purpose, key.period).is_some(),
+            own: own.of(key.scope, purpose, key.period) == Some(limit),
             spent_micros: of_counter("spent")?,
             reserved_micros: of_counter("reserved")?,
             resets_at: key.resets_at(zone),

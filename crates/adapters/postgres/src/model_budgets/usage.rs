@@ -104,8 +104,8 @@ macro_rules! usage {
                least(coalesce(sum(output_tokens), 0), 9223372036854775807)::bigint as output_tokens,
                least(coalesce(sum(reasoning_tokens), 0), 9223372036854775807)::bigint as reasoning_tokens,
                least(coalesce(sum(cost), 0), 9223372036854775807)::bigint as cost,
-               percentile_disc(0.5) within group (order by latency_ms) as p50,
-               percentile_disc(0.95) within group (order by latency_ms) as p95
+               percentile_disc(0.5) within group (order by latency_ms) filter (where cost is not null) as p50,
+               percentile_disc(0.95) within group (order by latency_ms) filter (where cost is not null) as p95
              from model_calls where day >= $1 and day < $2 group by 1 order by 1"
         )
     };

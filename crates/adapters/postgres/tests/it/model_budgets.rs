@@ -19,6 +19,9 @@ use uuid::Uuid;
 use crate::server::superuser;
 use crate::world::{World, new_id, noon};
 
+mod limits;
+mod storms;
+
 #[path = "../../../redis/tests/it/server.rs"]
 #[expect(dead_code, clippy::unwrap_used, reason = "another crate's helper")]
 mod redis_server;
@@ -110,6 +113,29 @@ pub async fn number(sql: &'static str, world: &World) -> i64 {
     row.expect("a row").get(0)
 }
 
+async fn counter(world: &World, key: &BudgetKey) -> Counter {
+    let row = sqlx::query(
+        "select reserved, spent from model_counters
+         where site_id = $1 and scope = $2 and subject = $3 and period = $4 and starts_on = $5",
+    )
+    .bind(world.site.id.as_uuid())
+    .bind(key.scope.as_str())
+    .bind(key.subject.to_string())
+    .bind(key.period.as_str())
+    .bind(key.starts_on)
+    .fetch_optional(&mut superuser().await)
+    .await
+    .expect("a read");
+    let read = |column| {
+        row.as_ref()
+            .map_or(0, |row| row.get::<i64, _>(column).unsigned_abs())
+    };
+    Counter {
+        reserved: micros(read("reserved")),
+        spent: micros(read("spent")),
+    }
+}
+
 struct Real {
     world: World,
     member: IdentityId,
@@ -147,26 +173,7 @@ impl QuotaWorld for Real {
         added
     }
     async fn counter(&self, key: &BudgetKey) -> Counter {
-        let row = sqlx::query(
-            "select reserved, spent from model_counters
-             where site_id = $1 and scope = $2 and subject = $3 and period = $4 and starts_on = $5",
-        )
-        .bind(self.world.site.id.as_uuid())
-        .bind(key.scope.as_str())
-        .bind(key.subject.to_string())
-        .bind(key.period.as_str())
-        .bind(key.starts_on)
-        .fetch_optional(&mut superuser().await)
-        .await
-        .expect("a read");
-        let read = |column| {
-            row.as_ref()
-                .map_or(0, |row| row.get::<i64, _>(column).unsigned_abs())
-        };
-        Counter {
-            reserved: micros(read("reserved")),
-            spent: micros(read("spent")),
-        }
+        counter(&self.world, key).await
     }
     async fn credit(&self, id: CreditId) -> Counter {
         let row = sqlx::query("select reserved, spent from model_credits where id = $1")
@@ -236,7 +243,7 @@ async fn storm(world: &World, asker: impl Fn(u128) -> Asker, calls: u128) -> usi
                     .await
                     .expect("settled"),
                 1 => quota
-                    .release(&world.scope, id, "model_unavailable", noon())
+                    .release(&world.scope, id, &spent(0, noon()))
                     .await
                     .expect("released"),
                 _ => {}

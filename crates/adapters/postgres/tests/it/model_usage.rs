@@ -27,14 +27,8 @@ fn today(world: &World) -> posx_postgres::Period {
 async fn l02_a_call_is_one_row_of_the_log_from_its_reservation_to_its_end() {
     let world = World::new().await;
     let member = world.member(None).await;
-    let (quota, id) = (world.quota(), call());
-    let wish = reservation(
-        id,
-        Asker::Member(member.identity),
-        Purpose::Documents,
-        100,
-        noon(),
-    );
+    let (quota, id, asker) = (world.quota(), call(), Asker::Member(member.identity));
+    let wish = reservation(id, asker, Purpose::Documents, 100, noon());
     quota.reserve(&world.scope, &wish).await.expect("held");
     let period = today(&world);
     let log = async || {
@@ -66,7 +60,12 @@ async fn l02_a_call_is_one_row_of_the_log_from_its_reservation_to_its_end() {
         (row.state.as_str(), row.cost_micros, row.by_provider),
         ("spent", Some(micros(30)), Some(false))
     );
-    assert_eq!((row.price_version, row.member_id), (1, Some(member.identity)));
+    assert_eq!(row.member_id, Some(member.identity));
+    // Who answered, and at which price: not who was asked first.
+    assert_eq!(
+        (&*row.provider, &*row.model, row.price_version),
+        ("groq", "large", 2)
+    );
     for by in [
         ModelUsageBy::Day,
         ModelUsageBy::Purpose,
@@ -90,11 +89,93 @@ async fn l02_a_call_is_one_row_of_the_log_from_its_reservation_to_its_end() {
         let of = match by {
             ModelUsageBy::Day => "2026-06-01".to_owned(),
             ModelUsageBy::Purpose => "documents".to_owned(),
-            ModelUsageBy::Model => "sandbox/small".to_owned(),
+            ModelUsageBy::Model => "groq/large".to_owned(),
             ModelUsageBy::Member => member.identity.to_string(),
         };
         assert_eq!(rows[0].of, of);
     }
+}
+
+#[tokio::test]
+async fn a_call_that_cost_nothing_says_how_it_went_and_slows_no_statistics() {
+    let world = World::new().await;
+    let member = world.member(None).await.identity;
+    let (quota, id) = (world.quota(), call());
+    let wish = reservation(id, Asker::Member(member), Purpose::Documents, 100, noon());
+    quota.reserve(&world.scope, &wish).await.expect("held");
+    let went = posx_assistant::Spent {
+        tries: 6,
+        latency_ms: 41_000,
+        outcome: "model_unavailable",
+        ..spent(0, noon())
+    };
+    quota.release(&world.scope, id, &went).await.expect("released");
+    let period = today(&world);
+    let (rows, _) = world
+        .database
+        .model_calls(&world.scope, &period, None)
+        .await
+        .expect("a read");
+    let row = &rows[0];
+    assert_eq!(
+        (&*row.state, row.outcome.as_deref(), row.tries, row.latency_ms),
+        ("released", Some("model_unavailable"), Some(6), Some(41_000))
+    );
+    assert_eq!(
+        (&*row.model, row.cost_micros, row.by_provider),
+        ("large", None, None)
+    );
+    let usage = world
+        .database
+        .model_usage(&world.scope, &period, ModelUsageBy::Model)
+        .await
+        .expect("a read");
+    assert_eq!(
+        (&*usage[0].of, usage[0].calls, usage[0].latency_ms_p50),
+        ("groq/large", 1, None)
+    );
+}
+
+/// Three answers of the model that was chosen, and two of its fallback.
+#[tokio::test]
+async fn usage_by_model_shows_the_fallback_and_how_long_each_took() {
+    let world = World::new().await;
+    let member = world.member(None).await.identity;
+    let quota = world.quota();
+    for (model, latency_ms) in [
+        ("small", 300),
+        ("small", 100),
+        ("small", 200),
+        ("large", 5_000),
+        ("large", 7_000),
+    ] {
+        let id = call();
+        let wish = reservation(id, Asker::Member(member), Purpose::StaffChat, 100, noon());
+        quota.reserve(&world.scope, &wish).await.expect("held");
+        let answered = posx_assistant::Spent {
+            model: model.to_owned(),
+            latency_ms,
+            ..spent(10, noon())
+        };
+        quota.settle(&world.scope, id, &answered).await.expect("settled");
+    }
+    let period = today(&world);
+    let usage = world
+        .database
+        .model_usage(&world.scope, &period, ModelUsageBy::Model)
+        .await
+        .expect("a read");
+    let seen: Vec<_> = usage
+        .iter()
+        .map(|row| (&*row.of, row.calls, row.latency_ms_p50, row.latency_ms_p95))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("groq/large", 2, Some(5_000), Some(7_000)),
+            ("groq/small", 3, Some(200), Some(300))
+        ]
+    );
 }
 
 #[tokio::test]

@@ -33,14 +33,8 @@ impl Quota for Counting {
     async fn settle(&self, scope: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError> {
         self.truth.settle(scope, call, spent).await
     }
-    async fn release(
-        &self,
-        scope: &SiteScope,
-        call: ModelCallId,
-        outcome: &'static str,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.truth.release(scope, call, outcome, at).await
+    async fn release(&self, scope: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError> {
+        self.truth.release(scope, call, spent).await
     }
     async fn note_refused(
         &self,
@@ -147,7 +141,7 @@ async fn remembers(refusals: Arc<dyn Refusals>) {
     assert!(!world.reserve(5, 9).await);
     world
         .memory
-        .release(&scope(), call(3), "model_unavailable", now())
+        .release(&scope(), call(3), &spent(0, now()))
         .await
         .unwrap();
     assert!(!world.reserve(6, 9).await);
@@ -194,11 +188,24 @@ async fn what_goes_back_in_one_process_is_there_for_the_other_at_once() {
     assert!(here.reserve(1, 10).await);
     assert!(!here.reserve(2, 10).await);
     assert!(there.reserve(&scope(), &wish(3, 10)).await.is_err());
-    there
-        .release(&scope(), call(1), "model_unavailable", now())
-        .await
-        .unwrap();
+    there.release(&scope(), call(1), &spent(0, now())).await.unwrap();
     assert!(here.reserve(4, 10).await);
+}
+
+/// The operator's limit is no ceiling of what the site's own key pays for.
+#[tokio::test]
+async fn a_refusal_of_who_pays_otherwise_says_nothing_of_a_call() {
+    let world = world(Arc::new(LocalRefusals::default()), 10);
+    assert!(!world.reserve(1, 11).await);
+    world.asked();
+    let own = Reservation {
+        operator_pays: false,
+        ..wish(2, 11)
+    };
+    assert!(world.memory.reserve(&scope(), &own).await.is_err());
+    assert_eq!(world.asked(), 1, "the truth is asked");
+    assert!(!world.reserve(3, 11).await);
+    assert_eq!(world.asked(), 0);
 }
 
 /// A refusal that was on its way while something went back is not remembered.

@@ -62,6 +62,26 @@ async fn l04_a_reader_who_leaves_ends_the_answer_which_is_kept_and_settled() {
 }
 
 #[tokio::test]
+async fn l04_a_reader_who_leaves_before_the_first_word_ends_the_answer_as_well() {
+    let late = Script::text("Late.").after(Duration::from_secs(20));
+    let world = World::new(ScriptedModel::new([late]));
+    let conversation = world.conversation().await;
+    let Reply::Now(events) = begin(&world, &here(), conversation).await else {
+        panic!("new");
+    };
+    eventually(|| world.gateway.model.calls().len() == 1).await;
+    drop(events);
+    assert!(world.gateway.gateway.drain(Duration::from_secs(5)).await);
+    let kept = world.store.messages()[0].answered.clone().unwrap();
+    assert_eq!(
+        (kept.outcome, kept.reason.as_deref()),
+        (Outcome::BrokenOff, Some("client_left"))
+    );
+    let call = world.gateway.quota.calls().remove(0);
+    assert_eq!(call.spent.unwrap().outcome, "client_left");
+}
+
+#[tokio::test]
 async fn a_model_that_breaks_off_leaves_what_it_said() {
     let broken = Script::events([crate::ModelEvent::Text("Half ".to_owned())])
         .step(Step::Fail(ModelError::Broken("cut".into())));

@@ -125,3 +125,14 @@ async fn a_session_is_its_holders_at_its_site_for_an_hour() {
     world.gateway.clock.advance(TimeDelta::milliseconds(1));
     assert_eq!(refused(world.chats.visitor(&here, &token).await), over);
 }
+
+#[tokio::test]
+async fn where_no_question_can_be_answered_nobody_has_come() {
+    let world = World::new(ScriptedModel::default());
+    let scope = scope(&here());
+    world.gateway.setups.set_module(&scope, false);
+    let told = refused(world.chats.begin_visit(&scope).await);
+    assert_eq!(told, ("module_off", Kind::Forbidden));
+    world.gateway.setups.set_module(&scope, true);
+    world.chats.begin_visit(&scope).await.unwrap();
+}

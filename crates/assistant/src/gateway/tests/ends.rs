@@ -66,14 +66,63 @@ async fn a_provider_that_does_not_stop_is_cut_and_costs_no_more_than_is_held() {
 
 #[tokio::test(start_paused = true)]
 async fn a_usage_beyond_what_was_asked_for_costs_what_was_held() {
-    let world = world([Script::events([])
-        .say("Yes.")
-        .usage(1_000_000, 1_000_000)
-        .finish(FinishReason::Stop)]);
-    // The provider says it before its end: it is cut.
-    complete(&world).await.unwrap_err();
-    let call = settled(&world).await;
-    assert_eq!(call.spent.unwrap().cost, call.reservation.worst_case);
+    // Said before its end, it is cut; at its end, it was an answer.
+    let said = || Script::events([]).say("Yes.").usage(1_000_000, 1_000_000);
+    let before = said().say("").finish(FinishReason::Stop);
+    for (script, outcome) in [(before, "cut"), (said().finish(FinishReason::Stop), "answered")] {
+        let world = world([script]);
+        drop(complete(&world).await);
+        let call = settled(&world).await;
+        let spent = call.spent.unwrap();
+        assert_eq!(
+            (spent.outcome, spent.cost),
+            (outcome, call.reservation.worst_case)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn l02_a_usage_that_was_said_of_the_beginning_alone_is_not_that_of_the_answer() {
+    let script = Script::events([])
+        .usage(40, 1)
+        .say("0123456789")
+        .finish(FinishReason::Stop);
+    let world = world([script]);
+    complete(&world).await.unwrap();
+    let spent = settled(&world).await.spent.unwrap();
+    assert!(!spent.by_provider);
+    assert_eq!((spent.usage.input, spent.usage.output), (40, 10));
+}
+
+/// A thread of the server ends before the process, and with it whatever runs on its own runtime.
+#[test]
+fn l04_a_call_is_settled_though_the_runtime_of_who_asked_has_ended() {
+    let of_process = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .unwrap();
+    let of_thread = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let script = Script::events([])
+        .say("A long ")
+        .wait(Duration::from_mins(1))
+        .say("story.")
+        .finish(FinishReason::Stop);
+    let world = of_process.block_on(async { world([script]) });
+    let mut stream = of_thread
+        .block_on(world.gateway.open(&scope(), asking("A story.")))
+        .unwrap();
+    of_thread.block_on(stream.next()).unwrap().unwrap();
+    drop(stream);
+    drop(of_thread);
+    let call = of_process.block_on(settled(&world));
+    assert_eq!(
+        (call.state, call.spent.unwrap().outcome),
+        ("spent", "client_left")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,12 +198,18 @@ async fn l06_a_price_that_changes_in_the_middle_is_not_that_of_the_call() {
 struct Away {
     quota: FakeQuota,
     times: AtomicU32,
+    /// A reservation is held, and nobody is told.
+    mute: bool,
 }
 
 #[async_trait]
 impl Quota for Away {
     async fn reserve(&self, scope: &SiteScope, reservation: &Reservation) -> Result<(), QuotaError> {
-        self.quota.reserve(scope, reservation).await
+        self.quota.reserve(scope, reservation).await?;
+        if self.mute {
+            return Err(StoreError::new(StoreFault::Unavailable, "the commit's answer is lost").into());
+        }
+        Ok(())
     }
 
     async fn settle(&self, scope: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError> {
@@ -167,14 +222,8 @@ impl Quota for Away {
         }
     }
 
-    async fn release(
-        &self,
-        scope: &SiteScope,
-        call: ModelCallId,
-        outcome: &'static str,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.quota.release(scope, call, outcome, at).await
+    async fn release(&self, scope: &SiteScope, call: ModelCallId, spent: &Spent) -> Result<(), StoreError> {
+        self.quota.release(scope, call, spent).await
     }
 
     async fn note_refused(
@@ -198,6 +247,7 @@ async fn a_settlement_is_tried_again_while_the_store_is_away_and_nobody_waits_fo
     let away = Away {
         quota: world.quota.clone(),
         times: AtomicU32::new(3),
+        mute: false,
     };
     let gateway = Gateway::new(GatewayParts {
         quota: Arc::new(away),
@@ -211,6 +261,26 @@ async fn a_settlement_is_tried_again_while_the_store_is_away_and_nobody_waits_fo
     );
     assert!(gateway.drain(Duration::from_mins(1)).await);
     assert_eq!(world.quota.calls()[0].state, "spent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_held_although_the_store_did_not_say_so_is_given_back() {
+    let world = world([]);
+    let away = Away {
+        quota: world.quota.clone(),
+        times: AtomicU32::new(0),
+        mute: true,
+    };
+    let gateway = Gateway::new(GatewayParts {
+        quota: Arc::new(away),
+        ..world.gateway.parts.clone()
+    });
+    let refused = gateway.complete(&scope(), asking("Yes?")).await.unwrap_err();
+    assert_eq!(refused.code(), "store_unavailable");
+    assert!(gateway.drain(Duration::from_mins(1)).await);
+    let call = world.quota.calls().remove(0);
+    assert_eq!((call.state, world.model.calls().len()), ("released", 0));
+    assert_eq!(call.released.unwrap().outcome, "store_unavailable");
 }
 
 fn event() -> impl Strategy<Value = ModelEvent> {

@@ -55,6 +55,11 @@ async fn after_three_tries_it_is_given_back() {
     assert_eq!(world.model.calls().len(), 3);
     let call = settled(&world).await;
     assert_eq!((call.state, call.spent), ("released", None));
+    let went = call.released.unwrap();
+    assert_eq!(
+        (went.tries, went.outcome, went.model.as_str()),
+        (3, "model_unavailable", MODEL)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +106,10 @@ async fn the_fallback_answers_at_its_own_price_within_what_is_held() {
     complete(&world).await.unwrap();
     let call = settled(&world).await;
     let spent = call.spent.unwrap();
-    assert_eq!((spent.model.as_str(), spent.tries), (FALLBACK_MODEL, 4));
+    assert_eq!(
+        (spent.model.as_str(), spent.tries, spent.price_version),
+        (FALLBACK_MODEL, 4, 1)
+    );
     // 100 and 10 tokens, ten times as dear.
     assert_eq!(spent.cost, micros(1_200));
     assert!(spent.cost <= call.reservation.worst_case);
@@ -115,18 +123,46 @@ async fn what_is_too_long_for_one_is_not_sent_to_the_other() {
     assert_eq!(models(&world), [MODEL]);
 }
 
+/// What has begun without a word is counted at the price of who did not say it: the fallback is ten times as dear.
 #[tokio::test(start_paused = true)]
 async fn silence_is_not_tried_again_there_and_may_have_been_billed() {
-    let world = with_fallback([Script::error(ModelError::TimedOut), Script::text("Yes.")]);
-    complete(&world).await.unwrap();
-    assert_eq!(models(&world), [MODEL, FALLBACK_MODEL]);
+    let broken = || ModelError::Broken("before the first word".into());
+    for silence in [ModelError::TimedOut, broken()] {
+        let world = with_fallback([Script::error(silence), Script::text("Yes.")]);
+        complete(&world).await.unwrap();
+        assert_eq!(models(&world), [MODEL, FALLBACK_MODEL]);
+        let call = settled(&world).await;
+        let spent = call.spent.unwrap();
+        assert!(!spent.by_provider);
+        // 100 and 10 tokens of the fallback.
+        let unheard = spent.usage.input - 100;
+        assert!(unheard > 0, "the silent one's input is counted too");
+        assert_eq!(spent.cost, micros(1_200 + unheard));
+        assert!(spent.cost <= call.reservation.worst_case);
+    }
+    let world = with_fallback([Script::error(ModelError::TimedOut), Script::error(broken())]);
+    complete(&world).await.unwrap_err();
     let call = settled(&world).await;
     let spent = call.spent.unwrap();
+    let cost = spent.cost.get();
     assert!(
-        spent.usage.input > 100 && !spent.by_provider,
-        "the silent one's input is counted too: {spent:?}"
+        cost > 5 * spent.usage.input && cost < 10 * spent.usage.input,
+        "one at 1 and one at 10 for a token: {spent:?}"
     );
-    assert!(spent.cost <= call.reservation.worst_case);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_a_try_of_the_fallback_pays_both_at_their_prices() {
+    let late = Script::text("Late.").after(Duration::from_secs(20));
+    let world = with_fallback([Script::error(ModelError::TimedOut), late]);
+    let ask = complete(&world);
+    assert!(tokio::time::timeout(Duration::from_secs(2), ask).await.is_err());
+    let spent = settled(&world).await.spent.unwrap();
+    assert_eq!(
+        (spent.outcome, spent.model.as_str()),
+        ("client_left", FALLBACK_MODEL)
+    );
+    assert!(spent.cost.get() < 10 * spent.usage.input, "{spent:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,6 +186,75 @@ async fn an_endpoint_that_keeps_failing_is_left_alone_until_it_has_rested() {
     complete(&world).await.unwrap();
     complete(&world).await.unwrap();
     assert!(world.quota.calls().iter().all(|call| call.state != "held"));
+}
+
+/// Open, and rested: one call tries.
+async fn half_open() -> GatewayWorld {
+    let world = world((0..5).map(|_| Script::error(unavailable())));
+    for _ in 0..2 {
+        complete(&world).await.unwrap_err();
+    }
+    world.clock.advance(TimeDelta::seconds(31));
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_refuses_has_answered_and_is_open_to_others() {
+    let refusals = [
+        ModelError::NotAuthorized,
+        ModelError::OutOfCredit,
+        ModelError::RateLimited {
+            retry_after: Some(TimeDelta::minutes(5)),
+        },
+        ModelError::Refused {
+            code: "invalid_prompt".to_owned(),
+        },
+    ];
+    for refusal in refusals {
+        let world = half_open().await;
+        world.model.then(Script::error(refusal));
+        complete(&world).await.unwrap_err();
+        complete(&world).await.unwrap();
+    }
+    let world = half_open().await;
+    world.model.then(Script::error(unavailable()));
+    complete(&world).await.unwrap_err();
+    assert_eq!(complete(&world).await.unwrap_err().code(), "model_unavailable");
+    assert_eq!(world.model.calls().len(), 6, "it rests again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_always_breaks_off_after_its_first_word_is_left_alone() {
+    let half = || {
+        Script::events([])
+            .say("Hal")
+            .step(crate::testing::Step::Fail(ModelError::Broken("cut".into())))
+    };
+    let world = world((0..10).map(|_| half()));
+    for _ in 0..5 {
+        assert_eq!(
+            complete(&world).await.unwrap_err().code(),
+            "model_answer_broke_off"
+        );
+    }
+    assert_eq!(complete(&world).await.unwrap_err().code(), "model_unavailable");
+    assert_eq!(world.model.calls().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_overloaded_is_waited_for_and_then_left_alone() {
+    let overloaded = || {
+        Script::error(ModelError::Overloaded {
+            retry_after: TimeDelta::seconds(4),
+        })
+    };
+    let world = world((0..6).map(|_| overloaded()));
+    let begun = tokio::time::Instant::now();
+    complete(&world).await.unwrap_err();
+    assert!(begun.elapsed() >= Duration::from_secs(8), "two pauses");
+    complete(&world).await.unwrap_err();
+    assert_eq!(complete(&world).await.unwrap_err().code(), "model_unavailable");
+    assert_eq!(world.model.calls().len(), 5);
 }
 
 #[tokio::test(start_paused = true)]
