@@ -3,7 +3,7 @@
 //! Invariants:
 //! * A job belongs to the site that the database stamped on it. [`scope`] turns that stamp into a
 //!   [`SiteScope`](posx_kernel::SiteScope), in one place, and only for an active site: a suspended site's jobs wait, and
-//!   waiting costs them no try.
+//!   waiting costs them no try. Retention alone goes on.
 //! * Every job is idempotent: it may run again after a crash, or at the same time elsewhere.
 //! * A refusal that no repetition would change ends its job; anything else is tried again with back-off, and after its
 //!   last try the job is dead: counted, logged as an error, listed, and replayed by a person.

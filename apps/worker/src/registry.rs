@@ -19,6 +19,7 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send + 'a
 pub(crate) struct Registered {
     pub name: &'static str,
     pub lane: Lane,
+    pub suspended_too: bool,
     pub start: for<'a> fn(Value, &'a Work<'a>) -> Running<'a>,
     pub define: fn() -> JobDefinition,
 }
@@ -27,6 +28,7 @@ const fn entry<T: Task>() -> Registered {
     Registered {
         name: T::NAME,
         lane: T::LANE,
+        suspended_too: T::SUSPENDED_TOO,
         start: start::<T>,
         define: JobDefinition::of::<Entry<T>>,
     }

@@ -116,7 +116,7 @@ impl Runner {
     ) -> Result<(), JobError> {
         let task = registry::find(task).ok_or(JobError::UnknownTask)?;
         let scope = match site {
-            Some(site) => Some(scope::open(&self.services, site).await?),
+            Some(site) => Some(scope::open(&self.services, site, task.suspended_too).await?),
             None => None,
         };
         let work = Work::new(&self.services, scope, last_try);

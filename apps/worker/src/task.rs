@@ -35,6 +35,8 @@ impl Lane {
 pub(crate) trait Task: DeserializeOwned + Send + 'static {
     const NAME: &'static str;
     const LANE: Lane;
+    /// Also for a site that is suspended: what is kept no longer goes all the same.
+    const SUSPENDED_TOO: bool = false;
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError>;
 }

@@ -1,4 +1,5 @@
-//! The schedule. A tick adds one job per active site; the job's key makes it one job, however many add it.
+//! The schedule. A tick adds one job per active site, and retention per suspended one; the job's key makes it one job, however many
+//! add it.
 
 use posx_kernel::{SiteId, StoreError};
 use posx_runtime::Services;
@@ -8,6 +9,7 @@ use crate::jobs::{
     MatureCommissions, Purge, ReconcileAllocations, ReconcileBooks, ReconcilePayments, ReconcilePayouts,
     RecoverEvents, SealEvents, UnlockVesting, WatchDisputes, WriteOffBalances,
 };
+use crate::registry;
 use crate::task::Task;
 
 /// After everything that somebody waits for.
@@ -86,17 +88,28 @@ pub(crate) const CRONTAB: &str = "\
 1 0 * * * tick_unlock ?fill=1d
 ";
 
-/// Adds the tick's jobs now, for every active site.
+/// Adds the tick's jobs now, for every active site; for the suspended ones those that do not wait.
 pub async fn tick(services: &Services, tick: Tick) -> Result<(), StoreError> {
     for site in services.jobs_database.active_sites().await? {
         tick_site(services, site, tick).await?;
     }
+    let not_waiting = |task: &&str| registry::find(task).is_some_and(|task| task.suspended_too);
+    let tasks: Vec<_> = tick.tasks().iter().copied().filter(not_waiting).collect();
+    if !tasks.is_empty() {
+        for site in services.jobs_database.suspended_sites().await? {
+            add(services, site, &tasks).await?;
+        }
+    }
     Ok(())
 }
 
-/// Adds the tick's jobs now, for one site.
+/// Adds the tick's jobs now, for one active site.
 pub async fn tick_site(services: &Services, site: SiteId, tick: Tick) -> Result<(), StoreError> {
-    for task in tick.tasks() {
+    add(services, site, tick.tasks()).await
+}
+
+async fn add(services: &Services, site: SiteId, tasks: &[&str]) -> Result<(), StoreError> {
+    for task in tasks {
         services
             .jobs_database
             .add_job_for_site(site, task, task, PRIORITY, TRIES)

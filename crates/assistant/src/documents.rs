@@ -4,9 +4,10 @@
 //! * A model that reads a document has no tool, and what it answers is only taken apart: a document can cause a draft and
 //!   nothing else.
 //! * Each value of a draft stands in the document, or is a person's own. A draft with an error is not accepted.
-//! * The same file, and the same customer, number and total, is accepted once.
+//! * The same file, and the same customer, number and total, is accepted once. What looks like it is said.
 
 mod answer;
+mod business;
 mod check;
 mod decide;
 mod document;
@@ -24,14 +25,15 @@ mod view;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use posx_kernel::{Begin, Clock, Currency, Event, Ids, Timestamp};
+use posx_kernel::{Begin, Clock, Event, Ids, Timestamp};
 use posx_orders::Orders;
 use posx_tenancy::{Customers, Site};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-pub use check::{Finding, FindingCode, FindingSeverity, KnownFacts};
+pub use business::BusinessHash;
+pub use check::{Finding, FindingCode, FindingSeverity, KnownBuyer, KnownFacts};
 pub use decide::AcceptDraft;
 pub use document::{
     DOCUMENT_BYTES_MAX, Document, DocumentState, DraftKind, MediaType, NewDocument, Unusable,
@@ -50,6 +52,7 @@ pub use storage::{Announced, FilePlace, FileStorage, StorageError, UploadTarget}
 pub use upload::Announcement;
 pub use view::{DocumentView, DraftView};
 
+use self::business::business_hash;
 use crate::Gateway;
 
 /// Files that one process holds in memory at once.
@@ -133,23 +136,6 @@ fn happened(kind: &'static str, document: &Document, payload: Value, at: Timesta
         payload,
         at,
     }
-}
-
-/// What the same order is recognised by: customer, number and total. None: it has no number or no total.
-fn business_hash(content: &DraftContent) -> Option<[u8; 32]> {
-    let DraftContent::Order(order) = content else {
-        return None;
-    };
-    let value = |field: &Option<Field>| field.as_ref().map(|field| check::plain(&field.value));
-    let currency = Currency::from_code(&order.currency.as_ref()?.value)?;
-    let total = posx_kernel::Money::parse(&order.total.as_ref()?.value, currency).ok()?;
-    let parts = [
-        value(&order.customer_name)?,
-        value(&order.number)?,
-        currency.code().to_owned(),
-        total.minor().to_string(),
-    ];
-    Some(sha256(parts.join("\n").as_bytes()))
 }
 
 /// What the checks need to know of the rest of the site, and what they say.

@@ -20,6 +20,8 @@ use crate::{ToolCall, ToolSpec};
 pub const ROWS_MAX: u16 = 20;
 /// Of what one query tells, as JSON.
 const TOLD_BYTES_MAX: usize = 12_000;
+/// Of the first row, which is told alone if need be. The rest is for its names.
+const ROW_BYTES_MAX: usize = TOLD_BYTES_MAX - 500;
 /// Of one text of a row: somebody typed it, perhaps to be read here.
 const TEXT_CHARS_MAX: usize = 300;
 /// Of the arguments of a query.
@@ -121,14 +123,18 @@ impl Told {
         }
     }
 
-    /// As many of the rows as fit; only those can be cited.
+    /// As many of the rows as fit, one at least; only those can be cited.
     fn of(found: Rows) -> Self {
         let mut more = found.more || found.rows.len() > usize::from(ROWS_MAX);
         let (mut told, mut citations, mut bytes) = (Vec::new(), Vec::new(), 0);
         for row in found.rows.into_iter().take(ROWS_MAX.into()) {
             let mut fields = row.fields;
             shorten(&mut fields);
-            let text = json!({ "cite": row.citation.id, "row": fields });
+            let left_out = if told.is_empty() { thin_out(&mut fields) } else { 0 };
+            let mut text = json!({ "cite": row.citation.id, "row": fields });
+            if left_out > 0 {
+                text["left_out"] = left_out.into();
+            }
             bytes += text.to_string().len();
             if bytes > TOLD_BYTES_MAX {
                 more = true;
@@ -159,6 +165,31 @@ fn shorten(value: &mut Value) {
     }
 }
 
+/// Drops entries of the row's longest lists until it fits, and says how many. What is newest is kept: it stands last.
+fn thin_out(row: &mut Value) -> usize {
+    let mut left_out = 0;
+    while row.to_string().len() > ROW_BYTES_MAX {
+        let mut lists = Vec::new();
+        find_lists(row, &mut lists);
+        let longest = lists
+            .into_iter()
+            .max_by_key(|list| Value::from(list.as_slice()).to_string().len());
+        let Some(list) = longest else { break };
+        let count = list.len().div_ceil(2);
+        list.drain(..count);
+        left_out += count;
+    }
+    left_out
+}
+
+fn find_lists<'a>(value: &'a mut Value, lists: &mut Vec<&'a mut Vec<Value>>) {
+    match value {
+        Value::Array(items) if !items.is_empty() => lists.push(items),
+        Value::Object(fields) => fields.values_mut().for_each(|field| find_lists(field, lists)),
+        _ => {}
+    }
+}
+
 /// Strictly: an object with the fields that are known and no others. None at all is an empty one.
 fn arguments<T: serde::de::DeserializeOwned>(call: &ToolCall) -> Result<T, ToolRefusal> {
     let text = call.arguments.trim();
@@ -177,5 +208,62 @@ fn spec(name: &'static str, description: &'static str, properties: &Value) -> To
         name,
         description,
         parameters: json!({ "type": "object", "properties": properties, "additionalProperties": false }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: &str, fields: Value) -> Row {
+        let citation = Citation::new(CitationKind::Order, id);
+        Row { citation, fields }
+    }
+
+    fn told(rows: Vec<Row>) -> (Value, usize) {
+        let told = Told::of(Rows { rows, more: false });
+        assert!(
+            told.content.len() <= TOLD_BYTES_MAX + 100,
+            "{}",
+            told.content.len()
+        );
+        (serde_json::from_str(&told.content).unwrap(), told.citations.len())
+    }
+
+    #[test]
+    fn a_row_with_a_long_history_is_told_with_the_newest_of_it() {
+        let entry = |at: u32| json!({ "at": at, "kind": "order.paid", "by": "x".repeat(100) });
+        let history: Vec<_> = (0..1_000).map(entry).collect();
+        let order = json!({ "number": "NA-1", "total": "10.00", "lines": ["one"], "history": history });
+        let (said, citations) = told(vec![row("ord_1", order)]);
+        let row = &said["rows"][0];
+        let kept = row["row"]["history"].as_array().unwrap();
+        assert_eq!((kept.last(), citations), (Some(&entry(999)), 1));
+        assert_eq!(row["left_out"], 1_000 - kept.len());
+        assert!(kept.len() > 30, "{}", kept.len());
+        assert_eq!(
+            (&row["row"]["number"], &row["row"]["lines"]),
+            (&json!("NA-1"), &json!(["one"]))
+        );
+        assert_eq!(said["more"], false);
+    }
+
+    #[test]
+    fn rows_that_fit_are_told_whole_and_those_that_do_not_are_said_to_be_more() {
+        let short = || row("ord_1", json!({ "history": [1, 2, 3] }));
+        let (said, _) = told(vec![short()]);
+        assert_eq!(
+            said,
+            json!({ "rows": [{ "cite": "ord_1", "row": { "history": [1, 2, 3] } }], "more": false })
+        );
+        let long = row("ord_2", json!({ "history": vec!["x".repeat(200); 100] }));
+        let (said, citations) = told(vec![short(), long]);
+        assert_eq!((&said["more"], citations), (&json!(true), 1));
+        // There is nothing that could be left out.
+        let names: serde_json::Map<_, _> = (0..100)
+            .map(|at| (at.to_string(), json!("x".repeat(200))))
+            .collect();
+        let (said, citations) = told(vec![row("ord_3", names.into())]);
+        assert_eq!((said, citations), (json!({ "rows": [], "more": true }), 0));
     }
 }

@@ -116,49 +116,81 @@ impl Orders {
         }
         let quote = wish.quote(&facts, without_promo, now)?;
         let order = self.draft(wish, &quote, facts, now)?;
-        let free = order.lifecycle == Lifecycle::Confirmed;
         let answer = render(&order, &quote);
-
-        let mut events = vec![placed(&order, now)];
-        let (kind, target, change) = if free {
-            events.push(happened(
-                "order.paid",
-                &order,
-                json!({ "total": order.total }),
-                now,
-            ));
-            (EntryKind::TokensSold, Account::TokensSold, StockChange::SellFree)
-        } else {
-            (
-                EntryKind::TokensReserved,
-                Account::TokensReserved,
-                StockChange::Reserve,
-            )
-        };
-        let entries = self.token_entries(&order, kind, &target, &Account::TokensFree, now);
         let stored = wish.call.as_ref().map(|call| (call, &answer));
-        tx.orders()
-            .insert(NewOrder {
-                order: &order,
-                entries: &entries,
-                events: &events,
-                answer: stored,
-            })
-            .await?;
-        count_for_buyer_in_tx(tx.as_mut(), &order, &quote).await?;
-        if free {
-            bind_referrer_in_tx(tx.as_mut(), &order, now).await?;
-        }
-        if let Some(Ok(code)) = &quote.promo {
-            use_promo_in_tx(tx.as_mut(), &order, code, now).await?;
-        }
-        let moved = self.move_stock_in_tx(tx.as_mut(), &order, &change, now).await?;
-        moved.map_err(|(at, refusal)| refused_line(at, refusal))?;
+        self.insert_in_tx(tx.as_mut(), &order, &quote, stored).await?;
+        self.reserve_in_tx(tx.as_mut(), &order).await?;
         tx.commit().await?;
         Ok(Placed::New {
             order: Box::new(order),
             answer,
         })
+    }
+
+    /// An order as part of a transaction that does more and has a key of its own: `wish` carries none, and no promo code. Its stock
+    /// is not reserved yet: call [`Self::reserve_in_tx`] last before the commit.
+    pub async fn place_in_tx(
+        &self,
+        tx: &mut dyn OrdersTx,
+        wish: &PlaceOrder<'_>,
+    ) -> Result<Order, OrderError> {
+        let now = self.clock.now();
+        let tiers: Vec<_> = wish.lines.iter().map(|line| line.tier).collect();
+        let (_, facts) = tx
+            .orders()
+            .begin_placing(None, wish.buyer, &tiers, None, now)
+            .await?;
+        let quote = wish.quote(&facts, None, now)?;
+        let order = self.draft(wish, &quote, facts, now)?;
+        self.insert_in_tx(tx, &order, &quote, None).await?;
+        Ok(order)
+    }
+
+    /// Takes the stock of an order that was placed in this same transaction.
+    pub async fn reserve_in_tx(&self, tx: &mut dyn OrdersTx, order: &Order) -> Result<(), OrderError> {
+        let change = if is_free(order) {
+            StockChange::SellFree
+        } else {
+            StockChange::Reserve
+        };
+        let moved = self.move_stock_in_tx(tx, order, &change, order.placed_at).await?;
+        moved.map_err(|(at, refusal)| refused_line(at, refusal))
+    }
+
+    /// Everything of a new order but its stock.
+    async fn insert_in_tx(
+        &self,
+        tx: &mut dyn OrdersTx,
+        order: &Order,
+        quote: &Quote,
+        answer: Option<(&IdempotentCall, &StoredAnswer)>,
+    ) -> Result<(), OrderError> {
+        let now = order.placed_at;
+        let mut events = vec![placed(order, now)];
+        let (kind, target) = if is_free(order) {
+            let total = json!({ "total": order.total });
+            events.push(happened("order.paid", order, total, now));
+            (EntryKind::TokensSold, Account::TokensSold)
+        } else {
+            (EntryKind::TokensReserved, Account::TokensReserved)
+        };
+        let entries = self.token_entries(order, kind, &target, &Account::TokensFree, now);
+        tx.orders()
+            .insert(NewOrder {
+                order,
+                entries: &entries,
+                events: &events,
+                answer,
+            })
+            .await?;
+        count_for_buyer_in_tx(tx, order, quote).await?;
+        if is_free(order) {
+            bind_referrer_in_tx(tx, order, now).await?;
+        }
+        if let Some(Ok(code)) = &quote.promo {
+            use_promo_in_tx(tx, order, code, now).await?;
+        }
+        Ok(())
     }
 
     fn draft(
@@ -258,6 +290,11 @@ impl PlaceOrder<'_> {
     fn requires_promo(&self) -> bool {
         self.promo.as_ref().is_some_and(|promo| promo.required)
     }
+}
+
+/// Of nothing to pay: confirmed as it is placed.
+fn is_free(order: &Order) -> bool {
+    order.lifecycle == Lifecycle::Confirmed
 }
 
 fn placed(order: &Order, now: Timestamp) -> Event {

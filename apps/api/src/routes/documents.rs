@@ -123,14 +123,14 @@ async fn edit(
     show(&api, scope, id).await
 }
 
-/// Makes the order or the customer, by the rules that hold for any. Needs `orders:manage` as well. An error has to be cured by an
-/// edit first; each warning is acknowledged by its code.
+/// Makes the order or the customer, by the rules that hold for any: with the decision, or not at all. Needs `orders:manage` as well. An
+/// error has to be cured by an edit first; each warning is acknowledged by its code.
 #[utoipa::path(tag = "documents", operation_id = "accept_document_draft", request_body = AcceptBody,
     params(("id" = DocumentId, Path), ("Idempotency-Key" = String, Header),
         ("If-Match" = String, Header, description = "The ETag that was read.")),
     extensions(("x-capability" = json!(can::ManageDocuments::names()))),
     responses((status = 200, body = DocumentView, headers(("ETag" = String))),
-        (status = 409, description = "There are errors or unseen warnings, the total is not the site's, the same is accepted already, or not enough is left."),
+        (status = 409, description = "There are errors or unseen warnings, the total is not the site's, the same is accepted already, the customer has bound a wallet and another is given, or not enough is left."),
         (status = 412, description = "Someone else changed it."), (status = 428, description = "If-Match is missing.")))]
 #[post("/api/v1/documents/{id}/draft/accept")]
 async fn accept(

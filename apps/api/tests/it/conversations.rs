@@ -1,5 +1,7 @@
 //! The chats over HTTP, with a model that is scripted.
 
+mod refusals;
+
 use std::sync::Arc;
 
 use actix_web::web;
@@ -15,16 +17,25 @@ use crate::world::{Answer, Call, Person, Scene, api};
 
 /// A scene whose sites ask this model.
 async fn scene(model: ScriptedModel) -> Scene {
-    let scene = Scene::new().await;
     let gateway = GatewayWorld::new(model);
+    let scene = scene_on(&gateway).await;
     for site in [&scene.site, &scene.other] {
         gateway.allow(&SiteScope::of_claimed_job(site.id));
     }
+    scene
+}
+
+/// A scene whose sites ask through this gateway.
+async fn scene_on(gateway: &GatewayWorld) -> Scene {
+    asking(Scene::new().await, gateway)
+}
+
+fn asking(scene: Scene, gateway: &GatewayWorld) -> Scene {
     let mut services = scene.state.services.clone();
     let db = Arc::new(services.database.clone());
     services.chats = Chats::new(ChatParts {
         db: db.clone(),
-        gateway: gateway.gateway,
+        gateway: gateway.gateway.clone(),
         staff: db.clone(),
         public: db,
         clock: services.clock.clone(),

@@ -13,14 +13,20 @@ use posx_pdftext::ChildReader;
 use posx_tenancy::{Module, Role, Site};
 use serde_json::{Value, json};
 
+use crate::objects::{self, WALLET};
 use crate::world::{Answer, Call, Person, Scene, api};
 
 const DOCUMENTS: &str = "/api/v1/documents";
 const PAPER: &str = "Our new customer: Gamma SA\nVAT FR40303265045\nParis\n";
 
 fn announced(site: &Site, person: &Person, bytes: usize) -> Call {
-    let body = json!({ "name": "gamma.txt", "media_type": "text/plain", "bytes": bytes, "kind": "customer" });
-    Call::post(DOCUMENTS).at(site).by(person).key("paper").json(&body)
+    announced_as(site, person, "customer", bytes)
+}
+
+fn announced_as(site: &Site, person: &Person, kind: &str, bytes: usize) -> Call {
+    let body = json!({ "name": "gamma.txt", "media_type": "text/plain", "bytes": bytes, "kind": kind });
+    let call = Call::post(DOCUMENTS).at(site).by(person);
+    call.key(&format!("paper-of-{kind}")).json(&body)
 }
 
 /// The paper, as far as being looked at.
@@ -29,10 +35,22 @@ where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody,
 {
-    let made = announced(site, person, PAPER.len()).send(app).await.expect(201);
+    uploaded_as(app, site, person, ("customer", PAPER)).await
+}
+
+async fn uploaded_as<S, B>(app: &S, site: &Site, person: &Person, paper: (&str, &'static str)) -> String
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let (kind, text) = paper;
+    let made = announced_as(site, person, kind, text.len())
+        .send(app)
+        .await
+        .expect(201);
     let id = made.text("/id");
     let content = Call::new("PUT", &made.text("/upload/url")).at(site).by(person);
-    content.raw("text/plain", PAPER).send(app).await.expect(204);
+    content.raw("text/plain", text).send(app).await.expect(204);
     let confirm = Call::post(&format!("{DOCUMENTS}/{id}/uploaded"))
         .at(site)
         .by(person);
@@ -40,12 +58,19 @@ where
     id
 }
 
+fn said(value: &str) -> Value {
+    json!({ "value": value, "confidence": 95, "page": 1, "quote": value })
+}
+
 /// What the job does, with a model that reads the paper right.
 async fn read(scene: &Scene, site: &Site, id: &str) {
-    let said = |value: &str| json!({ "value": value, "confidence": 95, "page": 1, "quote": value });
     let answer = json!({
         "name": said("Gamma SA"), "tax_number": said("FR40303265045"), "phone": null, "country": null, "address": said("Paris"),
     });
+    read_as(scene, site, id, &answer).await;
+}
+
+async fn read_as(scene: &Scene, site: &Site, id: &str, answer: &Value) {
     let scope = SiteScope::of_claimed_job(site.id);
     let model = GatewayWorld::new(ScriptedModel::new([Script::text(&answer.to_string())]));
     model.allow(&scope);
@@ -178,6 +203,61 @@ async fn a_paper_becomes_a_customer_by_a_persons_hand_and_no_sooner() {
     assert_eq!(customer.json["tax_number"], "US12345678");
     let late = accept(accepted.header("etag"), "e", json!({})).send(&app).await;
     late.refused(409, "document_draft_not_open");
+}
+
+#[actix_web::test]
+async fn an_order_from_a_paper_goes_to_the_wallet_that_its_buyer_bound_and_to_no_other() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let objects = objects::furnish(&scene, &app, &scene.other).await;
+    let (site, owner, buyer) = (&scene.other, &objects.owner, &objects.buyer);
+    let staff = |call: Call| call.at(site).by(owner);
+    let order = staff(Call::get(&format!("/api/v1/orders/{}", objects.order)));
+    let party = order.send(&app).await.expect(200).text("/buyer_id");
+    let paper = "Order PO-77 of Carla\nSeeds 2 100.000 200.000\nTotal KWD 200.000\n";
+    let id = uploaded_as(&app, site, owner, ("order", paper)).await;
+    let line = json!({ "description": said("Seeds"), "quantity": said("2"), "unit_price": said("100.000"), "amount": said("200.000") });
+    let answer = json!({
+        "customer_name": said("Carla"), "customer_tax_number": null, "number": said("PO-77"), "currency": said("KWD"),
+        "lines": [line], "subtotal": null, "discount": null, "tax": null, "shipping": null, "total": said("200.000"),
+    });
+    read_as(&scene, site, &id, &answer).await;
+    let path = format!("{DOCUMENTS}/{id}");
+    let choose = json!({ "order": { "buyer": party, "tiers": [objects.tier] } });
+    let edit = staff(Call::new("PATCH", &format!("{path}/draft"))).header("if-match", "\"1\"");
+    let drafted = edit.json(&choose).send(&app).await.expect(200);
+    assert_eq!(codes(&drafted), Vec::<&str>::new());
+
+    let bind = Call::put("/api/v1/me/wallets/EVM").at(site).by(buyer);
+    let bind = bind.json(&json!({ "address": WALLET }));
+    bind.send(&app).await.expect(200);
+    let accept = |key: &str, body: Value| {
+        let call = staff(Call::post(&format!("{path}/draft/accept")));
+        call.header("if-match", drafted.header("etag"))
+            .key(key)
+            .json(&body)
+    };
+    let theirs = json!({ "wallet_address": "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359" });
+    let refused = accept("a", theirs).send(&app).await;
+    assert_eq!(refused.field(), "wallet_address");
+    refused.refused(409, "document_draft_wallet_bound");
+    let open = staff(Call::get(&path)).send(&app).await.expect(200);
+    assert_eq!(
+        (&open.json["draft"]["state"], open.header("etag")),
+        (&json!("proposed"), drafted.header("etag"))
+    );
+    let accepted = accept("b", json!({})).send(&app).await.expect(200);
+    assert_eq!(accepted.json["draft"]["state"], "accepted");
+    let order = format!("/api/v1/orders/{}", accepted.text("/draft/order_id"));
+    let order = staff(Call::get(&order)).send(&app).await.expect(200);
+    assert_eq!(order.json["wallet_address"], WALLET);
+    let again = accept("b", json!({})).send(&app).await.expect(200);
+    assert_eq!(
+        (again.header("idempotent-replayed"), &again.json),
+        ("true", &accepted.json)
+    );
+    let anew = accept("c", json!({})).send(&app).await;
+    anew.refused(412, "version_stale");
 }
 
 #[actix_web::test]

@@ -102,7 +102,7 @@ impl Task for ApplyWebhook {
 
 async fn apply(work: &Work<'_>, event: &InboxRow) -> Result<Applied, JobError> {
     let site = event.site.ok_or(WebhookError::NobodysObject)?;
-    let scope = scope::open(work.services, site).await?;
+    let scope = scope::open(work.services, site, false).await?;
     tracing::info!(webhook = %event.id, site = %site, provider = event.provider, kind = event.event_type, "applying an event");
     match event.provider.as_str() {
         "stripe" => apply_stripe(work, &scope, event).await,

@@ -33,7 +33,7 @@ impl Task for CheckBooks {
 
 /// Looks now, and changes nothing. The site must be active.
 pub async fn check_books(services: &Services, site: SiteId) -> Result<Vec<Fault>, StoreError> {
-    let scope = scope::open(services, site).await;
+    let scope = scope::open(services, site, false).await;
     let scope = scope.map_err(|refused| StoreError::new(StoreFault::Broken, refused))?;
     services.books.check(&scope).await
 }

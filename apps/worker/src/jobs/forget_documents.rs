@@ -17,6 +17,7 @@ pub(crate) struct ForgetDocuments {}
 impl Task for ForgetDocuments {
     const NAME: &'static str = "forget_documents";
     const LANE: Lane = Lane::Providers;
+    const SUSPENDED_TOO: bool = true;
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let (services, scope) = (work.services, work.scope()?);

@@ -29,6 +29,7 @@ pub(crate) struct Purge {}
 impl Task for Purge {
     const NAME: &'static str = "purge";
     const LANE: Lane = Lane::Sweeps;
+    const SUSPENDED_TOO: bool = true;
 
     async fn run(self, work: &Work<'_>) -> Result<(), JobError> {
         let (now, database, scope) = (work.services.clock.now(), &work.services.database, work.scope()?);

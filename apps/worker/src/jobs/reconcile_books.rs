@@ -46,12 +46,18 @@ async fn reconcile(
     provider: Provider,
 ) -> Result<(), ReconcileError> {
     let (runs, zone) = (&work.services.reconciliations, site.time_zone);
-    for day in runs.due(scope, zone, provider).await? {
+    let due = runs.due(scope, zone, provider).await?;
+    let mut failure = None;
+    for day in due.days {
         let run = match runs.reconcile(scope, zone, provider, day).await {
             Ok(reconciled) => reconciled.run,
             // Nothing to compare with.
             Err(ReconcileError::NoAccount) => return Ok(()),
-            Err(error) => return Err(error),
+            // One day that cannot be read does not keep the next one from being compared.
+            Err(error) => {
+                failure.get_or_insert(error);
+                continue;
+            }
         };
         let provider = provider.as_str();
         metrics::counter!("posx_reconciliation_differences_total", "provider" => provider)
@@ -62,7 +68,17 @@ async fn reconcile(
             tracing::info!(provider, %day, lines = run.lines, booked = run.booked, "the books agree with the provider's account");
         }
     }
-    Ok(())
+    if due.waiting > 0 {
+        let (provider, days) = (provider.as_str(), due.waiting);
+        metrics::counter!("posx_reconciliation_days_waiting_total", "provider" => provider)
+            .increment(u64::try_from(days).unwrap_or(u64::MAX));
+        tracing::error!(
+            provider,
+            days,
+            "days before these were never compared with the provider's account: the next runs take them up"
+        );
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 /// Does the job's work now for one day, whether it was compared before or not. The site must be active.
@@ -72,7 +88,7 @@ pub async fn reconcile_day(
     provider: Provider,
     day: NaiveDate,
 ) -> Result<Reconciled, ReconcileError> {
-    let scope = scope::open(services, site.id).await;
+    let scope = scope::open(services, site.id, false).await;
     let scope = scope.map_err(|refused| StoreError::new(StoreFault::Broken, refused))?;
     let runs = &services.reconciliations;
     runs.reconcile(&scope, site.time_zone, provider, day).await

@@ -61,7 +61,7 @@ pub async fn check_trail(
     site: SiteId,
     from: SealedUpTo,
 ) -> Result<TrailCheck, StoreError> {
-    let scope = scope::open(services, site).await;
+    let scope = scope::open(services, site, false).await;
     let scope = scope.map_err(|refused| StoreError::new(StoreFault::Broken, refused))?;
     check(services, &scope, from).await
 }

@@ -27,7 +27,7 @@ impl Task for SubmitBatch {
             .submit_batch(work.scope()?, batch)
             .await?;
         tracing::info!(%batch, ?run, "batch submitted");
-        if let Some(why @ (PauseReason::RepeatedFailures | PauseReason::Changed)) = run.paused {
+        if let Some(why) = run.paused.filter(|why| *why != PauseReason::ByPerson) {
             tracing::error!(%batch, why = why.as_str(), "a batch paused by itself: a person should look");
             metrics::counter!("posx_allocation_batches_paused_total", "reason" => why.as_str()).increment(1);
         }

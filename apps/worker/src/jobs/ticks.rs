@@ -1,4 +1,4 @@
-//! The schedule's own jobs: each only adds one job per active site.
+//! The schedule's own jobs: each only adds one job per site.
 
 use async_trait::async_trait;
 use serde::Deserialize;

@@ -1,7 +1,10 @@
 //! Documents through the queue: sent, read in a process of its own, drafted by a scripted model, decided.
 
+mod accepting;
 mod deciding;
+mod duplicates;
 mod evaluation;
+mod files;
 mod keeping;
 mod papers;
 mod reading;
@@ -145,11 +148,21 @@ impl Desk {
         acknowledged: &[String],
         key: &str,
     ) -> Result<(), DocumentError> {
+        self.accept_to(id, acknowledged, key, Some(WALLET)).await
+    }
+
+    pub async fn accept_to(
+        &self,
+        id: DocumentId,
+        acknowledged: &[String],
+        key: &str,
+        wallet: Option<&str>,
+    ) -> Result<(), DocumentError> {
         let draft = self.view(id).await.draft.unwrap();
         let wish = AcceptDraft {
             seen: draft.version,
             acknowledged: acknowledged.to_vec(),
-            wallet_address: Some(WALLET.to_owned()),
+            wallet_address: wallet.map(str::to_owned),
         };
         let call = IdempotentCall {
             actor: self.admin.to_string(),

@@ -22,7 +22,7 @@ impl World {
             symbol: "PSX".into(),
             decimals: 18,
             provider_asset: "PSX_POLYGON".into(),
-            vault: "0".into(),
+            vault: self.site.id.to_string(),
         };
         let asset = tiers.create_asset(&self.scope, asset, None).await.unwrap();
         let wish = CreateTier {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posx_tenancy::SiteState;
 use posx_worker::{Tick, drain_site, run, tick, tick_site};
 use tokio::sync::watch;
 
@@ -64,6 +65,21 @@ async fn p39_two_schedulers_run_a_scheduled_minute_once() {
     // One instant, or two when the test itself runs across minute 7.
     let counted = counted().await;
     assert!(counted.iter().all(|count| *count == 1), "{counted:?}");
+}
+
+#[tokio::test]
+async fn a_suspended_site_gets_retention_and_nothing_else_by_the_clock() {
+    let world = World::own().await;
+    world.set_state(SiteState::Suspended).await;
+    for what in Tick::ALL {
+        tick(&world.services, what).await.unwrap();
+    }
+    let sql = "select t.identifier from graphile_worker._private_jobs j
+               join graphile_worker._private_tasks t on t.id = j.task_id order by 1";
+    let queued: Vec<String> = sqlx::query_scalar(sql).fetch_all(&world.superuser).await.unwrap();
+    assert_eq!(queued, ["forget_documents", "purge"]);
+    let drained = drain_site(&world.services, world.site.id).await.unwrap();
+    assert_eq!((drained.run, drained.failures.len()), (2, 0), "{drained:?}");
 }
 
 #[tokio::test]

@@ -233,7 +233,13 @@ async fn make_site(platform: &Platform) -> Site {
         time_zone: chrono_tz::UTC,
         code,
     };
-    platform.create(wish).await.unwrap()
+    let site = platform.create(wish).await.unwrap();
+    let vault = [site.id.to_string()];
+    platform
+        .change_vaults(site.code.as_str(), &vault, &[])
+        .await
+        .unwrap();
+    site
 }
 
 fn password(url: &str) -> String {

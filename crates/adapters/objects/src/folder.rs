@@ -1,12 +1,16 @@
 //! A folder of this machine, for one machine's installations and for the demo. Files come in through our own API.
 
 use std::io::{Error, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use posx_assistant::documents::{Announced, FilePlace, FileStorage, StorageError, UploadTarget};
+use posx_kernel::{SiteId, Timestamp};
 use tokio::fs;
 use tokio::io::AsyncWriteExt as _;
+
+/// How the name of a file ends that is on its way in.
+const PART: &str = "part";
 
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -40,7 +44,7 @@ impl Folder {
         let path = self.path(place);
         let folder = path.parent().ok_or(StorageError::Off)?;
         fs::create_dir_all(folder).await.map_err(unavailable)?;
-        let temporary = path.with_extension(format!("{unique}.part"));
+        let temporary = path.with_extension(format!("{unique}.{PART}"));
         let file = fs::File::create(&temporary).await.map_err(unavailable)?;
         Ok(Arrival {
             file,
@@ -125,11 +129,41 @@ impl FileStorage for Folder {
             _ => Ok(()),
         }
     }
+
+    /// A process that was killed has not dropped its [`Arrival`]s.
+    async fn sweep(&self, site: SiteId, before: Timestamp) -> Result<(), StorageError> {
+        let mut entries = match fs::read_dir(self.root.join(FilePlace::folder(site))).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unavailable(error)),
+        };
+        while let Some(entry) = entries.next_entry().await.map_err(unavailable)? {
+            let path = entry.path();
+            if path.extension().is_none_or(|extension| extension != PART) {
+                continue;
+            }
+            match remove_if_older(&path, before).await {
+                // It has arrived meanwhile.
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(unavailable(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn remove_if_older(path: &Path, before: Timestamp) -> std::io::Result<()> {
+    if fs::metadata(path).await?.modified()? < before.into() {
+        fs::remove_file(path).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use posx_kernel::{DocumentId, SiteId};
+    use std::time::Duration;
+
+    use posx_kernel::DocumentId;
     use uuid::Uuid;
 
     use super::*;
@@ -179,5 +213,32 @@ mod tests {
         folder.delete(place(1)).await.unwrap();
         folder.delete(place(1)).await.unwrap();
         assert_eq!(folder.size(place(1)).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_is_swept_and_what_is_arriving_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().to_owned());
+        let site = place(1).site;
+        let now = Timestamp::from(std::fs::metadata(root.path()).unwrap().modified().unwrap());
+        let day = Duration::from_hours(24);
+        folder.sweep(site, now).await.unwrap();
+        let mut whole = folder.receive(place(1), 1, "a").await.unwrap();
+        assert!(whole.write(b"a").await.unwrap() && whole.finish().await.unwrap());
+        let left = folder.receive(place(2), 6, "b").await.unwrap();
+        let left = std::mem::ManuallyDrop::new(left);
+        let mut arriving = folder.receive(place(3), 1, "c").await.unwrap();
+        let old = |path: &Path| {
+            let file = std::fs::File::options().append(true).open(path).unwrap();
+            file.set_modified((now - day * 2).into()).unwrap();
+        };
+        old(&left.temporary);
+        old(&folder.path(place(1)));
+        folder.sweep(site, now - day).await.unwrap();
+        assert!(!left.temporary.exists());
+        assert_eq!(folder.size(place(1)).await.unwrap(), Some(1));
+        assert!(arriving.write(b"a").await.unwrap() && arriving.finish().await.unwrap());
+        folder.sweep(site, now - day).await.unwrap();
+        assert_eq!(folder.size(place(3)).await.unwrap(), Some(1));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use posx_assistant::documents::{Announced, FilePlace, FileStorage, StorageError, UploadTarget};
+use posx_kernel::{SiteId, Timestamp};
 use reqwest::{Client, Response, StatusCode};
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -150,6 +151,11 @@ impl FileStorage for S3 {
             .delete_object(Some(&self.credentials), &place.to_string())
             .sign(SIGNED_FOR);
         answered(self.client.delete(url).send().await.map_err(unavailable)?)?;
+        Ok(())
+    }
+
+    /// An upload is one `PUT`: one that breaks off leaves nothing.
+    async fn sweep(&self, _: SiteId, _: Timestamp) -> Result<(), StorageError> {
         Ok(())
     }
 }

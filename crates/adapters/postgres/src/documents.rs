@@ -4,12 +4,13 @@ mod queries;
 
 use async_trait::async_trait;
 use posx_assistant::documents::{
-    Decision, Document, DocumentRepository, DocumentState, DocumentsTx, Draft, DraftContent, DraftKind,
-    DraftState, FactsWish, Finding, KnownFacts, MediaType, Outcome, Saved, Unusable,
+    BusinessHash, Decision, Document, DocumentRepository, DocumentState, DocumentsTx, Draft, DraftContent,
+    DraftKind, DraftState, FactsWish, Finding, KnownBuyer, KnownFacts, MediaType, Outcome, Saved, Unusable,
 };
 use posx_kernel::{
     Begin, DocumentId, DraftId, IdentityId, ModelCallId, OrderId, PartyId, SiteScope, StoreError, TierId,
 };
+use posx_orders::OrdersTx;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
@@ -28,6 +29,10 @@ impl Begin<dyn DocumentsTx> for Database {
 
 impl DocumentsTx for SiteTx {
     fn documents(&mut self) -> &mut dyn DocumentRepository {
+        self
+    }
+
+    fn orders_tx(&mut self) -> &mut dyn OrdersTx {
         self
     }
 }
@@ -110,6 +115,18 @@ fn draft(row: &PgRow) -> Result<Draft, StoreError> {
     })
 }
 
+fn same(business: Option<BusinessHash>) -> Option<Vec<u8>> {
+    Some(business?.same?.to_vec())
+}
+
+fn numbered(business: Option<BusinessHash>) -> Option<Vec<u8>> {
+    Some(business?.numbered?.to_vec())
+}
+
+fn likeness(business: Option<BusinessHash>) -> Option<Vec<u8>> {
+    Some(business?.like?.to_vec())
+}
+
 /// What may change of a draft, from `$3` on.
 macro_rules! bind_draft {
     ($query:expr, $draft:expr, $business:expr) => {{
@@ -126,7 +143,7 @@ macro_rules! bind_draft {
             .bind(Json(&draft.findings))
             .bind(draft.state.as_str())
             .bind(draft.version)
-            .bind($business.map(|hash: [u8; 32]| hash.to_vec()))
+            .bind(same($business))
             .bind(buyer.map(PartyId::as_uuid))
             .bind(decision.map(|decision| decision.by.as_uuid()))
             .bind(decision.map(|decision| decision.at))
@@ -137,14 +154,20 @@ macro_rules! bind_draft {
     }};
 }
 
-/// An earlier draft of the same file or the same order that is open, or any that is accepted; a buyer, tiers and customers that are there.
-const FACTS: &str = "select
-       exists (select from document_drafts d where d.document_id <> $1 and d.sha256 = $2
-         and (d.state in ('accepting', 'accepted') or (d.state = 'proposed' and d.document_id < $1))) as same_file,
-       exists (select from document_drafts d where d.document_id <> $1 and d.business_hash = $3
-         and (d.state in ('accepting', 'accepted') or (d.state = 'proposed' and d.document_id < $1))) as same_business,
+/// Earlier drafts that are open, and any that are accepted: of the same file, of the same order, or of one like it. A buyer, tiers
+/// and customers that are there.
+const FACTS: &str = "with rivals as (
+         select d.sha256, d.business_hash, d.number_hash, d.likeness_hash from document_drafts d where d.document_id <> $1
+           and (d.sha256 = $2 or d.business_hash = $3 or d.number_hash = $9 or d.likeness_hash = $8)
+           and (d.state = 'accepted' or (d.state = 'proposed' and d.document_id < $1)))
+     select
+       exists (select from rivals r where r.sha256 = $2) as same_file,
+       exists (select from rivals r where r.business_hash = $3) as same_business,
+       exists (select from rivals r where r.number_hash = $9
+         or (r.likeness_hash = $8 and ($3::bytea is null or r.business_hash is null))) as similar_business,
        exists (select from parties p where p.id = $4 and p.erased_at is null) as buyer_is_there,
        (select c.name from customers c where c.party_id = $4) as buyer_name,
+       (select c.tax_number from customers c where c.party_id = $4) as buyer_tax_number,
        array(select t.id from tiers t where t.id = any($5) and t.active) as tiers,
        exists (select from customers c where c.tax_number = $6) as tax_number_taken,
        exists (select from customers c where lower(c.name) = $7) as name_known";
@@ -213,12 +236,14 @@ impl DocumentRepository for SiteTx {
     async fn insert_draft(
         &mut self,
         draft: &Draft,
-        business_hash: Option<[u8; 32]>,
+        business_hash: Option<BusinessHash>,
     ) -> Result<(), StoreError> {
         let query = sqlx::query(
             "insert into document_drafts (id, document_id, content, findings, state, version, business_hash, buyer_id,
-               decided_by, decided_at, reject_reason, order_id, party_id, updated_at, sha256, call_id, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+               decided_by, decided_at, reject_reason, order_id, party_id, updated_at, sha256, call_id, created_at, likeness_hash,
+               number_hash, known_party_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+               app.party_named($3))",
         )
         .bind(draft.id.as_uuid())
         .bind(draft.document.as_uuid());
@@ -226,6 +251,8 @@ impl DocumentRepository for SiteTx {
             .bind(draft.sha256.to_vec())
             .bind(draft.call.as_uuid())
             .bind(draft.created_at)
+            .bind(likeness(business_hash))
+            .bind(numbered(business_hash))
             .execute(self.connection())
             .await
             .store()?;
@@ -235,18 +262,21 @@ impl DocumentRepository for SiteTx {
     async fn save_draft(
         &mut self,
         draft: &Draft,
-        business_hash: Option<[u8; 32]>,
+        business_hash: Option<BusinessHash>,
         seen: i32,
     ) -> Result<Saved, StoreError> {
         let query = sqlx::query(
             "update document_drafts set content = $3, findings = $4, state = $5, version = $6, business_hash = $7,
                buyer_id = $8, decided_by = $9, decided_at = $10, reject_reason = $11, order_id = $12, party_id = $13,
-               updated_at = $14
+               updated_at = $14, likeness_hash = $15, number_hash = $16,
+               known_party_id = coalesce(known_party_id, app.party_named($3))
              where id = $1 and version = $2",
         )
         .bind(draft.id.as_uuid())
         .bind(seen);
         let saved = bind_draft!(query, draft, business_hash)
+            .bind(likeness(business_hash))
+            .bind(numbered(business_hash))
             .execute(self.connection())
             .await
             .store();
@@ -266,21 +296,27 @@ impl DocumentRepository for SiteTx {
         let row = sqlx::query(FACTS)
             .bind(wish.document.as_uuid())
             .bind(wish.sha256.to_vec())
-            .bind(wish.business_hash.map(|hash| hash.to_vec()))
+            .bind(same(wish.business_hash))
             .bind(wish.buyer.map(PartyId::as_uuid))
             .bind(wish.tiers.iter().map(|tier| tier.as_uuid()).collect::<Vec<_>>())
             .bind(&wish.tax_number)
             .bind(&wish.name)
+            .bind(likeness(wish.business_hash))
+            .bind(numbered(wish.business_hash))
             .fetch_one(self.connection())
             .await
             .store()?;
         let buyer_is_there: bool = row.try_get("buyer_is_there").store()?;
-        let buyer_name: Option<String> = row.try_get("buyer_name").store()?;
+        let buyer = KnownBuyer {
+            name: row.try_get("buyer_name").store()?,
+            tax_number: row.try_get("buyer_tax_number").store()?,
+        };
         let tiers: Vec<Uuid> = row.try_get("tiers").store()?;
         Ok(KnownFacts {
             same_file: row.try_get("same_file").store()?,
             same_business: row.try_get("same_business").store()?,
-            buyer: buyer_is_there.then_some(buyer_name),
+            similar_business: row.try_get("similar_business").store()?,
+            buyer: buyer_is_there.then_some(buyer),
             tiers: tiers.into_iter().map(TierId::from_uuid).collect(),
             tax_number_taken: row.try_get("tax_number_taken").store()?,
             name_known: row.try_get("name_known").store()?,
@@ -292,14 +328,15 @@ impl DocumentRepository for SiteTx {
         tax_number: Option<&str>,
         name: &str,
     ) -> Result<Option<PartyId>, StoreError> {
-        // By its number if one has it, else by its name; two of the same name are none.
+        // By its number if one has it, else by its name; two of the same name are none, and neither is one with another number.
         let rows = sqlx::query(
             "with live as (
                select c.party_id, c.tax_number, c.name from customers c
                join parties p on p.site_id = c.site_id and p.id = c.party_id where p.erased_at is null)
-             select party_id from live where tax_number = $1
+             select party_id, false as differs from live where tax_number = $1
              union all
-             select party_id from live where lower(name) = $2 and not exists (select from live where tax_number = $1)
+             select party_id, coalesce(tax_number <> $1, false) from live
+             where lower(name) = $2 and not exists (select from live where tax_number = $1)
              limit 2",
         )
         .bind(tax_number)
@@ -308,7 +345,9 @@ impl DocumentRepository for SiteTx {
         .await
         .store()?;
         match rows.as_slice() {
-            [one] => Ok(Some(PartyId::from_uuid(one.try_get(0).store()?))),
+            [one] if !one.try_get::<bool, _>("differs").store()? => {
+                Ok(Some(PartyId::from_uuid(one.try_get("party_id").store()?)))
+            }
             _ => Ok(None),
         }
     }

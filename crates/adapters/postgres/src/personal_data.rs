@@ -171,13 +171,15 @@ pub const PERSONAL_DATA_SECTIONS: &[(&str, &str)] = &[
         "documents",
         "select o.id, o.name, o.media_type, o.bytes, o.kind, o.state, o.created_at, o.uploaded_by = $2 as uploaded
          from documents o left join document_drafts d on d.site_id = o.site_id and d.document_id = o.id
-         where o.uploaded_by = $2 or d.party_id = $1 or d.buyer_id = $1",
+         where o.uploaded_by = $2 or d.party_id = $1 or d.buyer_id = $1 or d.known_party_id = $1 or app.party_named(d.content) = $1",
     ),
     (
         "document_drafts",
-        "select id, document_id, state, created_at, order_id, party_id, decided_at, decided_by = $2 as decided,
-           case when party_id = $1 or buyer_id = $1 then content end as content
-         from document_drafts where party_id = $1 or buyer_id = $1 or decided_by = $2",
+        "select d.id, d.document_id, d.state, d.created_at, d.order_id, d.party_id, d.decided_at, d.decided_by = $2 as decided,
+           case when theirs then d.content end as content, case when theirs or d.decided_by = $2 then d.reject_reason end as reason
+         from document_drafts d, lateral (select coalesce(d.party_id = $1 or d.buyer_id = $1 or d.known_party_id = $1
+           or app.party_named(d.content) = $1, false) as theirs) x
+         where theirs or d.decided_by = $2",
     ),
     (
         "events",

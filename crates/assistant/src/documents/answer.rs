@@ -159,6 +159,7 @@ fn take_order(read: ReadOrder) -> Result<OrderDraft, Unfit> {
     Ok(OrderDraft {
         customer_name: field(read.customer_name)?,
         customer_tax_number: field(read.customer_tax_number)?,
+        number_read: read.number.as_ref().map(|number| printable(number.value.trim())),
         number: field(read.number)?,
         currency: field(read.currency)?,
         lines: read.lines.into_iter().map(line).collect::<Result<_, _>>()?,

@@ -1,5 +1,6 @@
 //! What is checked of a draft outside the model: whether it stands in the document, adds up, and may be what it says.
 
+mod currency;
 mod customer;
 mod evidence;
 mod hidden;
@@ -39,6 +40,8 @@ named! {
         DuplicateDocument = "duplicate_document",
         /// So does another with the same customer, number and total.
         DuplicateOrder = "duplicate_order",
+        /// The customer that was chosen, or is called so, has another tax number.
+        BuyerTaxNumberDiffers = "buyer_tax_number_differs",
         /// The other side is the site itself.
         OwnCompany = "own_company",
         /// No customer, or more than one, is called so: a person chooses.
@@ -48,6 +51,10 @@ named! {
         /// A customer has this tax number.
         CustomerKnown = "customer_known",
         LowConfidence = "low_confidence",
+        /// Another has the same customer and was read under this number, or the same customer, total and lines and one of them no number.
+        DuplicateSuspected = "duplicate_suspected",
+        /// The sign is of more than one currency: `$`, `¥`. Or two are named.
+        CurrencyAmbiguous = "currency_ambiguous",
         /// An image: no rule can tell whether it says so.
         NotVerifiable = "not_verifiable",
         /// No rule is known for its country.
@@ -84,6 +91,8 @@ impl FindingCode {
     pub const fn severity(self) -> FindingSeverity {
         match self {
             Self::LowConfidence
+            | Self::DuplicateSuspected
+            | Self::CurrencyAmbiguous
             | Self::NotVerifiable
             | Self::TaxNumberUnchecked
             | Self::HiddenInstructions
@@ -109,6 +118,13 @@ impl Finding {
     }
 }
 
+/// A party, and what its record as a customer says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownBuyer {
+    pub name: Option<String>,
+    pub tax_number: Option<String>,
+}
+
 /// What the site knows that bears on a draft.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
@@ -117,8 +133,10 @@ pub struct KnownFacts {
     pub same_file: bool,
     /// So is one of the same customer, number and total.
     pub same_business: bool,
-    /// There is such a party: the name of its record, if it has one.
-    pub buyer: Option<Option<String>>,
+    /// So is one of the same customer and number as they were read, or of the same customer, total and lines where one has no number.
+    pub similar_business: bool,
+    /// There is such a party: what its record says, if it has one.
+    pub buyer: Option<KnownBuyer>,
     /// Of the tiers that the lines name, those that are there.
     pub tiers: Vec<TierId>,
     /// A customer has the draft's tax number.

@@ -1,12 +1,11 @@
 //! A person edits, accepts or rejects a draft. What it becomes, the ordinary use case makes by its own rules.
 
 use posx_kernel::{
-    DocumentId, IdempotentCall, IdentityId, Made, Money, OrderId, Review, SiteScope, StoreError,
-    StoredAnswer, made_before_in_tx, remember_in_tx,
+    DocumentId, IdempotentCall, IdentityId, Made, SiteScope, StoreError, made_before_in_tx, remember_in_tx,
+    retry_busy,
 };
-use posx_orders::{OrderError, PlaceOrder, Placed, Quote, WishedLine};
+use posx_orders::{Order, OrdersTx, PlaceOrder, WishedLine};
 use posx_tenancy::{NewCustomer, Site};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -21,15 +20,8 @@ pub struct AcceptDraft {
     pub seen: i32,
     /// Codes of the warnings that they saw.
     pub acknowledged: Vec<String>,
-    /// Of an order whose customer has bound no wallet. Never read from a document.
+    /// Of an order whose customer has bound no wallet of the order's chain. Never read from a document.
     pub wallet_address: Option<String>,
-}
-
-/// What is kept of an order that was placed for a draft.
-#[derive(Serialize, Deserialize)]
-struct PlacedOrder {
-    id: OrderId,
-    total: Money,
 }
 
 impl Documents {
@@ -85,7 +77,8 @@ impl Documents {
         Ok(())
     }
 
-    /// Makes the order or the customer. The draft has no error, and whoever accepts names each of its warnings.
+    /// Makes the order or the customer, with the decision, in one commit: there is no draft that is half accepted, and none that
+    /// becomes two. The draft has no error, and whoever accepts names each of its warnings.
     pub async fn accept(
         &self,
         scope: &SiteScope,
@@ -95,20 +88,10 @@ impl Documents {
         wish: &AcceptDraft,
         call: &IdempotentCall,
     ) -> Result<Made<DocumentId>, DocumentError> {
-        let draft = self
-            .queries
-            .draft(scope, id)
-            .await?
-            .ok_or(DocumentError::NoDraft)?;
-        match draft.content {
-            Some(DraftContent::Customer(_)) => self.accept_customer(scope, site, who, id, wish, call).await,
-            // Of one whose time is over as well: it is refused there.
-            Some(DraftContent::Order(_)) | None => self.accept_order(scope, site, who, id, wish, call).await,
-        }
+        retry_busy(|| self.accept_once(scope, site, who, id, wish, call)).await
     }
 
-    /// Customer and decision are one commit.
-    async fn accept_customer(
+    async fn accept_once(
         &self,
         scope: &SiteScope,
         site: &Site,
@@ -122,99 +105,47 @@ impl Documents {
         if let Some(made) = made_before_in_tx::<_, _, DocumentError>(tx.as_mut(), Some(call)).await? {
             return Ok(made);
         }
-        let (document, mut draft) = self.accept_in_tx(tx.as_mut(), site, who, id, wish).await?;
-        let DraftContent::Customer(customer) = draft.content()? else {
-            return Err(StoreError::broken("a draft changed its kind").into());
-        };
-        let record = record(customer);
-        let party = self.customers.register_in_tx(tx.as_mut(), site, record).await?;
-        draft.became(Outcome::Customer(party), now);
-        let accepted = draft.version - 1;
-        save_in_tx(tx.as_mut(), &draft, accepted).await?;
-        let payload = json!({ "customer": party });
-        tell_in_tx(tx.as_mut(), "document_draft.accepted", &document, &draft, payload).await?;
-        remember_in_tx(tx.as_mut(), Some(call), &id).await?;
-        tx.commit().await?;
-        Ok(Made::now(id))
-    }
-
-    /// The decision, the order, and that it is the draft's: three commits. The order is placed under a key of the draft's own, so
-    /// that whoever accepts again after a crash goes on where it ended.
-    async fn accept_order(
-        &self,
-        scope: &SiteScope,
-        site: &Site,
-        who: IdentityId,
-        id: DocumentId,
-        wish: &AcceptDraft,
-        call: &IdempotentCall,
-    ) -> Result<Made<DocumentId>, DocumentError> {
-        let mut tx = self.db.begin(scope).await?;
-        if let Some(made) = made_before_in_tx::<_, _, DocumentError>(tx.as_mut(), Some(call)).await? {
-            return Ok(made);
-        }
-        // The key is claimed with the last commit, not with this one.
-        drop(tx);
-        let mut tx = self.db.begin(scope).await?;
-        let (_, before) = load_in_tx(tx.as_mut(), id).await?;
-        if before.state == DraftState::Accepting {
-            drop(tx);
-        } else {
-            self.accept_in_tx(tx.as_mut(), site, who, id, wish).await?;
-            tx.commit().await?;
-        }
-        let draft = self
-            .queries
-            .draft(scope, id)
-            .await?
-            .ok_or(DocumentError::NoDraft)?;
-        let DraftContent::Order(order) = draft.content()? else {
-            return Err(StoreError::broken("a draft changed its kind").into());
-        };
-        match self.place(scope, site, &draft, order, wish, call).await {
-            Ok(placed) => self.placed(scope, id, placed, call).await,
-            Err(error) => {
-                if is_final(&error) {
-                    self.give_up(scope, id).await?;
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Checked anew as it stands now.
-    async fn accept_in_tx(
-        &self,
-        tx: &mut dyn DocumentsTx,
-        site: &Site,
-        who: IdentityId,
-        id: DocumentId,
-        wish: &AcceptDraft,
-    ) -> Result<(Document, Draft), DocumentError> {
-        let now = self.clock.now();
-        let (document, mut draft) = load_in_tx(tx, id).await?;
+        let (document, mut draft) = load_in_tx(tx.as_mut(), id).await?;
         if draft.version != wish.seen {
             return Err(DocumentError::Stale);
         }
         if draft.state == DraftState::Proposed {
-            draft.findings = check_in_tx(tx, site, &document, draft.content()?).await?;
+            // Anew, as everything stands now.
+            draft.findings = check_in_tx(tx.as_mut(), site, &document, draft.content()?).await?;
         }
-        draft.accept(who, &wish.acknowledged, now)?;
-        save_in_tx(tx, &draft, wish.seen).await?;
-        Ok((document, draft))
+        let (order, outcome, payload) = match draft.acceptable(&wish.acknowledged)? {
+            DraftContent::Customer(customer) => {
+                let record = record(customer);
+                let party = self.customers.register_in_tx(tx.as_mut(), site, record).await?;
+                (None, Outcome::Customer(party), json!({ "customer": party }))
+            }
+            DraftContent::Order(order) => {
+                let order = self.place_in_tx(tx.orders_tx(), site, order, wish).await?;
+                let id = order.id;
+                (Some(order), Outcome::Order(id), json!({ "order": id }))
+            }
+        };
+        draft.accept(who, outcome, now);
+        save_in_tx(tx.as_mut(), &draft, wish.seen).await?;
+        tell_in_tx(tx.as_mut(), "document_draft.accepted", &document, &draft, payload).await?;
+        remember_in_tx(tx.as_mut(), Some(call), &id).await?;
+        if let Some(order) = order {
+            self.orders.reserve_in_tx(tx.orders_tx(), &order).await?;
+        }
+        tx.commit().await?;
+        Ok(Made::now(id))
     }
 
-    /// The site's own prices come to what the draft says, or there is no order.
-    async fn place(
+    /// The site's own prices come to what the draft says, and the tokens go where the buyer wants them, or there is no order. What
+    /// it reserves is reserved later.
+    async fn place_in_tx(
         &self,
-        scope: &SiteScope,
+        tx: &mut dyn OrdersTx,
         site: &Site,
-        draft: &Draft,
-        order: &OrderDraft,
+        draft: &OrderDraft,
         wish: &AcceptDraft,
-        call: &IdempotentCall,
-    ) -> Result<PlacedOrder, DocumentError> {
-        let parsed = check::parse_order(order).zip(order.buyer);
+    ) -> Result<Order, DocumentError> {
+        let parsed = check::parse_order(draft).zip(draft.buyer);
         let (parsed, buyer) = parsed.ok_or_else(|| StoreError::broken("an accepted draft does not parse"))?;
         let line = |line: &check::ParsedLine| {
             Some(WishedLine {
@@ -224,14 +155,6 @@ impl Documents {
         };
         let lines: Option<Vec<_>> = parsed.lines.iter().map(line).collect();
         let lines = lines.ok_or_else(|| StoreError::broken("an accepted line has no offer"))?;
-        let key = IdempotentCall {
-            actor: draft.document.to_string(),
-            operation: "accept a draft",
-            key: draft.version.to_string(),
-            fingerprint: super::sha256(wish.wallet_address.as_deref().unwrap_or_default().as_bytes()),
-            review: Review::NotNeeded,
-            at: call.at,
-        };
         let order = PlaceOrder {
             site,
             buyer,
@@ -239,96 +162,20 @@ impl Documents {
             wallet_address: wish.wallet_address.clone(),
             referrer: None,
             promo: None,
-            call: Some(key),
+            call: None,
         };
-        let quote = self
-            .orders
-            .preview(scope, site, buyer, &order.lines, None)
-            .await?;
-        same_total(quote.total, parsed.total)?;
-        let placed = match self.orders.place(scope, &order, &render).await? {
-            Placed::New { order, .. } => PlacedOrder {
-                id: order.id,
-                total: order.total,
-            },
-            Placed::Replayed(answer) => serde_json::from_slice(&answer.body)
-                .map_err(|_| StoreError::broken("a stored answer names no order"))?,
-        };
-        // A price that was edited between the two.
-        if let Err(differs) = same_total(placed.total, parsed.total) {
-            self.orders.cancel(scope, placed.id, None).await?;
-            return Err(differs);
+        let order = self.orders.place_in_tx(tx, &order).await?;
+        if order.total != parsed.total {
+            let (ours, drafted) = (order.total, parsed.total);
+            return Err(DocumentError::TotalDiffers { ours, drafted });
         }
-        Ok(placed)
-    }
-
-    async fn placed(
-        &self,
-        scope: &SiteScope,
-        id: DocumentId,
-        placed: PlacedOrder,
-        call: &IdempotentCall,
-    ) -> Result<Made<DocumentId>, DocumentError> {
-        let now = self.clock.now();
-        let mut tx = self.db.begin(scope).await?;
-        if let Some(made) = made_before_in_tx::<_, _, DocumentError>(tx.as_mut(), Some(call)).await? {
-            return Ok(made);
+        if wish.wallet_address.is_some() {
+            let bound = tx.wallets().of_party(buyer).await?;
+            if bound.iter().any(|wallet| wallet.receives_on(order.chain)) {
+                return Err(DocumentError::WalletBound);
+            }
         }
-        let (document, mut draft) = load_in_tx(tx.as_mut(), id).await?;
-        if draft.state == DraftState::Accepting {
-            let seen = draft.version;
-            draft.became(Outcome::Order(placed.id), now);
-            save_in_tx(tx.as_mut(), &draft, seen).await?;
-            let payload = json!({ "order": placed.id });
-            tell_in_tx(tx.as_mut(), "document_draft.accepted", &document, &draft, payload).await?;
-        }
-        remember_in_tx(tx.as_mut(), Some(call), &id).await?;
-        tx.commit().await?;
-        Ok(Made::now(id))
-    }
-
-    /// There is no order: the draft is open again.
-    async fn give_up(&self, scope: &SiteScope, id: DocumentId) -> Result<(), DocumentError> {
-        let mut tx = self.db.begin(scope).await?;
-        let (_, mut draft) = load_in_tx(tx.as_mut(), id).await?;
-        if draft.state == DraftState::Accepting {
-            let seen = draft.version;
-            draft.give_up(self.clock.now());
-            save_in_tx(tx.as_mut(), &draft, seen).await?;
-            tx.commit().await?;
-        }
-        Ok(())
-    }
-}
-
-fn render(order: &posx_orders::Order, _: &Quote) -> StoredAnswer {
-    let placed = PlacedOrder {
-        id: order.id,
-        total: order.total,
-    };
-    StoredAnswer {
-        status: 201,
-        body: serde_json::to_vec(&placed).expect("an id and an amount are JSON"),
-    }
-}
-
-/// Nothing is under way that might still place the order.
-fn is_final(error: &DocumentError) -> bool {
-    match error {
-        DocumentError::TotalDiffers { .. } => true,
-        DocumentError::Order(OrderError::Store(_) | OrderError::Key(_)) => false,
-        DocumentError::Order(error) => {
-            posx_kernel::Refusal::severity(error) == posx_kernel::Severity::Refusal
-        }
-        _ => false,
-    }
-}
-
-fn same_total(ours: Money, drafted: Money) -> Result<(), DocumentError> {
-    if ours == drafted {
-        Ok(())
-    } else {
-        Err(DocumentError::TotalDiffers { ours, drafted })
+        Ok(order)
     }
 }
 

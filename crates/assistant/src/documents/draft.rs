@@ -56,6 +56,9 @@ pub struct OrderDraft {
     pub customer_tax_number: Option<Field>,
     /// The customer's own number of the order.
     pub number: Option<Field>,
+    /// As it was read. Who edits `number` does not change it: by it the same order is recognised.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub number_read: Option<String>,
     pub currency: Option<Field>,
     pub lines: Vec<OrderDraftLine>,
     pub subtotal: Option<Field>,
@@ -91,8 +94,6 @@ pub enum DraftContent {
 named! {
     DraftState {
         Proposed = "proposed",
-        /// A person accepted it, and the order is being placed.
-        Accepting = "accepting",
         Accepted = "accepted",
         Rejected = "rejected",
         /// Its time is over.
@@ -249,12 +250,7 @@ impl Draft {
     }
 
     /// A person takes it as it stands. `acknowledged` names the warnings that they saw; an error is not acknowledged but cured.
-    pub(super) fn accept(
-        &mut self,
-        by: IdentityId,
-        acknowledged: &[String],
-        at: Timestamp,
-    ) -> Result<(), DocumentError> {
+    pub(super) fn acceptable(&self, acknowledged: &[String]) -> Result<&DraftContent, DocumentError> {
         self.open()?;
         if let Some(error) = self.findings.iter().find(|finding| finding.is_error()) {
             return Err(DocumentError::HasErrors(error.clone()));
@@ -263,21 +259,13 @@ impl Draft {
         if let Some(unseen) = self.findings.iter().find(seen) {
             return Err(DocumentError::WarningsUnseen(unseen.clone()));
         }
-        self.state = DraftState::Accepting;
-        self.decision = Some(Decision { by, at, reason: None });
-        self.touch(at);
-        Ok(())
+        self.content()
     }
 
-    /// The order's own rules refused: it is as before.
-    pub(super) fn give_up(&mut self, at: Timestamp) {
-        self.state = DraftState::Proposed;
-        self.decision = None;
-        self.touch(at);
-    }
-
-    pub(super) fn became(&mut self, outcome: Outcome, at: Timestamp) {
+    /// What was made of it is there, in the same transaction.
+    pub(super) fn accept(&mut self, by: IdentityId, outcome: Outcome, at: Timestamp) {
         self.state = DraftState::Accepted;
+        self.decision = Some(Decision { by, at, reason: None });
         self.outcome = Some(outcome);
         self.touch(at);
     }
@@ -300,12 +288,15 @@ impl Draft {
         Ok(())
     }
 
-    /// Its time is over: nothing is left of what was read.
+    /// Its time is over: nothing is left of what was read, or of what a person wrote about it.
     pub(super) fn forget(&mut self, at: Timestamp) {
         if self.state == DraftState::Proposed {
             self.state = DraftState::Expired;
         }
         self.content = None;
+        if let Some(decision) = &mut self.decision {
+            decision.reason = None;
+        }
         self.findings = Vec::new();
         self.touch(at);
     }

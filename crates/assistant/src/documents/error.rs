@@ -41,6 +41,8 @@ pub enum DocumentError {
     WarningsUnseen(Finding),
     #[error("the site's prices come to {ours}, and the draft to {drafted}")]
     TotalDiffers { ours: Money, drafted: Money },
+    #[error("the customer has bound a wallet: no other address is taken")]
+    WalletBound,
     #[error("the same is accepted already")]
     AcceptedBefore,
     #[error("a reason has 1 to 500 characters")]
@@ -75,6 +77,7 @@ impl Refusal for DocumentError {
             Self::HasErrors(_) => "document_draft_has_errors",
             Self::WarningsUnseen(_) => "document_draft_warnings_unseen",
             Self::TotalDiffers { .. } => "document_draft_total_differs",
+            Self::WalletBound => "document_draft_wallet_bound",
             Self::AcceptedBefore => "document_draft_accepted_before",
             Self::Reason => "document_draft_reason_invalid",
             Self::Order(error) => error.code(),
@@ -96,6 +99,7 @@ impl Refusal for DocumentError {
             | Self::HasErrors(_)
             | Self::WarningsUnseen(_)
             | Self::TotalDiffers { .. }
+            | Self::WalletBound
             | Self::AcceptedBefore => Kind::Conflict,
             Self::Name
             | Self::Empty
@@ -118,6 +122,7 @@ impl Refusal for DocumentError {
             Self::Value(field) => field.clone().into(),
             Self::Reason => "reason".into(),
             Self::WarningsUnseen(_) => "acknowledged".into(),
+            Self::WalletBound => "wallet_address".into(),
             Self::Order(error) => return error.field(),
             _ => return None,
         })

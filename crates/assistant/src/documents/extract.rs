@@ -57,8 +57,47 @@ fn split(bytes: Vec<u8>) -> Result<Vec<String>, PdfError> {
     Ok(text.split('\u{c}').map(str::to_owned).collect())
 }
 
-/// Without control characters: the database takes no NUL, and a reader sees none of them.
+/// Without control characters: the database takes no NUL, and a reader sees none of them. Each becomes what keeps apart what it
+/// stood between: two numbers never become one.
 pub(super) fn printable(text: &str) -> String {
-    let shown = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-    text.chars().filter(shown).collect()
+    let shown = |c: char| match c {
+        '\n' | '\t' => c,
+        '\r' | '\u{b}' | '\u{c}' | '\u{85}' => '\n',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.replace("\r\n", "\n").chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_control_character_keeps_apart_stays_apart() {
+        for (text, left) in [
+            ("Qty 2\r100.00", "Qty 2\n100.00"),
+            ("Qty 2\r\n100.00\r\n", "Qty 2\n100.00\n"),
+            ("2\r\r100", "2\n\n100"),
+            ("2\u{85}100\u{b}3", "2\n100\n3"),
+            ("2\u{0}100\u{1}3", "2 100 3"),
+            ("a\tb\nc", "a\tb\nc"),
+        ] {
+            assert_eq!(printable(text), left, "{text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_of_an_old_mac_are_lines() {
+        #[derive(Debug)]
+        struct NoPdf;
+        #[async_trait]
+        impl PdfReader for NoPdf {
+            async fn pages(&self, _: Vec<u8>) -> Result<Vec<String>, PdfError> {
+                Err(PdfError::Unusable(Unusable::PdfBroken))
+            }
+        }
+        let read = pages(MediaType::Plain, b"Qty 2\r100.00".to_vec(), &NoPdf).await;
+        assert_eq!(read.unwrap(), Some(vec!["Qty 2\n100.00".to_owned()]));
+    }
 }

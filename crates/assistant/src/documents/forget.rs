@@ -9,12 +9,15 @@ use super::{Document, DocumentError, Documents, Saved, business_hash, happened};
 
 /// After it was announced and never sent.
 const ANNOUNCED_KEPT: TimeDelta = TimeDelta::days(1);
+/// After its address has ceased to be good: an upload that began in time has ended by then.
+const UPLOAD_ENDS_WITHIN: TimeDelta = TimeDelta::hours(1);
 const ONE_ROUND: u16 = 100;
 
 /// What one round did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Forgotten {
     pub documents: usize,
+    /// Gone for good.
     pub files: usize,
 }
 
@@ -33,9 +36,11 @@ impl Documents {
         }
         for id in self.queries.files_due(scope, ONE_ROUND).await? {
             if let Some(document) = self.queries.document(scope, id).await? {
-                self.delete_file(scope, &document).await?;
-                done.files += 1;
+                done.files += usize::from(self.delete_file(scope, &document).await?);
             }
+        }
+        if done == Forgotten::default() {
+            self.storage.sweep(scope.site(), now - ANNOUNCED_KEPT).await?;
         }
         Ok(done)
     }
@@ -63,20 +68,25 @@ impl Documents {
         Ok(())
     }
 
-    /// At the storage first: a file that is said to be gone is gone.
+    /// At the storage first: a file that is said to be gone is gone. False: whoever has its address may send it once more, so that
+    /// a later round deletes again.
     pub(super) async fn delete_file(
         &self,
         scope: &SiteScope,
         document: &Document,
-    ) -> Result<(), DocumentError> {
+    ) -> Result<bool, DocumentError> {
+        let now = self.clock.now();
         self.storage.delete(place(scope, document)).await?;
+        if now < document.upload_until + UPLOAD_ENDS_WITHIN {
+            return Ok(false);
+        }
         let mut tx = self.db.begin(scope).await?;
         let Some(mut document) = tx.documents().for_update(document.id).await? else {
-            return Ok(());
+            return Ok(false);
         };
-        document.file_gone_at = Some(self.clock.now());
+        document.file_gone_at = Some(now);
         tx.documents().save(&document).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(true)
     }
 }

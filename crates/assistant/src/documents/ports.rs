@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use posx_kernel::{DocumentId, Page, PageRequest, PartyId, SiteScope, StoreError, TierId, Timestamp};
+use posx_orders::OrdersTx;
 use posx_tenancy::CustomersTx;
 
-use super::{Document, DocumentState, DocumentView, Draft, DraftKind, DraftState, KnownFacts};
+use super::{BusinessHash, Document, DocumentState, DocumentView, Draft, DraftKind, DraftState, KnownFacts};
 
 /// What is asked about a draft before it is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub struct FactsWish {
     pub document: DocumentId,
     pub kind: DraftKind,
     pub sha256: [u8; 32],
-    pub business_hash: Option<[u8; 32]>,
+    pub business_hash: Option<BusinessHash>,
     pub buyer: Option<PartyId>,
     pub tiers: Vec<TierId>,
     /// Of a customer's draft; of an order's it is not asked.
@@ -40,26 +41,28 @@ pub trait DocumentRepository: Send {
     async fn insert_draft(
         &mut self,
         draft: &Draft,
-        business_hash: Option<[u8; 32]>,
+        business_hash: Option<BusinessHash>,
     ) -> Result<(), StoreError>;
     /// Stores the draft if the stored version is still `seen`.
     async fn save_draft(
         &mut self,
         draft: &Draft,
-        business_hash: Option<[u8; 32]>,
+        business_hash: Option<BusinessHash>,
         seen: i32,
     ) -> Result<Saved, StoreError>;
     async fn facts(&mut self, wish: &FactsWish) -> Result<KnownFacts, StoreError>;
-    /// The one customer with this tax number, or the only one with this name.
+    /// The one customer with this tax number, or the only one with this name, if that one has no other number.
     async fn customer(&mut self, tax_number: Option<&str>, name: &str)
     -> Result<Option<PartyId>, StoreError>;
     /// Active tiers by name, in the order of the names; none where no tier, or more than one, is called so.
     async fn tiers_called(&mut self, names: &[String]) -> Result<Vec<Option<TierId>>, StoreError>;
 }
 
-/// A transaction in which documents, drafts and customers can be changed.
+/// A transaction in which documents, drafts and customers can be changed, and an order can be placed.
 pub trait DocumentsTx: CustomersTx {
     fn documents(&mut self) -> &mut dyn DocumentRepository;
+    /// This same transaction, as orders know it.
+    fn orders_tx(&mut self) -> &mut dyn OrdersTx;
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

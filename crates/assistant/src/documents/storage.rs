@@ -1,7 +1,7 @@
 //! The port to where files are.
 
 use async_trait::async_trait;
-use posx_kernel::{DocumentId, Kind, Refusal, SiteId};
+use posx_kernel::{DocumentId, Kind, Refusal, SiteId, Timestamp};
 
 use super::MediaType;
 
@@ -12,10 +12,17 @@ pub struct FilePlace {
     pub document: DocumentId,
 }
 
+impl FilePlace {
+    /// Above all places of a site.
+    pub fn folder(site: SiteId) -> String {
+        format!("sites/{}/documents", site.as_uuid().simple())
+    }
+}
+
 impl std::fmt::Display for FilePlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (site, document) = (self.site.as_uuid().simple(), self.document.as_uuid().simple());
-        write!(f, "sites/{site}/documents/{document}")
+        let document = self.document.as_uuid().simple();
+        write!(f, "{}/{document}", Self::folder(self.site))
     }
 }
 
@@ -74,4 +81,6 @@ pub trait FileStorage: Send + Sync + std::fmt::Debug {
     async fn read(&self, place: FilePlace, bytes_max: u32) -> Result<Option<Vec<u8>>, StorageError>;
     /// Deleting what is not there is fine.
     async fn delete(&self, place: FilePlace) -> Result<(), StorageError>;
+    /// Deletes what is left of uploads of the site that broke off before then.
+    async fn sweep(&self, site: SiteId, before: Timestamp) -> Result<(), StorageError>;
 }

@@ -152,7 +152,7 @@ impl Documents {
         tx.outbox().append(event).await?;
         tx.commit().await?;
         if document.state == DocumentState::Refused {
-            // What is not deleted here, the next purge deletes.
+            // What is not deleted here, or is sent again, the job deletes that forgets.
             self.delete_file(scope, &document).await?;
             return Err(refused(&document));
         }

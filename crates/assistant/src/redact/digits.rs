@@ -1,18 +1,26 @@
-//! Card numbers: 13 to 19 digits with a good check digit (ISO/IEC 7812-1), in groups or not.
+//! Card numbers: 13 to 19 digits with a good check digit (ISO/IEC 7812-1), in groups as people write them or not. Amounts, dates and
+//! numbers in lists are digits with signs between as well: what tells them apart is how they are grouped.
 
 use std::ops::Range;
 
 const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
-/// Card schemes' numbers begin with these: travel and entertainment, banking, merchandising. So a time in milliseconds (1…) or an
-/// amount in base units, which mostly begins with another, is left alone.
-const FIRST: std::ops::RangeInclusive<u32> = 2..=6;
+/// Signs between two groups: a quote, a comma, a blank, a quote.
+const BETWEEN_MAX: usize = 6;
+/// Groups as they are printed on cards.
+const PRINTED: &[&[usize]] = &[
+    &[4, 4, 4, 4],
+    &[4, 4, 4, 1],
+    &[4, 4, 4, 4, 3],
+    &[4, 6, 5],
+    &[4, 6, 4],
+];
 
 /// Digits without anything between them.
-struct Group {
+struct Group<'a> {
     range: Range<usize>,
     values: Vec<u32>,
-    /// Whether one sign that people put into card numbers stands between the group before and this one.
-    goes_on: bool,
+    /// What stands between the group before and this one.
+    before: &'a str,
 }
 
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
@@ -20,10 +28,10 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < groups.len() {
-        match card_from(&groups, at) {
-            Some(last) => {
-                found.push(groups[at].range.start..groups[last].range.end);
-                at = last + 1;
+        match card_from(&groups[at..]) {
+            Some(count) => {
+                found.push(groups[at].range.start..groups[at + count - 1].range.end);
+                at += count;
             }
             None => at += 1,
         }
@@ -31,23 +39,53 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The last group of the longest card number that begins with this group.
-fn card_from(groups: &[Group], first: usize) -> Option<usize> {
+/// Of how many groups the longest card number is that begins with the first one.
+fn card_from(groups: &[Group<'_>]) -> Option<usize> {
     let mut values: Vec<u32> = Vec::new();
     let mut card = None;
-    for (at, group) in groups.iter().enumerate().skip(first) {
-        if at > first && !group.goes_on {
+    for (at, group) in groups.iter().enumerate() {
+        if at > 0 && !goes_on(group.before) {
             break;
         }
         values.extend(&group.values);
         if values.len() > *DIGITS.end() {
             break;
         }
-        if DIGITS.contains(&values.len()) && FIRST.contains(&values[0]) && check_digit_holds(&values) {
-            card = Some(at);
+        let long = DIGITS.contains(&values.len());
+        if long && is_schemes(&values) && check_digit_holds(&values) && is_written_so(&groups[..=at]) {
+            card = Some(at + 1);
         }
     }
     card
+}
+
+/// Card schemes' numbers begin so: travel and entertainment, banking, merchandising. A time in milliseconds, a year, or an amount in
+/// base units mostly begins with something else.
+fn is_schemes(values: &[u32]) -> bool {
+    match values {
+        [2, second, ..] => (2..=7).contains(second),
+        [first, ..] => (3..=6).contains(first),
+        [] => false,
+    }
+}
+
+/// Whether people group a card number like that. A date or an amount has a group of one or two digits before its last one.
+fn is_written_so(groups: &[Group<'_>]) -> bool {
+    let [first, rest @ ..] = groups else {
+        return false;
+    };
+    let sizes: Vec<usize> = groups.iter().map(|group| group.values.len()).collect();
+    let Some(sign) = rest.first().map(|group| group.before) else {
+        return true;
+    };
+    let same_signs = rest.iter().all(|group| group.before == sign);
+    if groups.iter().skip(1).any(|group| group.before.contains(is_cell)) {
+        return same_signs && PRINTED.contains(&sizes.as_slice());
+    }
+    let size = first.values.len();
+    let (before, last) = sizes.split_at(sizes.len() - 1);
+    let even = before.iter().all(|one| *one == size) && last.iter().all(|one| *one <= size);
+    before.iter().all(|one| *one >= 3) || (even && same_signs)
 }
 
 /// Luhn's.
@@ -59,38 +97,37 @@ fn check_digit_holds(values: &[u32]) -> bool {
     doubled.sum::<u32>().is_multiple_of(10)
 }
 
-fn groups(text: &str) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    // How many signs came since the last digit, and whether all were such as people put between.
-    let mut between = (0_u8, true);
+fn groups(text: &str) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for (at, character) in text.char_indices() {
-        let Some(value) = digit(character) else {
-            between = (between.0.saturating_add(1), between.1 && separates(character));
-            continue;
-        };
+        let Some(value) = digit(character) else { continue };
         let end = at + character.len_utf8();
+        let from = groups.last().map_or(0, |group| group.range.end);
         match groups.last_mut() {
-            Some(group) if between.0 == 0 => {
+            Some(group) if group.range.end == at => {
                 group.range.end = end;
                 group.values.push(value);
             }
             _ => groups.push(Group {
                 range: at..end,
                 values: vec![value],
-                goes_on: between.0 <= 3 && between.1 && !groups.is_empty(),
+                before: &text[from..at],
             }),
         }
-        between = (0, true);
     }
     groups
 }
 
-fn separates(character: char) -> bool {
-    character.is_whitespace()
-        || matches!(
-            character,
-            '-' | '.' | '/' | '_' | '\u{2010}'..='\u{2015}' | '\u{200b}'
-        )
+fn goes_on(between: &str) -> bool {
+    let separates = |c: char| {
+        c.is_whitespace() || is_cell(c) || matches!(c, '-' | '.' | '/' | '_' | '\u{2010}'..='\u{2015}')
+    };
+    between.chars().all(separates) && between.chars().count() <= BETWEEN_MAX
+}
+
+/// What stands between the values of a list or of a table's row, too.
+const fn is_cell(c: char) -> bool {
+    matches!(c, ',' | ';' | '|' | '"' | '\'' | '·' | '•')
 }
 
 /// Of ASCII, Arabic, Persian and full-width writing.

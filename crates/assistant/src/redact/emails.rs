@@ -27,9 +27,7 @@ fn local_start(before: &str) -> usize {
         let line = inner.rfind('\n').map_or(0, |at| at + 1);
         return inner[line..].rfind('"').map_or(before.len(), |at| line + at);
     }
-    let taken = |character: char| {
-        character.is_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(character) || character == '\u{200b}'
-    };
+    let taken = |character: char| character.is_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(character);
     before
         .char_indices()
         .rev()

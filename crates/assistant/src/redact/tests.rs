@@ -70,6 +70,88 @@ fn a_phrase_in_a_numbered_list_in_capitals_or_in_json_is_found() {
     assert!(!redacted(&json).contains("winner"), "{}", redacted(&json));
 }
 
+const WIF: &str = "L1aW4aubDFB7yfras2S1mN3bqg9nwySY8nkoLmJebSLD5BWv3ENZ";
+
+#[test]
+fn a_card_number_is_found_in_a_list_in_cells_and_behind_what_nobody_sees() {
+    for text in [
+        "4111,1111,1111,1111",
+        "4111, 1111, 1111, 1111",
+        "4111|1111|1111|1111",
+        "4111 · 1111 · 1111 · 1111",
+        "4111;1111;1111;1111",
+        "\"4111\",\"1111\",\"1111\",\"1111\"",
+        "[\"4111\", \"1111\", \"1111\", \"1111\"]",
+        "3782,822463,10005",
+        "4111 1111\n1111 1111",
+        "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+        "4111\u{ad}1111\u{ad}1111\u{ad}1111",
+        "4111\u{2060}1111\u{200c}1111\u{200d}1111",
+        "4\u{feff}111 1111\u{200b} 1111 11\u{200e}11",
+    ] {
+        let left = redacted(text);
+        assert!(
+            left.contains("[card number]") && !left.contains("11"),
+            "{text}: {left}"
+        );
+    }
+}
+
+#[test]
+fn amounts_dates_and_numbers_in_lists_stay() {
+    for text in [
+        // Each has the digits of a card number with a good check digit.
+        "22.11.2026 26.11.2026",
+        "4,180.00, 5,130.00, 6,218.50",
+        "450.21;333.00;211.50;9",
+        "2024,2025,2026,2007",
+        "3,410,111,111,111,111",
+        "{\"from\":\"2026-11-21\",\"until\":\"2026-11-22\"}",
+        "بازار\u{200c}ها",
+        "👩\u{200d}👩\u{200d}👧",
+    ] {
+        assert_eq!(redacted(text), text);
+    }
+}
+
+#[test]
+fn an_e_mail_address_with_characters_that_nobody_sees_is_found() {
+    for text in [
+        "ada@\u{200b}example.com",
+        "ada\u{ad}@example.com",
+        "a\u{2060}da@exam\u{feff}ple.com",
+    ] {
+        assert_eq!(redacted(text), "[e-mail address]", "{text:?}");
+    }
+}
+
+#[test]
+fn what_a_tool_tells_is_redacted_as_what_it_says() {
+    let told = |note: &str| {
+        let content = serde_json::json!({ "rows": [{ "row": { "notes": [note] } }] }).to_string();
+        let call = "call_1".to_owned();
+        match message(&Message::Tool { call, content }) {
+            Message::Tool { content, .. } => content,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(told("card\n4111 1111\n1111 1111\nthanks").contains("card\\n[card number]\\nthanks"));
+    assert!(told(&format!("key:\n{WIF}")).contains("key:\\n[key]"));
+    assert!(told(&format!("key:\t{}{}", &WIF[..20], &WIF[20..])).contains("[key]"));
+    assert!(told(&PHRASE.replace(' ', "\n")).contains("[seed phrase]"));
+    assert_eq!(told("paid"), r#"{"rows":[{"row":{"notes":["paid"]}}]}"#);
+    let named = serde_json::json!({ "ada@example.com": 1 }).to_string();
+    let called = Message::Assistant {
+        text: String::new(),
+        tool_calls: vec![ToolCall {
+            id: "call_1".to_owned(),
+            name: "find_orders".to_owned(),
+            arguments: named,
+        }],
+    };
+    assert!(!format!("{:?}", message(&called)).contains("ada"));
+}
+
 #[test]
 fn every_text_of_every_message_is_redacted() {
     let said = [
@@ -102,9 +184,10 @@ fn behind() -> impl Strategy<Value = String> {
 }
 
 /// 13 to 19 digits whose last one is the check digit.
-fn card() -> impl Strategy<Value = Vec<u32>> {
-    (2..=6_u32, vec(0..=9_u32, 11..=17)).prop_map(|(first, rest)| {
-        let mut digits = vec![first];
+fn card(others: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Vec<u32>> {
+    (2..=6_u32, 0..=9_u32, vec(0..=9_u32, others)).prop_map(|(first, second, rest)| {
+        // Of those with 2 the schemes have 22 to 27.
+        let mut digits = vec![first, if first == 2 { 2 + second % 6 } else { second }];
         digits.extend(rest);
         let sum: u32 = digits
             .iter()
@@ -123,13 +206,27 @@ fn card() -> impl Strategy<Value = Vec<u32>> {
 
 proptest! {
     #[test]
-    fn no_card_number_is_left(digits in card(), between in select(vec!["", " ", "-", ".", "\u{a0}"]), group in 3..6_usize,
+    fn no_card_number_is_left(digits in card(10..=16), between in select(vec!["", " ", "-", ".", "\u{a0}"]), group in 3..6_usize,
                               before in around(), after in behind()) {
         let groups: Vec<String> = digits.chunks(group).map(|group| group.iter().map(ToString::to_string).collect()).collect();
         let planted = groups.join(between);
         let left = redacted(&format!("{before}{planted}{after}"));
         prop_assert!(!left.contains(&planted), "{left}");
         prop_assert!(left.contains("[card number]"));
+    }
+
+    #[test]
+    fn no_card_number_is_left_in_cells_or_in_json(
+        digits in card(13..=13), between in select(vec![",", ", ", ";", "|", " | ", "·", "\",\"", "\", \"", "\n", "\u{200b}", "\u{ad}", "\u{feff}"]),
+        before in around(), after in behind(),
+    ) {
+        let groups: Vec<String> = digits.chunks(4).map(|group| group.iter().map(ToString::to_string).collect()).collect();
+        let planted = groups.join(between);
+        let text = format!("{before}{planted}{after}");
+        prop_assert!(redacted(&text).contains("[card number]"), "{text}");
+        let content = serde_json::json!({ "note": text }).to_string();
+        let told = format!("{:?}", message(&Message::Tool { call: "call_1".to_owned(), content }));
+        prop_assert!(told.contains("[card number]"), "{told}");
     }
 
     #[test]

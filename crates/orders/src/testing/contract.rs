@@ -122,7 +122,7 @@ impl<'a> Suite<'a> {
             symbol: "CONTRACT".to_owned(),
             decimals: 18,
             provider_asset: "CONTRACT_POLYGON".to_owned(),
-            vault: "0".to_owned(),
+            vault: given.scope.site().to_string(),
             active: true,
             created_at: now,
         };
@@ -144,7 +144,7 @@ impl<'a> Suite<'a> {
             updated_at: now,
         };
         let mut tx = db.begin(&given.scope).await.expect("a transaction");
-        assert!(tx.assets().insert(&asset).await.expect("stored"));
+        assert_eq!(tx.assets().insert(&asset).await.expect("stored"), Ok(()));
         let (movement, actor) = (
             MovementId::from_uuid(ids.uuid(now)),
             IdentityId::from_uuid(ids.uuid(now)),

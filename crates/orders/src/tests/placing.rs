@@ -78,6 +78,50 @@ async fn a_buyer_cannot_pass_the_limit_of_a_tier_by_ordering_twice() {
 }
 
 #[tokio::test]
+async fn an_order_in_anothers_transaction_stands_with_its_commit_alone() {
+    let world = World::with("USD", 10_000, 3).await;
+    let wish = |quantity| PlaceOrder {
+        site: &world.site,
+        buyer: world.buyer(),
+        lines: vec![WishedLine {
+            tier: world.tier,
+            quantity,
+        }],
+        wallet_address: Some(ADDRESS.to_owned()),
+        referrer: None,
+        promo: None,
+        call: None,
+    };
+    let before = world.store.read(|state| format!("{state:?}")).await;
+    for (quantity, reserves) in [(2, false), (2, true), (4, true)] {
+        let mut tx = world.orders.begin(&world.scope).await.expect("begun");
+        let Ok(order) = world.orders.place_in_tx(tx.as_mut(), &wish(quantity)).await else {
+            assert_eq!(quantity, 4);
+            continue;
+        };
+        if reserves {
+            let reserved = world.orders.reserve_in_tx(tx.as_mut(), &order).await;
+            reserved.expect("enough");
+        }
+        drop(tx);
+    }
+    assert_eq!(world.store.read(|state| format!("{state:?}")).await, before);
+
+    let mut tx = world.orders.begin(&world.scope).await.expect("begun");
+    let order = world
+        .orders
+        .place_in_tx(tx.as_mut(), &wish(2))
+        .await
+        .expect("placed");
+    let reserved = world.orders.reserve_in_tx(tx.as_mut(), &order).await;
+    reserved.expect("enough");
+    tx.commit().await.expect("committed");
+    assert_eq!(world.order(order.id).await, order);
+    assert_eq!(world.events("order.placed").await, 1);
+    world.check_books().await;
+}
+
+#[tokio::test]
 async fn an_order_of_nothing_to_pay_is_confirmed_without_the_provider() {
     let world = World::with("USD", 10_000, 10).await;
     world

@@ -12,7 +12,7 @@ use posx_kernel::Severity;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::problem::ApiError;
+use crate::problem::{ApiError, ChatSession};
 
 /// So long a client waits for a status: what is refused before is refused with its own.
 const STATUS_WITHIN: Duration = Duration::from_secs(5);
@@ -39,14 +39,6 @@ impl Form {
             Self::Json
         }
     }
-}
-
-/// A visitor's session: the token is shown here and nowhere else.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct ChatSession {
-    /// Send it with the next message.
-    pub token: String,
-    pub expires_at: chrono::DateTime<chrono::Utc>,
 }
 
 /// What a visitor gets.

@@ -19,7 +19,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[serde(deny_unknown_fields)]
 #[schema(as = SetModelBudgets)]
 struct BudgetsBody {
-    /// The site's own; for what is left out, the operator's defaults are in force.
+    /// The site's own; for what is left out, the operator's are in force. While the operator's key pays, those are the most.
     #[schema(max_items = 14)]
     limits: Vec<Limit>,
 }

@@ -3,7 +3,7 @@
 use actix_web::web::Json as Answer;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use posx_assistant::{ChatError, ConversationView, MessageView, Reply, Retention, Rights, StaffQuestion};
-use posx_kernel::{ConversationId, Cursor, Page, SiteScope};
+use posx_kernel::{ConversationId, Page, SiteScope};
 use posx_tenancy::Capability;
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -15,7 +15,7 @@ use crate::extract::{
 };
 use crate::limit::count_in_five_minutes;
 use crate::problem::ApiError;
-use crate::routes::page;
+use crate::routes::{PageQuery, page};
 use crate::state::Api;
 
 /// Of one member, in five minutes.
@@ -55,17 +55,6 @@ struct RetentionBody {
     days: u16,
 }
 
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Listing {
-    /// 1 to 100, else 25.
-    limit: Option<u16>,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
-}
-
 /// Begins a talk. Nobody but the caller sees it.
 #[utoipa::path(tag = "assistant", operation_id = "create_conversation", request_body = NewConversationBody,
     params(("Idempotency-Key" = String, Header)),
@@ -92,13 +81,13 @@ async fn create(
 }
 
 /// The caller's own, newest first.
-#[utoipa::path(tag = "assistant", operation_id = "list_conversations", params(Listing),
+#[utoipa::path(tag = "assistant", operation_id = "list_conversations", params(PageQuery),
     extensions(("x-capability" = json!(can::UseAssistant::names()))),
     responses((status = 200, body = Page<ConversationView>)))]
 #[get("/api/v1/assistant/conversations")]
 async fn list(
     api: Api,
-    Guarded(member, Query(query)): Guarded<AllowedMember<can::UseAssistant>, Query<Listing>>,
+    Guarded(member, Query(query)): Guarded<AllowedMember<can::UseAssistant>, Query<PageQuery>>,
 ) -> Result<Answer<Page<ConversationView>>, ApiError> {
     on(member.site())?;
     let page = page(query.limit, query.after);
@@ -136,7 +125,7 @@ async fn delete_one(
 }
 
 /// What was asked and answered, newest first.
-#[utoipa::path(tag = "assistant", operation_id = "list_messages", params(("id" = ConversationId, Path), Listing),
+#[utoipa::path(tag = "assistant", operation_id = "list_messages", params(("id" = ConversationId, Path), PageQuery),
     extensions(("x-capability" = json!(can::UseAssistant::names()))),
     responses((status = 200, body = Page<MessageView>)))]
 #[get("/api/v1/assistant/conversations/{id}/messages")]
@@ -144,7 +133,7 @@ async fn messages(
     api: Api,
     Guarded(member, (Id(id), Query(query))): Guarded<
         AllowedMember<can::UseAssistant>,
-        (Id<ConversationId>, Query<Listing>),
+        (Id<ConversationId>, Query<PageQuery>),
     >,
 ) -> Result<Answer<Page<MessageView>>, ApiError> {
     on(member.site())?;

@@ -4,14 +4,14 @@ use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use posx_assistant::{AddCredit, CreditKind, CreditView, Micros};
-use posx_kernel::{Cursor, Page, StoreError};
+use posx_kernel::{Page, StoreError};
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::on;
 use crate::extract::{Allowed, Guarded, Idempotent, Policy as _, Query, can, created};
 use crate::problem::ApiError;
-use crate::routes::page;
+use crate::routes::{PageQuery, page};
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -31,25 +31,14 @@ struct CreditBody {
     expires_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Listing {
-    /// 1 to 100, else 25.
-    limit: Option<u16>,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
-}
-
 /// Newest first. They are burnt once the month's limit is used up: what lapses first, then what is oldest.
-#[utoipa::path(tag = "assistant", operation_id = "list_model_credits", params(Listing),
+#[utoipa::path(tag = "assistant", operation_id = "list_model_credits", params(PageQuery),
     extensions(("x-capability" = json!(can::ManageAssistant::names()))),
     responses((status = 200, body = Page<CreditView>)))]
 #[get("/api/v1/assistant/credits")]
 async fn list(
     api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ManageAssistant>, Query<Listing>>,
+    Guarded(staff, Query(query)): Guarded<Allowed<can::ManageAssistant>, Query<PageQuery>>,
 ) -> Result<Answer<Page<CreditView>>, ApiError> {
     on(staff.site())?;
     let page = page(query.limit, query.after);

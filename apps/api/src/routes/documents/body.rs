@@ -39,7 +39,7 @@ pub struct AcceptBody {
     /// The codes of the draft's warnings.
     #[serde(default)]
     pub acknowledged: Vec<String>,
-    /// Where an order's tokens go, if the customer has bound no wallet. Never read from the document.
+    /// Where an order's tokens go, if the customer has bound no wallet of its chain; else it is refused. Never read from the document.
     pub wallet_address: Option<String>,
 }
 

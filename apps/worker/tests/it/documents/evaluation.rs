@@ -1,7 +1,9 @@
 //! The evaluation set: documents with planted errors, in three formats, and a model that reads them right, goes along with them, or
 //! makes things up. None becomes an order without a person, none with an error at all, and reading one writes nothing else.
 
-use posx_assistant::documents::{DocumentError, DocumentState, DraftKind, FindingCode, MediaType, Unusable};
+use posx_assistant::documents::{
+    DocumentError, DocumentState, DocumentView, DraftKind, FindingCode, MediaType, Unusable,
+};
 use posx_assistant::testing::Script;
 use serde_json::{Value, json};
 
@@ -24,12 +26,12 @@ type Answers = fn(&Paper) -> Script;
 /// Name, what is planted, what the model says, what has to be found.
 type Case = (&'static str, fn(&mut Paper), Answers, Expected);
 
-fn honest(paper: &Paper) -> Script {
+pub fn honest(paper: &Paper) -> Script {
     Script::text(&paper.read().to_string())
 }
 
 /// Says all that stands there, but for one field.
-fn but(paper: &Paper, field: &str, value: Value) -> Script {
+pub fn but(paper: &Paper, field: &str, value: Value) -> Script {
     let mut answer = paper.read();
     answer[field] = value;
     Script::text(&answer.to_string())
@@ -148,6 +150,12 @@ fn cases() -> Vec<Case> {
             Warnings(&[FindingCode::BuyerDiffers]),
         ),
         (
+            "another firm of the same name",
+            |p| p.tax_number = "FR40303265045".into(),
+            honest,
+            Error(FindingCode::BuyerUnknown),
+        ),
+        (
             "a tax number that does not hold",
             |p| p.tax_number = "DE136695977".into(),
             honest,
@@ -170,6 +178,24 @@ fn cases() -> Vec<Case> {
             |p| p.currency = "EUR".into(),
             |p| but(p, "currency", quoted("USD", "EUR")),
             Error(FindingCode::ValueNotInQuote),
+        ),
+        (
+            "another dollar",
+            |p| p.currency = "A$".into(),
+            |p| but(p, "currency", quoted("USD", "A$")),
+            Error(FindingCode::ValueNotInQuote),
+        ),
+        (
+            "another dollar, and the quote leaves out whose",
+            |p| p.currency = "HK$".into(),
+            |p| but(p, "currency", quoted("USD", "$")),
+            Error(FindingCode::ValueNotInQuote),
+        ),
+        (
+            "some dollar",
+            |p| p.currency = "$".into(),
+            |p| but(p, "currency", quoted("USD", "$")),
+            Warnings(&[FindingCode::CurrencyAmbiguous]),
         ),
         (
             "a currency that is none",
@@ -324,10 +350,6 @@ async fn p35_a_person_makes_the_order_once_and_the_same_paper_never_again() {
         )
         .await
     };
-    let codes = |view: &posx_assistant::documents::DocumentView| {
-        let findings = &view.draft.as_ref().unwrap().findings;
-        findings.iter().map(|finding| finding.code).collect::<Vec<_>>()
-    };
     let (first, twin) = (read(MediaType::Pdf).await, read(MediaType::Csv).await);
     assert_eq!(codes(&first), []);
     assert_eq!(
@@ -359,6 +381,11 @@ async fn p35_a_person_makes_the_order_once_and_the_same_paper_never_again() {
         [FindingCode::DuplicateDocument, FindingCode::DuplicateOrder]
     );
     assert_eq!(desk.rows().await["orders"], after["orders"]);
+}
+
+pub fn codes(view: &DocumentView) -> Vec<FindingCode> {
+    let findings = &view.draft.as_ref().unwrap().findings;
+    findings.iter().map(|finding| finding.code).collect()
 }
 
 /// Name, text, what the model says, what is found.

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use posx_assistant::documents::{DocumentState, DraftEdit, DraftKind, DraftState, MediaType, OrderEdit};
 use posx_assistant::testing::Script;
 use posx_kernel::{PartyId, Refusal as _, SystemRandomness};
-use posx_tenancy::{Erasure, PersonalDataStore as _, ReferralCode};
+use posx_tenancy::{Erasure, PersonalDataStore as _, ReferralCode, SiteState};
 use serde_json::json;
 
 use super::Desk;
@@ -110,4 +110,78 @@ async fn a_member_who_is_erased_takes_record_and_papers_along() {
     desk.world.add_job("forget_documents", json!({}), 3).await;
     desk.drain().await;
     assert_eq!(desk.files(), 0);
+}
+
+#[tokio::test]
+async fn the_paper_of_a_buyer_who_is_erased_is_open_no_more_and_its_file_may_come_again() {
+    let desk = Desk::new().await;
+    let member = desk.world.joins("carla", None).await;
+    let paper = Paper::clean("PO-1");
+    let read = async || {
+        let answer = Script::text(&paper.read().to_string());
+        let bytes = paper.written(MediaType::Plain);
+        desk.read(DraftKind::Order, MediaType::Plain, &bytes, answer)
+            .await
+    };
+    let first = read().await;
+    let (services, scope, site) = (&desk.world.services, &desk.world.scope, &desk.world.site);
+    let hers = OrderEdit {
+        buyer: Some(member.party),
+        ..OrderEdit::default()
+    };
+    let edit = DraftEdit::Order(hers);
+    services
+        .documents
+        .edit(scope, site, first.id, 1, edit)
+        .await
+        .unwrap();
+    let stand_in = PartyId::from_uuid(services.ids.uuid(services.clock.now()));
+    let code = ReferralCode::random(&site.code, &SystemRandomness);
+    let now = services.clock.now();
+    let erased = services
+        .database
+        .erase(scope, member.party, (stand_in, &code), "asked", now);
+    assert!(matches!(erased.await.unwrap(), Erasure::Done { .. }));
+    let refused = desk.accept(first.id, &[]).await.unwrap_err();
+    assert_eq!(refused.code(), "document_draft_not_open");
+    assert_eq!(
+        desk.view(first.id).await.draft.unwrap().state,
+        DraftState::Expired
+    );
+
+    desk.customer("Acme GmbH", None).await;
+    let again = read().await;
+    assert_eq!(again.draft.as_ref().unwrap().findings, []);
+    desk.accept(again.id, &[]).await.unwrap();
+    assert_eq!(desk.rows().await["orders"], 1);
+}
+
+#[tokio::test]
+async fn retention_takes_the_reason_of_a_rejection_along_and_does_not_stop_at_a_suspended_site() {
+    let desk = Desk::new().await;
+    let paper = Paper::clean("PO-1");
+    let answer = Script::text(&paper.read().to_string());
+    let bytes = paper.written(MediaType::Plain);
+    let view = desk
+        .read(DraftKind::Order, MediaType::Plain, &bytes, answer)
+        .await;
+    let (services, scope) = (&desk.world.services, &desk.world.scope);
+    let rejected = services
+        .documents
+        .reject(scope, desk.admin, view.id, 1, "Ms Acme called: it is not hers");
+    rejected.await.unwrap();
+    let shown = desk.view(view.id).await.draft.unwrap().reject_reason;
+    assert_eq!(shown.as_deref(), Some("Ms Acme called: it is not hers"));
+
+    desk.world.set_state(SiteState::Suspended).await;
+    desk.world.clock.advance(TimeDelta::days(200));
+    for task in ["purge", "forget_documents"] {
+        desk.world.add_job(task, json!({}), 3).await;
+    }
+    desk.drain().await;
+    let left = desk.view(view.id).await;
+    let draft = left.draft.unwrap();
+    assert_eq!((draft.content, draft.reject_reason), (None, None));
+    assert_eq!((left.name.as_str(), desk.files()), ("forgotten", 0));
+    assert_eq!(draft.state, DraftState::Rejected);
 }

@@ -1,7 +1,9 @@
 //! What bad files, late uploads and silent models come to.
 
+use std::time::Duration;
+
 use posx_assistant::documents::{
-    DocumentError, DocumentState, DraftKind, FindingCode, MediaType, PAGES_MAX, Unusable,
+    DocumentError, DocumentState, DraftKind, FindingCode, MediaType, PAGES_MAX, ReadOutcome, Unusable,
 };
 use posx_assistant::testing::Script;
 use posx_assistant::{Message, ModelError, Part};
@@ -217,4 +219,43 @@ async fn a_model_that_is_away_is_asked_again_and_one_that_refuses_is_not() {
         .read(DraftKind::Order, MediaType::Plain, b"something else", refused)
         .await;
     assert_eq!(view.reason, Some(Unusable::ModelRefused));
+}
+
+#[tokio::test]
+async fn two_workers_that_read_one_document_make_one_draft() {
+    let desk = Desk::new().await;
+    let paper = Paper::clean("PO-1");
+    let id = desk
+        .send(DraftKind::Order, MediaType::Csv, &paper.written(MediaType::Csv))
+        .await;
+    desk.confirm(id).await.unwrap();
+    let said = paper.read().to_string();
+    desk.model.then(Script::text(&said).after(Duration::from_secs(4)));
+    desk.model.then(Script::text(&said));
+    let (documents, scope, site) = (
+        &desk.world.services.documents,
+        &desk.world.scope,
+        &desk.world.site,
+    );
+    let second = async {
+        while desk.model.calls().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        documents.read(scope, site, id).await
+    };
+    let (one, other) = tokio::join!(documents.read(scope, site, id), second);
+    let outcomes = [one.unwrap(), other.unwrap()];
+    let drafts = outcomes
+        .iter()
+        .filter(|done| matches!(done, ReadOutcome::Draft(_)));
+    assert_eq!(drafts.count(), 1, "{outcomes:?}");
+    assert!(outcomes.contains(&ReadOutcome::NothingToDo), "{outcomes:?}");
+    assert_eq!(desk.model.calls().len(), 2, "both were under way");
+    desk.drain().await;
+    let drafts: i64 = sqlx::query_scalar("select count(*) from document_drafts where site_id = $1")
+        .bind(site.id.as_uuid())
+        .fetch_one(&desk.world.superuser)
+        .await
+        .unwrap();
+    assert_eq!(drafts, 1);
 }

@@ -98,13 +98,10 @@ impl DocumentQueries for Database {
         limit: u16,
     ) -> Result<Vec<DocumentId>, StoreError> {
         let mut tx = self.read_site(scope).await?;
-        // A draft that is being accepted is not forgotten under the hand of who accepts it.
         let rows = sqlx::query(
-            "select o.id from documents o
-             where o.forgotten_at is null
-               and (o.created_at < $2 or (o.state = 'awaiting_upload' and o.created_at < $1))
-               and not exists (select from document_drafts d where d.document_id = o.id and d.state = 'accepting')
-             order by o.created_at limit $3",
+            "select id from documents
+             where forgotten_at is null and (created_at < $2 or (state = 'awaiting_upload' and created_at < $1))
+             order by created_at limit $3",
         )
         .bind(announced_before)
         .bind(made_before)

@@ -1,9 +1,11 @@
 //! Documents, drafts and customers in the database.
 
+mod likeness;
+
 use chrono::TimeDelta;
 use posx_assistant::documents::{
-    Decision, Document, DocumentQueries as _, DocumentState, DocumentsTx, Draft, DraftContent, DraftKind,
-    DraftState, FactsWish, MediaType, OrderDraft, Saved,
+    BusinessHash, CustomerDraft, Decision, Document, DocumentQueries as _, DocumentState, DocumentsTx, Draft,
+    DraftContent, DraftKind, DraftState, FactsWish, Field, MediaType, OrderDraft, Outcome, Saved,
 };
 use posx_kernel::{DocumentId, DraftId, Ids as _, ModelCallId, PartyId, SystemIds, SystemRandomness};
 use posx_tenancy::{Customer, Erasure, NewCustomer, PersonalDataStore as _, ReferralCode};
@@ -54,23 +56,24 @@ fn draft(document: &Document) -> Draft {
     }
 }
 
-fn accepting(world: &World, draft: &Draft) -> Draft {
+fn accepted(world: &World, draft: &Draft, customer: PartyId) -> Draft {
     let decision = Decision {
         by: world.actor,
         at: noon(),
         reason: None,
     };
     Draft {
-        state: DraftState::Accepting,
+        state: DraftState::Accepted,
         version: draft.version + 1,
         decision: Some(decision),
+        outcome: Some(Outcome::Customer(customer)),
         ..draft.clone()
     }
 }
 
 impl World {
     /// Stored as it was read.
-    async fn paper(&self, hash: u8, business: Option<[u8; 32]>) -> (Document, Draft) {
+    async fn paper(&self, hash: u8, business: Option<BusinessHash>) -> (Document, Draft) {
         let document = document(self, hash);
         let draft = draft(&document);
         let mut tx = open(self).await;
@@ -86,6 +89,14 @@ impl World {
             .expect("inserted");
         tx.commit().await.expect("committed");
         (document, draft)
+    }
+
+    /// Over the version before its own.
+    async fn saves(&self, draft: &Draft) {
+        let mut tx = open(self).await;
+        let saved = tx.documents().save_draft(draft, None, draft.version - 1).await;
+        assert_eq!(saved.expect("saved"), Saved::Yes);
+        tx.commit().await.expect("committed");
     }
 
     async fn customer(&self, name: &str, tax_number: Option<&str>) -> Option<PartyId> {
@@ -115,7 +126,7 @@ impl World {
                 2,
                 "order_id = (select o.id from orders o where o.site_id = d.site_id limit 1), buyer_id = $2",
             ),
-            (3, "party_id = $2"),
+            (3, "party_id = $2, known_party_id = $2"),
         ] {
             let (_, draft) = self.paper(hash, None).await;
             let sql = format!(
@@ -159,7 +170,13 @@ async fn a_document_and_its_draft_read_back_as_they_were_stored() {
 #[tokio::test]
 async fn the_same_file_and_the_same_order_are_accepted_once() {
     let world = World::new().await;
-    let (business, none) = (Some([9; 32]), None);
+    let customer = world.customer("Acme GmbH", None).await.expect("new");
+    let same = BusinessHash {
+        same: Some([9; 32]),
+        numbered: None,
+        like: None,
+    };
+    let (business, none) = (Some(same), None);
     for (second_file, second_business) in [(1, none), (2, business)] {
         let hash = u8::from(second_business.is_some()) * 10;
         let first = world.paper(1 + hash, business.filter(|_| hash > 0)).await;
@@ -168,12 +185,12 @@ async fn the_same_file_and_the_same_order_are_accepted_once() {
         let business = business.filter(|_| hash > 0);
         let saved = tx
             .documents()
-            .save_draft(&accepting(&world, &first.1), business, 1)
+            .save_draft(&accepted(&world, &first.1, customer), business, 1)
             .await;
         assert_eq!(saved.expect("saved"), Saved::Yes);
         let stale = tx
             .documents()
-            .save_draft(&accepting(&world, &first.1), business, 1)
+            .save_draft(&accepted(&world, &first.1, customer), business, 1)
             .await;
         assert_eq!(stale.expect("asked"), Saved::Stale);
         tx.commit().await.expect("committed");
@@ -195,7 +212,7 @@ async fn the_same_file_and_the_same_order_are_accepted_once() {
         );
         let again = tx
             .documents()
-            .save_draft(&accepting(&world, &second.1), second_business, 1)
+            .save_draft(&accepted(&world, &second.1, customer), second_business, 1)
             .await;
         assert_eq!(again.expect("asked"), Saved::AcceptedBefore);
     }
@@ -225,6 +242,11 @@ async fn a_customer_is_found_by_number_then_by_a_name_that_one_only_has() {
     assert_eq!(find(Some("DE136695976"), "twin ag").await, Some(acme));
     assert_eq!(find(Some("FR40303265045"), "twin ag").await, Some(twin));
     assert_eq!(find(None, "acme gmbh").await, Some(acme));
+    assert_eq!(
+        find(Some("FR40303265045"), "acme gmbh").await,
+        None,
+        "another firm"
+    );
     assert_eq!(find(None, "nobody").await, None);
     world.customer("twin ag", None).await.expect("new");
     assert_eq!(find(None, "twin ag").await, None, "two are called so");
@@ -277,6 +299,116 @@ async fn a_customer_without_a_login_is_exported_and_erased() {
     );
 }
 
+fn read_as(name: &str, tax_number: Option<&str>, email: Option<&str>) -> DraftContent {
+    let field = |text: &str| Some(Field::by_person(text));
+    DraftContent::Customer(CustomerDraft {
+        name: field(name),
+        tax_number: tax_number.and_then(field),
+        email: email.and_then(field),
+        ..CustomerDraft::default()
+    })
+}
+
+/// Left of a paper: its name, its text, what was read, and why it was rejected.
+async fn left_of(world: &World, paper: &Document) -> (String, bool, bool, Option<String>) {
+    let document = world.database.document(&world.scope, paper.id).await;
+    let document = document.expect("a read").expect("there");
+    let draft = world.database.draft(&world.scope, paper.id).await;
+    let draft = draft.expect("a read").expect("there");
+    let reason = draft.decision.and_then(|decision| decision.reason);
+    (
+        document.name,
+        document.pages.is_some(),
+        draft.content.is_some(),
+        reason,
+    )
+}
+
+async fn erase(world: &World, party: PartyId) {
+    let stand_in = PartyId::from_uuid(SystemIds.uuid(noon()));
+    let code = ReferralCode::random(&world.site.code, &SystemRandomness);
+    let erased = world
+        .database
+        .erase(&world.scope, party, (stand_in, &code), "asked", noon());
+    assert!(matches!(erased.await.expect("asked"), Erasure::Done { .. }));
+}
+
+#[tokio::test]
+async fn a_paper_that_names_a_customer_is_exported_and_goes_with_them_whatever_became_of_it() {
+    let world = World::new().await;
+    let paper = async |hash, content: DraftContent| {
+        let (document, draft) = world.paper(hash, None).await;
+        let edited = Draft {
+            content: Some(content),
+            version: 2,
+            ..draft
+        };
+        world.saves(&edited).await;
+        (document, edited)
+    };
+    // Read before there was a record of the person.
+    let (early, _) = paper(1, read_as("Acme", Some("DE 136.695.976"), None)).await;
+    let acme = world
+        .customer("Acme GmbH", Some("DE136695976"))
+        .await
+        .expect("new");
+    world
+        .customer("Beta AG", Some("CHE100155212"))
+        .await
+        .expect("new");
+    let (known, draft) = paper(2, read_as("Acme", Some("de136695976"), None)).await;
+    let rejected = Draft {
+        content: Some(read_as("Acme", Some("CHE100155212"), None)),
+        state: DraftState::Rejected,
+        version: 3,
+        decision: Some(Decision {
+            by: world.actor,
+            at: noon(),
+            reason: Some("Acme is known to us".to_owned()),
+        }),
+        ..draft
+    };
+    world.saves(&rejected).await;
+    let sql = "update customers set email = 'office@acme.example' where party_id = $1";
+    let done = sqlx::query(sql)
+        .bind(acme.as_uuid())
+        .execute(&mut superuser().await)
+        .await;
+    assert_eq!(done.expect("set").rows_affected(), 1);
+    let (mailed, _) = paper(3, read_as("A. Clerk", None, Some("Office@acme.example"))).await;
+    let (namesake, _) = paper(4, read_as("Acme GmbH", Some("FR40303265045"), None)).await;
+
+    let export = world.database.export(&world.scope, acme).await.expect("a read");
+    let export: serde_json::Value = serde_json::from_str(&export.expect("a party")).expect("JSON");
+    let drafts = export["document_drafts"].as_array().expect("drafts");
+    assert_eq!(
+        (drafts.len(), export["documents"].as_array().map(Vec::len)),
+        (3, Some(3))
+    );
+    assert!(
+        drafts.iter().all(|draft| draft["content"].is_object()),
+        "{drafts:?}"
+    );
+    assert!(
+        drafts
+            .iter()
+            .any(|draft| draft["reason"] == "Acme is known to us"),
+        "{drafts:?}"
+    );
+
+    erase(&world, acme).await;
+    for paper in [&early, &known, &mailed] {
+        let gone = ("erased".to_owned(), false, false, None);
+        assert_eq!(left_of(&world, paper).await, gone, "{paper:?}");
+    }
+    let kept = ("order.pdf".to_owned(), true, true, None);
+    assert_eq!(
+        left_of(&world, &namesake).await,
+        kept,
+        "a name says not who it is"
+    );
+}
+
 #[tokio::test]
 async fn tiers_are_found_by_a_name_that_one_active_tier_has() {
     let world = World::new().await;
@@ -304,16 +436,9 @@ async fn tiers_are_found_by_a_name_that_one_active_tier_has() {
 }
 
 #[tokio::test]
-async fn what_is_due_is_found_and_what_is_being_accepted_is_left() {
+async fn what_is_due_is_found_until_it_is_gone() {
     let world = World::new().await;
     let (old, _) = world.paper(1, None).await;
-    let (held, its_draft) = world.paper(2, None).await;
-    let mut tx = open(&world).await;
-    tx.documents()
-        .save_draft(&accepting(&world, &its_draft), None, 1)
-        .await
-        .expect("saved");
-    tx.commit().await.expect("committed");
     let later = noon() + TimeDelta::days(200);
     let due = async |announced, made| {
         world
@@ -338,5 +463,4 @@ async fn what_is_due_is_found_and_what_is_being_accepted_is_left() {
     tx.documents().save(&gone).await.expect("saved");
     tx.commit().await.expect("committed");
     assert_eq!(files().await, Vec::new());
-    assert_ne!(held.id, old.id);
 }

@@ -2,8 +2,9 @@
 
 use rust_decimal::Decimal;
 
-use super::{FindingCode, tax_number_text};
+use super::{FindingCode, currency, tax_number_text};
 use crate::documents::Field;
+use crate::redact::is_invisible;
 
 const QUOTE_CHARS_MAX: usize = 500;
 
@@ -17,14 +18,31 @@ pub(super) fn check(path: &str, field: &Field, pages: &[String]) -> Result<(), F
         .ok_or(FindingCode::QuoteNotFound)?;
     let quote = plain(&evidence.quote);
     let fits = !quote.is_empty() && quote.chars().count() <= QUOTE_CHARS_MAX;
-    if !fits || !plain(page).contains(&quote) {
+    let page = plain(page);
+    if !fits || !stands_in(&page, &quote) {
         return Err(FindingCode::QuoteNotFound);
+    }
+    if path == "currency" {
+        return currency::check(&field.value, &evidence.quote, &page);
     }
     if says(path, &field.value, &evidence.quote) {
         Ok(())
     } else {
         Err(FindingCode::ValueNotInQuote)
     }
+}
+
+/// Its numbers whole: `100.00` is no quote of `2100.00`. Words may have lost what stood between them in a PDF.
+fn stands_in(page: &str, quote: &str) -> bool {
+    let goes_on = |one: Option<char>, other: Option<char>| {
+        let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+        digit(one) && digit(other)
+    };
+    page.match_indices(quote).any(|(at, found)| {
+        let before = page[..at].chars().next_back();
+        let after = page[at + found.len()..].chars().next();
+        !goes_on(before, found.chars().next()) && !goes_on(found.chars().next_back(), after)
+    })
 }
 
 /// Whether the quote says the value, in the way that such a field is written.
@@ -34,7 +52,6 @@ fn says(path: &str, value: &str, quote: &str) -> bool {
             let wanted = Decimal::from_str_exact(value).ok().map(|value| value.abs());
             wanted.is_some_and(|wanted| numbers(quote).contains(&wanted))
         }
-        "currency" => names_currency(value, quote),
         "tax_number" | "customer_tax_number" | "phone" => {
             let wanted = tax_number_text(value);
             !wanted.is_empty() && tax_number_text(quote).contains(&wanted)
@@ -45,20 +62,8 @@ fn says(path: &str, value: &str, quote: &str) -> bool {
     }
 }
 
-fn names_currency(code: &str, quote: &str) -> bool {
-    let symbol = match code {
-        "EUR" => "€",
-        "USD" => "$",
-        "GBP" => "£",
-        "JPY" => "¥",
-        "INR" => "₹",
-        _ => code,
-    };
-    has_words(&plain(quote), &plain(code)) || quote.contains(symbol)
-}
-
 /// `needle` stands in the text, and no word goes on at either end of it.
-fn has_words(text: &str, needle: &str) -> bool {
+pub(super) fn has_words(text: &str, needle: &str) -> bool {
     let goes_on = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     !needle.is_empty()
         && text.match_indices(needle).any(|(at, found)| {
@@ -69,7 +74,7 @@ fn has_words(text: &str, needle: &str) -> bool {
 /// Lower case, one blank between words, nothing invisible: what is the same to a reader is the same.
 pub(in crate::documents) fn plain(text: &str) -> String {
     let lower = text.to_lowercase();
-    let seen: String = lower.chars().filter(|c| !super::hidden::is_hidden(*c)).collect();
+    let seen: String = lower.chars().filter(|c| !is_invisible(*c)).collect();
     seen.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -128,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_value_is_held_against_the_words_that_it_quotes() {
-        let pages = ["Order PO-4123\nBuyer:  Acme   GmbH\nTotal 1,000.00 EUR".to_owned()];
+        let pages = ["Order PO-4123\nBuyer:  Acme   GmbH\nTotal 1,000.00 EUR, 2100.00 before".to_owned()];
         let told = |path: &str, value: &str, page, quote: &str| {
             let field = Field {
                 value: value.to_owned(),
@@ -166,5 +171,12 @@ mod tests {
             Err(FindingCode::QuoteNotFound)
         );
         assert_eq!(told("number", "PO-4123", 1, " "), Err(FindingCode::QuoteNotFound));
+        for cut in ["100.00", "00.00", "100.0"] {
+            assert_eq!(
+                told("total", cut, 1, cut),
+                Err(FindingCode::QuoteNotFound),
+                "{cut}"
+            );
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::evidence::plain;
 use super::{DOCUMENT, Finding, FindingCode};
+use crate::redact::is_invisible;
 
 /// In lower case, as the language of most such attempts.
 const PHRASES: &[&str] = &[
@@ -55,8 +56,7 @@ pub(super) fn check(pages: &[String], findings: &mut Vec<Finding>) {
     }
 }
 
-/// Zero width, direction overrides, invisible operators, tags.
-pub(super) fn is_hidden(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-        | '\u{e0000}'..='\u{e007f}')
+/// A hyphen where a word may be broken is shown there, and hides nothing.
+fn is_hidden(c: char) -> bool {
+    is_invisible(c) && c != '\u{ad}'
 }

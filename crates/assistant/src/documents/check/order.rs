@@ -1,7 +1,7 @@
 use posx_kernel::{Currency, Money, TierId};
 
 use super::evidence::plain;
-use super::{Against, Finding, FindingCode, tax_number};
+use super::{Against, Finding, FindingCode, tax_number, tax_number_text};
 use crate::documents::{Field, OrderDraft, OrderDraftLine};
 
 /// An order draft whose every value is of its type. What was not sent is zero.
@@ -40,18 +40,26 @@ pub(super) fn check(order: &OrderDraft, against: &Against<'_>, findings: &mut Ve
         add_up(&parsed, findings);
     }
     let mut add = |code, field: &str| findings.push(Finding::new(code, field));
+    let buyer = against.known.buyer.as_ref();
     match &order.customer_name {
         None => add(FindingCode::FieldMissing, "customer_name"),
         Some(name) if plain(&name.value).is_empty() => add(FindingCode::ValueInvalid, "customer_name"),
         Some(name) if plain(&name.value) == plain(against.site_name) => {
             add(FindingCode::OwnCompany, "customer_name");
         }
-        Some(name) => match &against.known.buyer {
-            Some(Some(known)) if plain(known) != plain(&name.value) => {
+        Some(name) => {
+            let known = buyer.and_then(|buyer| buyer.name.as_ref());
+            if known.is_some_and(|known| plain(known) != plain(&name.value)) {
                 add(FindingCode::BuyerDiffers, "buyer");
             }
-            _ => {}
-        },
+        }
+    }
+    let known = buyer.and_then(|buyer| buyer.tax_number.as_ref());
+    let said = order.customer_tax_number.as_ref();
+    if let (Some(known), Some(said)) = (known, said)
+        && *known != tax_number_text(&said.value)
+    {
+        add(FindingCode::BuyerTaxNumberDiffers, "customer_tax_number");
     }
     let currency = order
         .currency
@@ -60,11 +68,13 @@ pub(super) fn check(order: &OrderDraft, against: &Against<'_>, findings: &mut Ve
     if currency.is_some_and(|currency| currency != against.site_currency) {
         add(FindingCode::CurrencyNotTheSites, "currency");
     }
-    if order.buyer.is_none() || against.known.buyer.is_none() {
+    if order.buyer.is_none() || buyer.is_none() {
         add(FindingCode::BuyerUnknown, "buyer");
     }
     if against.known.same_business {
         add(FindingCode::DuplicateOrder, "number");
+    } else if against.known.similar_business {
+        add(FindingCode::DuplicateSuspected, "number");
     }
     for (at, line) in order.lines.iter().enumerate() {
         if line.tier.is_none_or(|tier| !against.known.tiers.contains(&tier)) {

@@ -47,7 +47,10 @@ fn order() -> OrderDraft {
 
 fn known() -> KnownFacts {
     KnownFacts {
-        buyer: Some(Some("ACME  GmbH".into())),
+        buyer: Some(KnownBuyer {
+            name: Some("ACME  GmbH".into()),
+            tax_number: Some("DE136695976".into()),
+        }),
         tiers: vec![tier()],
         ..KnownFacts::default()
     }
@@ -102,13 +105,33 @@ fn an_order_that_stands_there_and_adds_up_has_no_finding() {
     assert_eq!(found(&taxed), []);
 }
 
+fn planted(change: fn(&mut OrderDraft)) -> Vec<(FindingCode, String)> {
+    let mut order = order();
+    change(&mut order);
+    found(&order)
+}
+
+#[test]
+fn a_tax_number_holds_and_is_the_customers_own() {
+    let tax_number = FindingCode::TaxNumberInvalid;
+    let differs = FindingCode::BuyerTaxNumberDiffers;
+    assert_eq!(
+        planted(|o| o.customer_tax_number = read("DE136695977")),
+        [
+            one(tax_number, "customer_tax_number"),
+            one(differs, "customer_tax_number")
+        ]
+        .concat()
+    );
+    assert_eq!(
+        planted(|o| o.customer_tax_number = read("FR40303265045")),
+        one(differs, "customer_tax_number")
+    );
+    assert_eq!(planted(|o| o.customer_tax_number = read("DE 136 695 976")), []);
+}
+
 #[test]
 fn each_planted_error_is_found_where_it_is() {
-    let planted = |change: fn(&mut OrderDraft)| {
-        let mut order = order();
-        change(&mut order);
-        found(&order)
-    };
     assert_eq!(
         planted(|o| o.total = read("25.60")),
         one(FindingCode::TotalWrong, "total")
@@ -157,11 +180,6 @@ fn each_planted_error_is_found_where_it_is() {
         planted(|o| o.lines[1].tier = None),
         one(FindingCode::OfferUnknown, "lines/1/tier")
     );
-    let tax_number = FindingCode::TaxNumberInvalid;
-    assert_eq!(
-        planted(|o| o.customer_tax_number = read("DE136695977")),
-        one(tax_number, "customer_tax_number")
-    );
     let mut wrong = planted(|o| o.lines[0].amount = read("21.00"));
     wrong.sort();
     let both = [
@@ -181,7 +199,7 @@ fn what_is_not_in_the_document_is_an_error_until_a_person_says_it() {
             &DraftContent::Order(order.clone()),
             Some(&pages),
             &KnownFacts {
-                buyer: Some(None),
+                buyer: Some(KnownBuyer::default()),
                 ..known()
             },
         )
@@ -231,6 +249,46 @@ fn duplicates_are_errors_that_no_edit_cures() {
     let both = [
         one(FindingCode::DuplicateDocument, "document"),
         one(FindingCode::DuplicateOrder, "number"),
+    ];
+    assert_eq!(said, both.concat());
+}
+
+#[test]
+fn what_looks_like_a_duplicate_is_a_warning_unless_it_is_one() {
+    let content = DraftContent::Order(order());
+    let told = |same_business| {
+        let known = KnownFacts {
+            similar_business: true,
+            same_business,
+            ..known()
+        };
+        found_in(&content, Some(&page_of(&order())), &known)
+    };
+    assert_eq!(told(false), one(FindingCode::DuplicateSuspected, "number"));
+    assert_eq!(told(true), one(FindingCode::DuplicateOrder, "number"));
+    assert_eq!(
+        FindingCode::DuplicateSuspected.severity(),
+        FindingSeverity::Warning
+    );
+}
+
+#[test]
+fn a_sign_of_many_currencies_has_to_be_looked_at() {
+    let mut content = order();
+    content
+        .currency
+        .as_mut()
+        .unwrap()
+        .evidence
+        .as_mut()
+        .unwrap()
+        .quote = "$".into();
+    content.currency.as_mut().unwrap().value = "USD".into();
+    let pages = [format!("{}\n$ 25.50", page_of(&order())[0])];
+    let said = found_in(&DraftContent::Order(content), Some(&pages), &known());
+    let both = [
+        one(FindingCode::CurrencyNotTheSites, "currency"),
+        one(FindingCode::CurrencyAmbiguous, "currency"),
     ];
     assert_eq!(said, both.concat());
 }

@@ -34,6 +34,11 @@ impl Suite<'_> {
             Account::Sales,
         );
         self.book(tx, attempt.id.as_uuid(), captured, minor).await;
+        let attempt = Attempt {
+            received: usd(minor),
+            ..attempt.clone()
+        };
+        tx.attempts().save(&attempt).await.expect("saved");
     }
 
     pub(super) fn tokens_reserved(&self, cause: Uuid, part: &str) -> Entry {

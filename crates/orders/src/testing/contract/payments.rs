@@ -89,7 +89,8 @@ impl Suite<'_> {
 
     pub(super) async fn an_attempt_is_found_by_its_intent(&self) {
         let [buyer, ..] = self.given.parties;
-        let fresh = self.attempt(self.placed(buyer).await.id);
+        let mut order = self.placed(buyer).await;
+        let fresh = self.attempt(order.id);
         let mut tx = self.begin().await;
         assert!(self.insert_attempt(tx.as_mut(), &fresh).await);
         tx.commit().await.expect("committed");
@@ -111,7 +112,11 @@ impl Suite<'_> {
             .expect("a read");
         assert_eq!(before, None);
         drop(tx);
-        self.save_attempt(&known).await;
+        let mut tx = self.begin().await;
+        self.capture(tx.as_mut(), &known, 1720).await;
+        order.captured = usd(1720);
+        tx.orders().save(&order).await.expect("saved");
+        tx.commit().await.expect("committed");
         let foreign = Attempt {
             state: AttemptState::Cancelled,
             ..known.clone()

@@ -1,7 +1,7 @@
 //! Refunds and disputes.
 
 use chrono::Duration;
-use posx_kernel::{DisputeId, Money, PageRequest, RefundId};
+use posx_kernel::{DisputeId, Money, OrderId, PageRequest, RefundId};
 use posx_ledger::{Account, EntryKind};
 
 use super::{Suite, usd};
@@ -63,6 +63,17 @@ impl Suite<'_> {
             self.book(tx, cause, PAID, minor).await;
         }
         stored
+    }
+
+    /// The order hears of it.
+    async fn went_back(&self, tx: &mut dyn OrdersTx, order: OrderId, refunded: i64, returned: i64) {
+        let order = tx.orders().for_update(order).await.expect("a read");
+        let order = Order {
+            refunded: usd(refunded),
+            returned: usd(returned),
+            ..order.expect("it")
+        };
+        tx.orders().save(&order).await.expect("saved");
     }
 
     /// Of what came too much.
@@ -141,6 +152,7 @@ impl Suite<'_> {
             for (refund, new) in all {
                 assert_eq!(self.store(tx.as_mut(), refund).await, new, "{refund:?}");
             }
+            self.went_back(tx.as_mut(), order.id, 0, 200).await;
             if !dropped {
                 tx.commit().await.expect("committed");
             }
@@ -168,6 +180,12 @@ impl Suite<'_> {
                 RefundState::Failed => self.book(tx.as_mut(), cause, BOUNCED, minor).await,
                 RefundState::Pending | RefundState::RequiresAction | RefundState::Cancelled => {}
             }
+            let refunded = if *state == RefundState::Succeeded {
+                minor
+            } else {
+                0
+            };
+            self.went_back(tx.as_mut(), saved.order, refunded, 200).await;
             tx.commit().await.expect("committed");
             let mut tx = self.begin().await;
             let refunds = tx.refunds();
@@ -230,6 +248,8 @@ impl Suite<'_> {
         let mut first = of(3000);
         let mut tx = self.begin().await;
         assert!(self.store(tx.as_mut(), &first).await, "within");
+        // At most the order's total.
+        self.went_back(tx.as_mut(), order.id, 0, 1721).await;
         tx.commit().await.expect("committed");
         let mut tx = self.begin().await;
         let refused = tx.refunds().insert(&of(443)).await.expect_err("one too much");
@@ -264,7 +284,7 @@ impl Suite<'_> {
     }
 
     pub(super) async fn unsettled_refunds_come_longest_untouched_first(&self) {
-        let (_, attempt) = self.captured().await;
+        let (order, attempt) = self.captured().await;
         let start = self.given.now - Duration::days(400);
         let mut expected = Vec::new();
         let mut tx = self.begin().await;
@@ -283,6 +303,7 @@ impl Suite<'_> {
                 expected.insert(0, refund);
             }
         }
+        self.went_back(tx.as_mut(), order.id, 10, 30).await;
         tx.commit().await.expect("committed");
         let mut tx = self.begin().await;
         let mut found = async |minutes, limit| {
@@ -333,6 +354,7 @@ impl Suite<'_> {
         let cause = closed.id.as_uuid();
         self.book(tx.as_mut(), cause, WITHDRAWN, -3).await;
         self.book(tx.as_mut(), cause, LOST, 1721).await;
+        self.went_back(tx.as_mut(), order.id, 0, 1721).await;
         tx.commit().await.expect("committed");
         let mut tx = self.begin().await;
         let disputes = tx.disputes();

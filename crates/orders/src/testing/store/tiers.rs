@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use posx_kernel::{ChainAssetId, IdentityId, MovementId, PartyId, StoreError, TierId};
 use posx_tiers::{
-    AssetRepository, ChainAsset, Stock, StockChange, StockMove, StockRefusal, StockRepository, Tier,
-    TierRepository,
+    AssetRefusal, AssetRepository, ChainAsset, Stock, StockChange, StockMove, StockRefusal, StockRepository,
+    Tier, TierRepository,
 };
 
 use super::{FakeTx, constraint};
@@ -15,13 +15,14 @@ impl AssetRepository for FakeTx {
         Ok(self.work.assets.get(&id).cloned())
     }
 
-    async fn insert(&mut self, asset: &ChainAsset) -> Result<bool, StoreError> {
+    /// Here every vault is the site's.
+    async fn insert(&mut self, asset: &ChainAsset) -> Result<Result<(), AssetRefusal>, StoreError> {
         let same = |old: &ChainAsset| (old.chain, &old.symbol) == (asset.chain, &asset.symbol);
         if self.work.assets.values().any(same) {
-            return Ok(false);
+            return Ok(Err(AssetRefusal::Taken));
         }
         self.work.assets.insert(asset.id, asset.clone());
-        Ok(true)
+        Ok(Ok(()))
     }
 }
 
