@@ -205,6 +205,20 @@ pub enum SiteCommand {
     Set(SetArguments),
     /// Say which parts of the product the site has. What is given takes the place of the list; what a part has made stays.
     Modules(ModulesArguments),
+    /// The custodian's vaults that the site sends from: give it some, take some away, or only see them. A vault is one site's.
+    Vaults(VaultsArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct VaultsArguments {
+    /// The site's code, as `NA`.
+    pub code: String,
+    /// The custodian's id of a vault; may be repeated.
+    #[arg(long = "add", value_name = "VAULT")]
+    pub added: Vec<String>,
+    /// Nothing more is sent from it; may be repeated.
+    #[arg(long = "remove", value_name = "VAULT")]
+    pub removed: Vec<String>,
 }
 
 #[derive(Debug, Args)]

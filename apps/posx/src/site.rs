@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::cli::{
     AppointArguments, Config, CreateArguments, MemberArguments, MemberCommand, SiteArguments, SiteCommand,
+    VaultsArguments,
 };
 use crate::failure::{CommandError, Outcome};
 use crate::migrate::required;
@@ -63,6 +64,7 @@ pub async fn run(arguments: SiteArguments) -> Result<Outcome, CommandError> {
             let site = platform.set_modules(&wish.code, &wish.modules).await?;
             one(&site, json);
         }
+        SiteCommand::Vaults(wish) => vaults(&platform, &wish, json).await?,
         SiteCommand::Set(wish) => {
             check_origins(&wish.cors_origins, &arguments.reading.config)?;
             let site = platform.set_cors_origins(&wish.code, wish.cors_origins).await?;
@@ -81,6 +83,25 @@ pub async fn run(arguments: SiteArguments) -> Result<Outcome, CommandError> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Without a change asked for it only looks.
+async fn vaults(platform: &Platform, wish: &VaultsArguments, json: bool) -> Result<(), PlatformError> {
+    let vaults = platform
+        .change_vaults(&wish.code, &wish.added, &wish.removed)
+        .await?;
+    if json {
+        ui::json(&serde_json::json!({ "code": wish.code, "vaults": vaults }));
+    } else if vaults.is_empty() {
+        ui::good(&format!("{} has no vault: it sends nothing", wish.code));
+    } else {
+        ui::good(&format!(
+            "{} sends from the vaults {}",
+            wish.code,
+            vaults.join(" ")
+        ));
+    }
+    Ok(())
 }
 
 /// A page without TLS is a developer's.

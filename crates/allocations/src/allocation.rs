@@ -203,6 +203,8 @@ pub enum QueueRefusal {
     OrderDisputed,
     #[error("money went back for which it is still to be cut")]
     OrderReturned,
+    #[error("the platform has not given its vault to the site")]
+    VaultNotAssigned,
     /// The buyer replaced the wallet that it goes to, and has time to notice if it was somebody else.
     #[error("its wallet took another's place and is used from {}", until.to_rfc3339_opts(SecondsFormat::Secs, true))]
     CoolingOff { until: Timestamp },
@@ -242,7 +244,7 @@ impl Allocation {
             return None;
         }
         self.tries = self.tries.checked_add(1)?;
-        let external_id = ExternalId(format!("{}-{}", self.id, self.tries));
+        let external_id = try_name(self.id, self.tries);
         self.external_id = Some(external_id.clone());
         self.state = AllocationState::Unknown;
         self.updated_at = now;
@@ -289,6 +291,33 @@ impl Allocation {
             },
             _ => self.advance(transfer, standing, now),
         }
+    }
+
+    /// The report says that a try lives which is dead by what we know. It may only be late: the custodian is asked before it is
+    /// believed.
+    pub(crate) fn doubts(&self, transfer: &Transfer) -> bool {
+        let standing = Standing::of(&transfer.status, transfer.sub_status.as_deref());
+        let dead = !self.is_current(transfer) || matches!(self.state, AllocationState::Cancelled { .. });
+        dead && self.parked.is_none() && !matches!(standing, Standing::Failed { .. })
+    }
+
+    /// The custodian has never heard of the try that was named: it waits again, and the next try has its name. So there is one
+    /// transfer at most, also if what was lost arrives after all. False: no try is unknown.
+    pub(crate) fn take_back(&mut self, now: Timestamp) -> bool {
+        if self.state != AllocationState::Unknown {
+            return false;
+        }
+        self.tries = self.tries.saturating_sub(1);
+        self.external_id = self.try_names().take(usize::from(self.tries)).last();
+        self.state = AllocationState::Queued;
+        self.updated_at = now;
+        true
+    }
+
+    /// Of every try that was begun, the first one first, and of the next: it may have been named before, and taken back.
+    pub(crate) fn try_names(&self) -> impl Iterator<Item = ExternalId> {
+        let id = self.id;
+        (1..=self.tries.saturating_add(1)).map(move |number| try_name(id, number))
     }
 
     fn is_current(&self, transfer: &Transfer) -> bool {
@@ -373,10 +402,10 @@ impl Allocation {
         )
     }
 
-    /// A person decides to send it again. The next try gets a new external id.
+    /// A person decides to send it again. The next try gets a new external id. What is pending is not parked any more.
     pub fn retry(&mut self, now: Timestamp) -> Result<Applied, RetryRefusal> {
         match &self.state {
-            AllocationState::Pending => Ok(Applied::AlreadyApplied),
+            AllocationState::Pending => Ok(self.become_(AllocationState::Pending, None, now)),
             AllocationState::Failed { tx_hash: Some(_), .. } => Err(RetryRefusal::OnChain),
             AllocationState::Failed {
                 needs_person: true, ..
@@ -403,6 +432,10 @@ impl Allocation {
         self.updated_at = now;
         Applied::Applied
     }
+}
+
+fn try_name(id: AllocationId, number: u16) -> ExternalId {
+    ExternalId(format!("{id}-{number}"))
 }
 
 /// The allocation and the try that an external id of ours names; `None` for one that we did not make.

@@ -11,13 +11,15 @@ mod rebuild;
 mod report;
 mod state;
 mod steer;
+mod take_back;
 mod take_out;
 
+use chrono::TimeDelta;
 use posx_kernel::{BatchId, Event, IdentityId, Timestamp};
 use serde_json::json;
 
 pub(crate) use follow::follow_in_tx;
-pub(crate) use take_out::{broken, line_why_not_in_tx, locked_in_tx, take_out_in_tx};
+pub(crate) use take_out::{broken, line_why_not_in_tx, locked_in_tx, pause_in_tx, take_out_in_tx};
 
 pub use dry_run::{BlockedLine, DryRun, GasNeed, VaultTotal};
 pub use error::BatchError;
@@ -32,12 +34,20 @@ pub const BATCH_SIZE_MAX: usize = 100;
 pub const APPROVALS_NEEDED: usize = 2;
 /// So many lines that fail one after the other pause their batch.
 pub const FAILURES_IN_ROW_MAX: u16 = 3;
+/// An approval counts for so long: as that of any second person.
+pub const APPROVAL_LIFE: TimeDelta = TimeDelta::hours(24);
 
 /// One person agreed to what a batch is to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchApproval {
     pub by: IdentityId,
     pub at: Timestamp,
+}
+
+impl BatchApproval {
+    fn is_living(&self, now: Timestamp) -> bool {
+        now < self.at + APPROVAL_LIFE
+    }
 }
 
 /// Allocations that are sent with one approval.
@@ -50,7 +60,7 @@ pub struct Batch {
     pub state: BatchState,
     /// [`hash_of`] the lines that are not left out.
     pub hash: [u8; 32],
-    /// Of exactly this hash, the first one first.
+    /// Of exactly this hash, by people who may still send; the first one first. After [`APPROVAL_LIFE`] one counts for nothing.
     pub approvals: Vec<BatchApproval>,
     /// While it is paused.
     pub paused_because: Option<PauseReason>,
@@ -77,19 +87,31 @@ impl Batch {
         }
     }
 
-    pub const fn is_approved(&self) -> bool {
-        self.approvals.len() >= APPROVALS_NEEDED
+    pub fn is_approved(&self, now: Timestamp) -> bool {
+        let living = self.approvals.iter().filter(|approval| approval.is_living(now));
+        living.count() >= APPROVALS_NEEDED
     }
 
     /// Whether another line may be sent.
-    pub fn may_send(&self) -> bool {
-        self.state == BatchState::Sending && self.is_approved()
+    pub fn may_send(&self, now: Timestamp) -> bool {
+        self.state == BatchState::Sending && self.is_approved(now)
+    }
+
+    /// What was agreed to too long ago, or by someone who may not any more, is to be agreed to anew.
+    pub fn lapse(&mut self, now: Timestamp) -> Result<(), WrongBatchMove> {
+        self.approvals.retain(|approval| approval.is_living(now));
+        match self.state {
+            _ if self.is_approved(now) => Ok(()),
+            BatchState::Approved => self.become_(BatchState::Draft, now),
+            BatchState::Sending => self.pause(PauseReason::ApprovalsLapsed, now),
+            _ => Ok(()),
+        }
     }
 
     /// `seen` is the hash of what this person looked at. With the second one a draft is approved; what is paused stays so until
     /// it is resumed.
     pub fn approve(&mut self, by: IdentityId, seen: &[u8; 32], now: Timestamp) -> Result<(), BatchError> {
-        if !matches!(self.state, BatchState::Draft | BatchState::Paused) || self.is_approved() {
+        if !matches!(self.state, BatchState::Draft | BatchState::Paused) || self.is_approved(now) {
             return Err(BatchError::State(self.state.as_str()));
         }
         if by == self.created_by {
@@ -98,12 +120,13 @@ impl Batch {
         if *seen != self.hash {
             return Err(BatchError::HashMismatch);
         }
+        self.approvals.retain(|approval| approval.is_living(now));
         if self.approvals.iter().any(|approval| approval.by == by) {
             return Err(BatchError::ApprovedBefore);
         }
         self.approvals.push(BatchApproval { by, at: now });
         self.updated_at = now;
-        if self.is_approved() && self.state == BatchState::Draft {
+        if self.is_approved(now) && self.state == BatchState::Draft {
             self.become_(BatchState::Approved, now)?;
         }
         Ok(())
@@ -121,7 +144,7 @@ impl Batch {
     }
 
     pub fn resume(&mut self, now: Timestamp) -> Result<(), BatchError> {
-        if self.state == BatchState::Paused && !self.is_approved() {
+        if self.state == BatchState::Paused && !self.is_approved(now) {
             return Err(BatchError::NotApproved);
         }
         if self.state != BatchState::Paused {

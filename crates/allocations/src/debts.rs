@@ -168,7 +168,9 @@ impl Allocations {
         if !parts.settle(&settlement, self.allocation_id(now)) {
             return Err(DebtError::OwesLess);
         }
-        tx.allocations().insert_settlement(&settlement).await?;
+        if !tx.allocations().insert_settlement(&settlement).await? {
+            return Err(DebtError::TransactionUsed);
+        }
         tx.outbox().append(settlement.happened(&order.order)).await?;
         remember_in_tx(tx.as_mut(), call, &settlement.id).await?;
         // Ends with the stock's rows.
@@ -209,6 +211,12 @@ impl Parts<'_> {
 }
 
 impl TokenSettlement {
+    /// Of a transaction as it is compared with others: case and `0x` say nothing.
+    pub fn transaction(&self) -> Option<String> {
+        let hash = self.tx_hash.as_deref()?.to_ascii_lowercase();
+        Some(hash.strip_prefix("0x").map(str::to_owned).unwrap_or(hash))
+    }
+
     fn happened(&self, order: &posx_kernel::OrderId) -> Event {
         Event {
             kind: "token_debt.settled",

@@ -91,6 +91,9 @@ pub enum ReportError {
     NoSuchTransfer,
     #[error("another site owns the custodian's transfer")]
     ForeignTransfer,
+    /// Try again later: it speaks of a try that we hold for dead.
+    #[error("the custodian cannot be asked whether an earlier try lives")]
+    Unsettled(#[source] CustodyError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -100,6 +103,7 @@ impl Refusal for ReportError {
         match self {
             Self::NoSuchTransfer => "transfer_not_found",
             Self::ForeignTransfer => "transfer_foreign",
+            Self::Unsettled(_) => "transfer_unsettled",
             Self::Store(error) => error.code(),
         }
     }
@@ -108,6 +112,7 @@ impl Refusal for ReportError {
         match self {
             Self::NoSuchTransfer => Kind::NotFound,
             Self::ForeignTransfer => Kind::Internal,
+            Self::Unsettled(_) => Kind::Unavailable,
             Self::Store(error) => error.kind(),
         }
     }

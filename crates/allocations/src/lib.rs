@@ -61,9 +61,10 @@ pub use adjust::Adjusted;
 pub use allocate::Allocated;
 pub use allocation::{Allocation, AllocationState, Applied, QueueRefusal, RetryRefusal, StateName};
 pub use batch::{
-    APPROVALS_NEEDED, BATCH_SIZE_MAX, Batch, BatchApproval, BatchCheck, BatchError, BatchLine, BatchReport,
-    BatchReportLine, BatchRepository, BatchState, BlockedLine, Booked, DryRun, FAILURES_IN_ROW_MAX, GasNeed,
-    LeftOut, LinesSum, PauseReason, Rebuilt, ReportTotal, VaultTotal, WrongBatchMove, hash_of, rebuild,
+    APPROVAL_LIFE, APPROVALS_NEEDED, BATCH_SIZE_MAX, Batch, BatchApproval, BatchCheck, BatchError, BatchLine,
+    BatchReport, BatchReportLine, BatchRepository, BatchState, BlockedLine, Booked, DryRun,
+    FAILURES_IN_ROW_MAX, GasNeed, LeftOut, LinesSum, PauseReason, Rebuilt, ReportTotal, VaultTotal,
+    WrongBatchMove, hash_of, rebuild,
 };
 pub use cut::Place;
 pub use debts::{DebtError, SettleDebt, Settling, TokenSettlement, TokenSettlementView};

@@ -36,7 +36,9 @@ pub trait AllocationRepository: Send {
     async fn save(&mut self, allocations: &[Allocation]) -> Result<(), StoreError>;
     /// Also of releases that have no allocation yet and are still to be sent: they are pending.
     async fn states_of_order(&mut self, order: OrderId) -> Result<Vec<StateName>, StoreError>;
-    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<(), StoreError>;
+    /// False: its transaction has ended this debt, or one of another buyer or token. Then the transaction here is of no more
+    /// use.
+    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<bool, StoreError>;
     /// Unknown, submitted or confirming, and not changed since `before`; the longest untouched first.
     async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError>;
     async fn custody_asset(&mut self, id: ChainAssetId) -> Result<Option<CustodyAsset>, StoreError>;

@@ -6,27 +6,73 @@ use serde_json::json;
 
 use crate::adjust::unsettled;
 use crate::allocation::named_by;
-use crate::batch::follow_in_tx;
-use crate::custody::Transfer;
+use crate::batch::{follow_in_tx, take_out_in_tx};
+use crate::custody::{ExternalId, Transfer};
 use crate::{
-    Allocation, AllocationState, Allocations, AllocationsTx, Applied, Delivery, OrderToDeliver, ReportError,
+    Allocation, AllocationState, Allocations, AllocationsTx, Applied, Delivery, LeftOut, OrderToDeliver,
+    ReportError,
 };
 
+/// What reading a report came to.
+enum Heard {
+    Read(Applied),
+    /// Nothing is changed: ask the custodian about this try first.
+    Doubtful(ExternalId),
+}
+
 impl Allocations {
-    /// Applies a report in any order and any number of times.
+    /// Applies a report in any order and any number of times. One that brings a dead try to life may only be late: the
+    /// custodian is asked, and its word of now counts.
     pub async fn apply_report(&self, scope: &SiteScope, transfer: &Transfer) -> Result<Applied, ReportError> {
+        match self.hear(scope, transfer, false).await? {
+            Heard::Read(applied) => Ok(applied),
+            Heard::Doubtful(external_id) => {
+                let found = self.look_up(scope, &external_id).await;
+                // Of what it does not know it has told: a person finds out.
+                let told = found.map_err(ReportError::Unsettled)?;
+                self.believe(scope, told.as_ref().unwrap_or(transfer)).await
+            }
+        }
+    }
+
+    /// Of an answer to our own question.
+    pub(crate) async fn believe(
+        &self,
+        scope: &SiteScope,
+        transfer: &Transfer,
+    ) -> Result<Applied, ReportError> {
+        match self.hear(scope, transfer, true).await? {
+            Heard::Read(applied) => Ok(applied),
+            Heard::Doubtful(_) => Ok(Applied::AlreadyApplied),
+        }
+    }
+
+    async fn hear(&self, scope: &SiteScope, transfer: &Transfer, asked: bool) -> Result<Heard, ReportError> {
         let now = self.clock.now();
         let mut tx = self.db.begin(scope).await?;
         let mut allocation = find_in_tx(tx.as_mut(), transfer)
             .await?
             .ok_or(ReportError::NoSuchTransfer)?;
+        let named = transfer.external_id.as_ref().or(allocation.external_id.as_ref());
+        if let Some(named) = named.filter(|_| !asked && allocation.doubts(transfer)) {
+            return Ok(Heard::Doubtful(named.clone()));
+        }
         let before = allocation.clone();
         if allocation.report(transfer, now) == Applied::AlreadyApplied {
-            return Ok(Applied::AlreadyApplied);
+            return Ok(Heard::Read(Applied::AlreadyApplied));
         }
-        self.settle_in_tx(tx.as_mut(), &before, &allocation, now).await?;
+        match (&allocation.state, allocation.batch) {
+            // What a person must look at does not go with its batch.
+            (AllocationState::Queued, Some(batch)) => {
+                for event in events(&before, &allocation, now) {
+                    tx.outbox().append(event).await?;
+                }
+                take_out_in_tx(tx.as_mut(), batch, vec![allocation], LeftOut::NeedsPerson, now).await?;
+            }
+            _ => self.settle_in_tx(tx.as_mut(), &before, &allocation, now).await?,
+        }
         tx.commit().await?;
-        Ok(Applied::Applied)
+        Ok(Heard::Read(Applied::Applied))
     }
 
     /// Stores a changed allocation with everything that follows from the change.

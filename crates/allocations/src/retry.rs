@@ -1,4 +1,4 @@
-//! A person sends a failed allocation round again.
+//! A person sends a failed allocation round again, or one that was parked before it was sent.
 
 use posx_kernel::{AllocationId, Event, SiteScope};
 use serde_json::json;
@@ -7,8 +7,9 @@ use crate::report::{follow_end_in_tx, lock_in_tx};
 use crate::{Allocations, Applied, RetryError, RetryRefusal, Standing};
 
 impl Allocations {
-    /// Failed → pending, unless it may be on chain or a person must first find out why it failed. The custodian is asked
-    /// once more what became of the last try: what it says is applied before the decision.
+    /// Failed → pending, unless it may be on chain or a person must first find out why it failed. What is pending and parked
+    /// can be queued again. The custodian is asked once more what became of every try: what it says is applied before the
+    /// decision, and none may live.
     pub async fn retry(&self, scope: &SiteScope, id: AllocationId) -> Result<Applied, RetryError> {
         let failed = self
             .db
@@ -27,13 +28,12 @@ impl Allocations {
         {
             return Ok(Applied::AlreadyApplied);
         }
-        if let Some(last_try) = &failed.external_id
-            && let Some(transfer) = self
-                .look_up(scope, last_try)
-                .await
-                .map_err(RetryError::Unsettled)?
-        {
-            self.apply_report(scope, &transfer).await?;
+        for name in failed.try_names() {
+            let found = self.look_up(scope, &name).await;
+            let Some(transfer) = found.map_err(RetryError::Unsettled)? else {
+                continue;
+            };
+            self.believe(scope, &transfer).await?;
             if !matches!(
                 Standing::of(&transfer.status, transfer.sub_status.as_deref()),
                 Standing::Failed { .. }

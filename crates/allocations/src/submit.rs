@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use posx_kernel::{AllocationId, BatchId, SiteScope, StoreError, retry_busy};
 
-use crate::batch::{broken, hash_of, line_why_not_in_tx, locked_in_tx, take_out_in_tx};
+use crate::batch::{broken, hash_of, line_why_not_in_tx, locked_in_tx, pause_in_tx, take_out_in_tx};
 use crate::custody::{CustodyError, ExternalId, Transfer, TransferRequest};
 use crate::report::{lock_in_tx, lock_with_order_in_tx};
 use crate::{
@@ -144,10 +144,14 @@ impl Allocations {
             return Ok(None);
         };
         if batch.state == BatchState::Approved {
-            batch.begin(now).map_err(|_| broken())?;
+            // Back to a draft, if too much time went by.
+            batch.lapse(now).map_err(|_| broken())?;
+            if batch.state == BatchState::Approved {
+                batch.begin(now).map_err(|_| broken())?;
+            }
             tx.batches().save(&batch).await?;
             tx.outbox()
-                .append(batch.happened(BatchState::Sending.event(), now))
+                .append(batch.happened(batch.state.event(), now))
                 .await?;
             tx.commit().await?;
         }
@@ -158,7 +162,7 @@ impl Allocations {
     async fn begin_try(&self, scope: &SiteScope, id: AllocationId) -> Result<Begun, SubmitError> {
         let now = self.clock.now();
         let mut tx = self.db.begin(scope).await?;
-        let (order, mut allocation) = lock_with_order_in_tx(tx.as_mut(), id)
+        let (order, allocation) = lock_with_order_in_tx(tx.as_mut(), id)
             .await?
             .ok_or(SubmitError::NotFound)?;
         let (Some(batch), AllocationState::Queued | AllocationState::Unknown) =
@@ -169,17 +173,47 @@ impl Allocations {
         let lines = tx.batches().lines(batch).await?;
         let line = lines.iter().find(|line| line.allocation == id);
         let line = line.ok_or_else(broken)?;
-        if allocation.state == AllocationState::Unknown {
-            return under_way_in_tx(tx.as_mut(), scope, &allocation, line).await;
-        }
-        if !tx.batches().find(batch).await?.ok_or_else(broken)?.may_send() {
-            return Ok(Begun::Nothing);
-        }
-        if let Some(why) = line_why_not_in_tx(tx.as_mut(), &order, &allocation, line, now).await? {
+        let found = tx.batches().find(batch).await?.ok_or_else(broken)?;
+        let why = match found.state {
+            BatchState::Sending => line_why_not_in_tx(tx.as_mut(), &order, &allocation, line, now).await?,
+            _ => None,
+        };
+        let may_send = found.may_send(now) && why.is_none();
+        if let (AllocationState::Queued, Some(why)) = (&allocation.state, why) {
             take_out_in_tx(tx.as_mut(), batch, vec![allocation], why, now).await?;
             tx.commit().await?;
             return Ok(Begun::Nothing);
         }
+        let named = allocation.state == AllocationState::Unknown;
+        let begun = if named {
+            under_way(scope, &allocation, line, may_send)?
+        } else {
+            Begun::Nothing
+        };
+        if found.state == BatchState::Sending && !may_send {
+            let reason = why.map_or(PauseReason::ApprovalsLapsed, |_| PauseReason::Changed);
+            pause_in_tx(tx.as_mut(), batch, reason, now).await?;
+            tx.commit().await?;
+            return Ok(begun);
+        }
+        if named || !may_send {
+            return Ok(begun);
+        }
+        self.name_try(tx, scope, allocation, &lines).await
+    }
+
+    /// Of an allocation that waits, and may be sent, in the batch of these lines.
+    async fn name_try(
+        &self,
+        mut tx: Box<dyn AllocationsTx>,
+        scope: &SiteScope,
+        mut allocation: Allocation,
+        lines: &[BatchLine],
+    ) -> Result<Begun, SubmitError> {
+        let now = self.clock.now();
+        let batch = allocation.batch.ok_or_else(broken)?;
+        let line = lines.iter().find(|line| line.allocation == allocation.id);
+        let line = line.ok_or_else(broken)?;
         let Some(external_id) = allocation.begin_try(now) else {
             return Ok(Begun::Nothing);
         };
@@ -196,7 +230,7 @@ impl Allocations {
         }
         // Whoever pauses it, or takes something out, waits from here on, or was first.
         let locked = locked_in_tx(tx.as_mut(), batch).await?;
-        if !locked.may_send() || locked.hash != hash_of(batch, &lines) {
+        if !locked.may_send(now) || locked.hash != hash_of(batch, lines) {
             return Ok(Begun::Nothing);
         }
         tx.allocations().save(std::slice::from_ref(&allocation)).await?;
@@ -237,16 +271,14 @@ impl Allocations {
     }
 }
 
-/// A try that was named is carried through under its name, also when its line would not be sent any more: nobody knows whether
-/// it is on its way. While its batch is paused it is only looked up.
-async fn under_way_in_tx(
-    tx: &mut dyn AllocationsTx,
+/// A try that was named is carried through under its name: nobody knows whether it is on its way. While its batch is not being
+/// sent, or its line would not be sent any more, it is only looked up.
+fn under_way(
     scope: &SiteScope,
     allocation: &Allocation,
     line: &BatchLine,
+    may_send: bool,
 ) -> Result<Begun, SubmitError> {
-    let batch = allocation.batch.ok_or_else(broken)?;
-    let may_send = tx.batches().find(batch).await?.ok_or_else(broken)?.may_send();
     let external_id = allocation.external_id.clone();
     let external_id =
         external_id.ok_or_else(|| StoreError::broken("a sent allocation without an external id"))?;

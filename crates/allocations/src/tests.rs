@@ -5,6 +5,7 @@ mod batches;
 mod cooling_off;
 mod custodian;
 mod debts;
+mod guards;
 mod preflight;
 mod reports;
 mod return_histories;

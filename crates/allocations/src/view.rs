@@ -90,7 +90,8 @@ pub struct BatchView {
     pub size: u16,
     /// Of exactly what is to be sent: who approves names it.
     pub hash: String,
-    /// Of this hash. Two are needed, of two people, neither of them the maker.
+    /// Of this hash, by people who may still send. Each counts for 24 hours; two are needed, of two people, neither of them the
+    /// maker.
     pub approvals: Vec<ApprovalView>,
     /// While it is paused.
     #[serde(skip_serializing_if = "Option::is_none")]

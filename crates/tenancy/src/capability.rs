@@ -204,4 +204,12 @@ impl Role {
     pub fn may(self, capability: Capability) -> bool {
         self.capabilities().contains(&capability)
     }
+
+    /// Whether who grants it must have proven a second factor: it brings what needs one, beyond what everyone has who joins.
+    /// Otherwise one stolen sign-in makes the people who agree to what it does.
+    pub fn is_granted_with_proof(self) -> bool {
+        let proven = |one: &&Capability| one.proof() == Proof::SecondFactor;
+        let mut brought = self.capabilities().iter().filter(proven);
+        brought.any(|one| !Self::Member.may(*one))
+    }
 }

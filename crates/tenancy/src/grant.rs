@@ -9,8 +9,8 @@ use crate::{Capability, PlatformError};
 const MINUTES: std::ops::RangeInclusive<u16> = 15..=8 * 60;
 const REASON_CHARACTERS: std::ops::RangeInclusive<usize> = 10..=500;
 
-/// What a visitor may do: what a viewer may, and read what explains a fault. Nothing that buys, moves money, changes
-/// something or needs a second factor.
+/// What a visitor may do: read what explains a fault. Nothing that buys, moves money, changes something or needs a second
+/// factor, and nothing that a viewer reads for business alone.
 pub const GRANT_CAPABILITIES: &[Capability] = &[
     Capability::OrdersRead,
     Capability::CommissionsRead,

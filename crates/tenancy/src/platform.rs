@@ -1,10 +1,11 @@
-//! The platform plane: makes, suspends and wakes sites, appoints their first people, and keeps its own staff. All that it
+//! The platform plane: makes, suspends and reactivates sites, appoints their first people, and keeps its own staff. All that it
 //! does is in its audit, in the same transaction.
 
 mod audit;
 mod error;
 mod ports;
 mod staff;
+mod vaults;
 mod visits;
 
 use std::net::IpAddr;
@@ -162,7 +163,7 @@ impl Platform {
 
     pub async fn set_state(&self, code: &str, state: SiteState) -> Result<Site, PlatformError> {
         let action = match state {
-            SiteState::Active => "site.woken",
+            SiteState::Active => "site.reactivated",
             SiteState::Suspended => "site.suspended",
         };
         self.edit(code, action, |site| site.state = state).await

@@ -34,7 +34,7 @@ impl std::fmt::Display for SiteCode {
 #[serde(rename_all = "snake_case")]
 pub enum SiteState {
     Active,
-    /// Nobody works in it, and its jobs wait; nothing is lost.
+    /// Nobody works in it, and its jobs wait; nothing is lost but what no site keeps longer.
     Suspended,
 }
 

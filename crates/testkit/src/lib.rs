@@ -5,7 +5,7 @@ mod database;
 mod site;
 
 pub use database::{TestDatabase, database, own_database};
-pub use site::{fresh_site, fresh_site_in, platform};
+pub use site::{fresh_site, fresh_site_in, platform, vault_of};
 
 /// Under which every test keeps secrets, for they share a database.
 pub const MASTER_KEY: &str = "test:VR5r3fGcoU+Ju4tdxvJLONY4xH31hf5kBSxgsPVPb6M=";

@@ -20,6 +20,11 @@ async fn platform_of(database: &TestDatabase, clock: Arc<dyn Clock>) -> Platform
     Platform::new(Arc::new(directory), clock, ids, Arc::new(SystemRandomness))
 }
 
+/// The custodian's vault that a fresh site has.
+pub fn vault_of(site: &Site) -> String {
+    site.id.to_string()
+}
+
 /// A site that no other test knows: a code of its own, the host name `{code}.test` in lower case, and every module that there is
 /// something of.
 pub async fn fresh_site(currency: &str) -> Site {
@@ -42,6 +47,10 @@ pub async fn fresh_site_in(database: &TestDatabase, currency: &str) -> Site {
     };
     let platform = platform_of(database, Arc::new(SystemClock)).await;
     let made = platform.create(wish).await.expect("a fresh code is free");
+    let vaults = platform
+        .change_vaults(made.code.as_str(), &[vault_of(&made)], &[])
+        .await;
+    vaults.expect("nobody else has it");
     let modules = [Module::TokenSale, Module::Assistant];
     let furnished = platform.set_modules(made.code.as_str(), &modules).await;
     furnished.expect("the site that was made now")

@@ -117,6 +117,9 @@ pub enum AssetError {
     ProviderAsset,
     #[error("the vault is 1 to 100 characters")]
     Vault,
+    /// The same for another site's vault and for one that there is not.
+    #[error("the platform has not given this vault to the site")]
+    ForeignVault,
     #[error(transparent)]
     Key(#[from] KeyRefusal),
     #[error(transparent)]
@@ -131,6 +134,7 @@ impl Refusal for AssetError {
             Self::Decimals => "chain_asset_decimals_invalid",
             Self::ProviderAsset => "chain_asset_provider_asset_invalid",
             Self::Vault => "chain_asset_vault_invalid",
+            Self::ForeignVault => "chain_asset_vault_foreign",
             Self::Key(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
         }
@@ -150,7 +154,7 @@ impl Refusal for AssetError {
             Self::Taken { .. } | Self::Symbol => "symbol",
             Self::Decimals => "decimals",
             Self::ProviderAsset => "provider_asset",
-            Self::Vault => "vault",
+            Self::Vault | Self::ForeignVault => "vault",
             Self::Key(_) | Self::Store(_) => return None,
         };
         Some(field.into())

@@ -21,8 +21,8 @@ pub use asset::{Chain, ChainAsset, ChainFamily};
 pub use error::{AssetError, TierError};
 pub use manage::{CorrectSupply, CreateAsset, CreateTier, EditTier, Tiers};
 pub use ports::{
-    AssetRepository, AssetView, PromotionView, StockChange, StockMove, StockRefusal, StockRepository,
-    StockView, TierQueries, TierRepository, TierView, TiersTx,
+    AssetRefusal, AssetRepository, AssetView, PromotionView, StockChange, StockMove, StockRefusal,
+    StockRepository, StockView, TierQueries, TierRepository, TierView, TiersTx,
 };
 pub use promo_code::{
     Bonus, BonusView, CreatePromoCode, Discount, DiscountView, PROMO_TIERS_MAX, PromoCode, PromoCodeError,

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    AssetError, Chain, ChainAsset, Promotion, StockChange, StockMove, StockRefusal, Tier, TierError, TiersTx,
+    AssetError, AssetRefusal, Chain, ChainAsset, Promotion, StockChange, StockMove, StockRefusal, Tier,
+    TierError, TiersTx,
 };
 
 const SUPPLY_MAX: i64 = 1_000_000_000;
@@ -112,10 +113,13 @@ impl Tiers {
         if let Some(made) = made_before_in_tx::<_, _, AssetError>(tx.as_mut(), call).await? {
             return Ok(made);
         }
-        if !tx.assets().insert(&asset).await? {
-            return Err(AssetError::Taken {
-                chain: asset.chain.as_str(),
-                symbol: asset.symbol,
+        if let Err(refusal) = tx.assets().insert(&asset).await? {
+            return Err(match refusal {
+                AssetRefusal::Taken => AssetError::Taken {
+                    chain: asset.chain.as_str(),
+                    symbol: asset.symbol,
+                },
+                AssetRefusal::ForeignVault => AssetError::ForeignVault,
             });
         }
         tx.outbox()

@@ -11,11 +11,20 @@ use serde::Serialize;
 
 use crate::{Availability, Chain, ChainAsset, PromoCodeRepository, Stock, Tier};
 
+/// Why an asset is not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssetRefusal {
+    /// The site has this chain and symbol already.
+    Taken,
+    /// The platform has not given the vault to the site: it may be another's, or nobody's.
+    ForeignVault,
+}
+
 #[async_trait]
 pub trait AssetRepository: Send {
     async fn find(&mut self, id: ChainAssetId) -> Result<Option<ChainAsset>, StoreError>;
-    /// False: the site has this chain and symbol already.
-    async fn insert(&mut self, asset: &ChainAsset) -> Result<bool, StoreError>;
+    /// After a refusal the transaction is of no more use.
+    async fn insert(&mut self, asset: &ChainAsset) -> Result<Result<(), AssetRefusal>, StoreError>;
 }
 
 #[async_trait]

@@ -9,6 +9,8 @@ use crate::patient::Patient;
 use crate::victims::Victims;
 
 pub const SITE: &str = "RACK";
+/// At the custodian.
+const VAULT: &str = "0";
 /// In cents, of one unit.
 pub const PRICE: i64 = 9_999;
 /// More than any run sells.
@@ -41,6 +43,7 @@ impl Cast {
                 time_zone: "UTC".parse()?,
             })
             .await?;
+        platform.change_vaults(SITE, &[VAULT.to_owned()], &[]).await?;
         platform
             .appoint(&site, stage.world.issuer().url(), "owner", Role::Owner)
             .await?;
@@ -118,7 +121,7 @@ async fn join(one: &Patient, name: &str, referrer: Option<&str>) -> Outcome<Stri
 
 async fn offer(owner: &Patient) -> Outcome<String> {
     let asset = json!({
-        "chain": "POLYGON", "symbol": "PSX", "decimals": 18, "provider_asset": "PSX_POLYGON", "vault": "0",
+        "chain": "POLYGON", "symbol": "PSX", "decimals": 18, "provider_asset": "PSX_POLYGON", "vault": VAULT,
     });
     let asset = owner.post("/api/v1/chain-assets", "asset", &asset).await?;
     let money =

@@ -187,7 +187,8 @@ async fn resume(
     Ok(Answer(found(&api, staff.scope(), id).await?))
 }
 
-/// Gives up what is not sent: it is pending again. A draft is over then; what was begun ends as what was sent ends.
+/// Gives up what is not sent: it is pending again. Of what nobody knows whether it was sent, the custodian is asked: what it never
+/// heard of is given up too. A draft is over then; what was begun ends as what was sent ends.
 #[utoipa::path(tag = "allocations", operation_id = "discard_allocation_batch", params(("id" = BatchId, Path)),
     extensions(("x-capability" = json!(can::SendAllocations::names()))),
     responses((status = 200, body = BatchView),

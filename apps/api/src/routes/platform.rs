@@ -4,11 +4,13 @@ mod audit;
 mod grants;
 mod sites;
 mod staff;
+mod vaults;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
     sites::routes(config);
+    vaults::routes(config);
     staff::routes(config);
     grants::routes(config);
     audit::routes(config);

@@ -4,9 +4,11 @@ use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
 use posx_allocations::{DebtError, SettleDebt, Settling, TokenDebtView, TokenSettlementView};
 use posx_kernel::{AllocationId, Cursor, Page, TokenAmount, TokenSettlementId};
+use posx_tenancy::ReviewedOperation;
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::approvals::{Asked, Maker};
 use super::page;
 use crate::extract::{Allowed, AllowedMember, Guarded, Id, Idempotent, Policy as _, Query, can, created};
 use crate::problem::ApiError;
@@ -76,11 +78,15 @@ async fn settlements(
     Ok(Answer(found.ok_or(DebtError::NotFound)?))
 }
 
-/// Ends what the buyer owes of the allocation, or a part of it: the tokens came back, or the debt is given up.
+/// Ends what the buyer owes of the allocation, or a part of it: the tokens came back, or the debt is given up. A transaction is
+/// one buyer's, of one token, and ends each of their debts once.
 #[utoipa::path(tag = "allocations", operation_id = "settle_token_debt", request_body = SettleBody,
-    params(("id" = AllocationId, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = AllocationId, Path), ("Idempotency-Key" = String, Header),
+        ("Approval" = Option<String>, Header, description = "Of a second person, above the site's limit.")),
     extensions(("x-capability" = json!(can::SendAllocations::names()))),
-    responses((status = 201, body = SettledView), (status = 409, description = "The buyer does not owe so much of it.")))]
+    responses((status = 201, body = SettledView),
+        (status = 409, description = "The buyer does not owe so much of it, its transaction is counted already, or a second \
+            person must agree.")))]
 #[post("/api/v1/token-debts/{id}/settlements")]
 async fn settle(
     api: Api,
@@ -92,6 +98,12 @@ async fn settle(
     let operation = "POST /api/v1/token-debts/{id}/settlements";
     let call = request.call(staff.who(), operation, api.clock.now());
     let body = &request.body;
+    let of = api.allocation_queries.allocation(staff.scope(), id, None).await?;
+    let decimals = of.ok_or(DebtError::NotFound)?.decimals;
+    let asked = Asked {
+        operation: ReviewedOperation::TokenDebtSettling,
+        quantity: whole_tokens(body.amount, decimals),
+    };
     let wish = SettleDebt {
         allocation: id,
         how: body.how,
@@ -100,9 +112,18 @@ async fn settle(
         tx_hash: body.tx_hash.clone(),
         by: staff.identity(),
     };
-    let made = api
-        .allocations
-        .settle_debt(staff.scope(), &wish, Some(&call))
+    let made = Maker::of(&staff, request.labelled())
+        .reviewed(&api, asked, call, async |call| {
+            api.allocations
+                .settle_debt(staff.scope(), &wish, Some(call))
+                .await
+        })
         .await?;
     Ok(created(&made).json(SettledView { id: made.id }))
+}
+
+/// A part of one counts as one.
+fn whole_tokens(amount: TokenAmount, decimals: u8) -> i64 {
+    let token = 10_u128.saturating_pow(u32::from(decimals));
+    i64::try_from(amount.base_units().div_ceil(token)).unwrap_or(i64::MAX)
 }

@@ -228,7 +228,7 @@ impl AllocationRepository for SiteTx {
         rows.iter().map(state_name).collect()
     }
 
-    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<(), StoreError> {
+    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<bool, StoreError> {
         crate::token_debts::insert(self, settlement).await
     }
 

@@ -2,6 +2,7 @@
 
 mod grants;
 mod tx;
+mod vaults;
 mod views;
 
 use std::sync::Arc;
@@ -108,6 +109,10 @@ impl PlatformDirectory for PlatformDatabase {
             .await
             .store()?;
         row.as_ref().map(site_of).transpose()
+    }
+
+    async fn vaults(&self, site: SiteId) -> Result<Vec<String>, StoreError> {
+        vaults::of(&self.pool, site).await
     }
 
     async fn staff(&self) -> Result<Vec<Staff>, StoreError> {

@@ -6,14 +6,15 @@ use posx_kernel::{
     TokenAmount,
 };
 use posx_tiers::{
-    AssetRepository, AssetView, Chain, ChainAsset, Promotion, PromotionView, Stock, StockChange, StockMove,
-    StockRefusal, StockRepository, StockView, Tier, TierQueries, TierRepository, TierView,
+    AssetRefusal, AssetRepository, AssetView, Chain, ChainAsset, Promotion, PromotionView, Stock,
+    StockChange, StockMove, StockRefusal, StockRepository, StockView, Tier, TierQueries, TierRepository,
+    TierView,
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::connection::Database;
-use crate::error::StoreResult;
+use crate::error::{StoreResult, store};
 use crate::site_tx::SiteTx;
 
 pub(crate) fn currency(code: &str) -> Result<Currency, StoreError> {
@@ -35,6 +36,9 @@ pub(crate) fn count(stored: i32) -> Result<u32, StoreError> {
 pub(crate) fn stored_count(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
+
+/// The trigger's name for its refusal; it holds for every role and every statement.
+const OWN_VAULT: &str = "chain_assets_own_vault";
 
 pub(crate) const ASSET_COLUMNS: &str = "a.id as asset_id, a.chain, a.symbol, a.decimals, a.provider_asset, a.vault, a.active as asset_active, a.created_at as asset_created_at";
 
@@ -100,7 +104,7 @@ impl AssetRepository for SiteTx {
         row.as_ref().map(asset_of).transpose()
     }
 
-    async fn insert(&mut self, asset: &ChainAsset) -> Result<bool, StoreError> {
+    async fn insert(&mut self, asset: &ChainAsset) -> Result<Result<(), AssetRefusal>, StoreError> {
         let done = sqlx::query(
             "insert into chain_assets (id, chain, symbol, decimals, provider_asset, vault, active, created_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict on constraint chain_assets_chain_symbol_key do nothing",
@@ -115,8 +119,13 @@ impl AssetRepository for SiteTx {
         .bind(asset.created_at)
         .execute(self.connection())
         .await
-        .store()?;
-        Ok(done.rows_affected() == 1)
+        .map_err(store);
+        match done {
+            Ok(done) if done.rows_affected() == 1 => Ok(Ok(())),
+            Ok(_) => Ok(Err(AssetRefusal::Taken)),
+            Err(error) if error.constraint_name() == Some(OWN_VAULT) => Ok(Err(AssetRefusal::ForeignVault)),
+            Err(error) => Err(error),
+        }
     }
 }
 

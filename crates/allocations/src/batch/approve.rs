@@ -4,7 +4,7 @@ use posx_kernel::{
     BatchId, IdempotentCall, IdentityId, SiteScope, made_before_in_tx, remember_in_tx, retry_busy,
 };
 
-use super::{BatchError, BatchLine, hash_of};
+use super::{BatchError, BatchLine, BatchState, hash_of};
 use crate::{Allocations, AllocationsTx};
 
 impl Allocations {
@@ -40,6 +40,9 @@ impl Allocations {
         }
         let batch = tx.batches().for_update(id).await?;
         let mut batch = batch.ok_or(BatchError::NoSuchBatch)?;
+        if batch.state == BatchState::Approved {
+            batch.lapse(now)?;
+        }
         let state = batch.state;
         batch.approve(by, seen, now)?;
         if hash_of(id, &present_lines_in_tx(tx.as_mut(), id).await?) != batch.hash {

@@ -102,10 +102,13 @@ async fn draft_in_tx(
             return Err(BatchError::NotFound { at });
         };
         let order = facts.get(&allocation.order).ok_or(BatchError::NotFound { at })?;
-        let why = why_not_in_tx(tx, order, &allocation, now).await?;
+        let why = why_not_in_tx(tx, order, &allocation, now)
+            .await?
+            .or(line.left_out);
         let refusal = match (allocation.queue(batch, now), why) {
             (Ok(()), None) => None,
             (Ok(()), Some(LeftOut::OrderDisputed)) => Some(QueueRefusal::OrderDisputed),
+            (Ok(()), Some(LeftOut::VaultNotAssigned)) => Some(QueueRefusal::VaultNotAssigned),
             (Ok(()), Some(_)) => Some(QueueRefusal::OrderReturned),
             (Err(refusal @ QueueRefusal::CoolingOff { .. }), _) => Some(refusal),
             (Err(refusal), _) => return Err(BatchError::NotQueueable { at, refusal }),

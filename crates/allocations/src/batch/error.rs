@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use posx_kernel::{KeyRefusal, Kind, Refusal, StoreError};
 
 use super::{BATCH_SIZE_MAX, WrongBatchMove};
-use crate::QueueRefusal;
 use crate::custody::CustodyError;
+use crate::{QueueRefusal, ReportError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
@@ -35,6 +35,9 @@ pub enum BatchError {
     NotApproved,
     #[error("the custodian cannot be asked now")]
     Custodian(#[source] CustodyError),
+    /// What it said of a transfer is not applied.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     #[error(transparent)]
     Key(#[from] KeyRefusal),
     #[error(transparent)]
@@ -60,6 +63,7 @@ impl Refusal for BatchError {
                 QueueRefusal::NeedsPerson => "allocation_needs_person",
                 QueueRefusal::OrderDisputed => "allocation_order_disputed",
                 QueueRefusal::OrderReturned => "allocation_order_returned",
+                QueueRefusal::VaultNotAssigned => "allocation_vault_not_assigned",
                 QueueRefusal::CoolingOff { .. } => "wallet_cooling_off",
             },
             Self::State(_) => "batch_state",
@@ -68,6 +72,7 @@ impl Refusal for BatchError {
             Self::HashMismatch => "batch_hash_mismatch",
             Self::NotApproved => "batch_not_approved",
             Self::Custodian(_) => "custodian_unavailable",
+            Self::Report(error) => error.code(),
             Self::Key(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
         }
@@ -84,6 +89,7 @@ impl Refusal for BatchError {
             | Self::NotApproved => Kind::Conflict,
             Self::OwnBatch => Kind::Forbidden,
             Self::Custodian(_) => Kind::Unavailable,
+            Self::Report(error) => error.kind(),
             Self::Key(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
         }

@@ -22,6 +22,10 @@ pub enum LeftOut {
     Changed,
     /// A person gave up what was not sent.
     GivenUp,
+    /// The platform has not given the vault to the site, or has taken it away.
+    VaultNotAssigned,
+    /// A person must look at it: an earlier try seems to live.
+    NeedsPerson,
 }
 
 impl LeftOut {
@@ -32,6 +36,8 @@ impl LeftOut {
         Self::WalletChanged,
         Self::Changed,
         Self::GivenUp,
+        Self::VaultNotAssigned,
+        Self::NeedsPerson,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -42,6 +48,8 @@ impl LeftOut {
             Self::WalletChanged => "wallet_changed",
             Self::Changed => "changed",
             Self::GivenUp => "given_up",
+            Self::VaultNotAssigned => "vault_not_assigned",
+            Self::NeedsPerson => "needs_person",
         }
     }
 
@@ -74,6 +82,9 @@ pub struct BatchLine {
 impl BatchLine {
     /// What it says differs from what would be sent now.
     pub fn differs_from(&self, now: &Self) -> Option<LeftOut> {
+        if now.left_out.is_some() {
+            return now.left_out;
+        }
         if (&self.address, &self.bound_wallet) != (&now.address, &now.bound_wallet) {
             return Some(LeftOut::WalletChanged);
         }
@@ -96,7 +107,11 @@ impl BatchLine {
     /// What became of its allocation.
     pub fn follow(&mut self, allocation: &Allocation) {
         self.state = allocation.state.name();
-        self.external_id.clone_from(&allocation.external_id);
+        // What waits keeps the name of the try before, which is another batch's.
+        self.external_id = allocation
+            .external_id
+            .clone()
+            .filter(|_| self.state != StateName::Queued);
         self.provider_id = allocation.state.provider_id().map(str::to_owned);
         self.tx_hash = allocation.state.tx_hash().map(str::to_owned);
     }

@@ -11,7 +11,7 @@ use crate::Allocation;
 pub trait BatchRepository: Send {
     /// With its lines, in their order.
     async fn insert(&mut self, batch: &Batch, lines: &[BatchLine]) -> Result<(), StoreError>;
-    /// With the approvals of its present hash.
+    /// With the approvals of its present hash by those who may still send, however old.
     async fn find(&mut self, id: BatchId) -> Result<Option<Batch>, StoreError>;
     /// Locks the row until the transaction ends.
     async fn for_update(&mut self, id: BatchId) -> Result<Option<Batch>, StoreError>;
@@ -21,7 +21,8 @@ pub trait BatchRepository: Send {
     async fn add_approval(&mut self, batch: &Batch, approval: &BatchApproval) -> Result<(), StoreError>;
     /// As they were made, and what became of them, in their order.
     async fn lines(&mut self, id: BatchId) -> Result<Vec<BatchLine>, StoreError>;
-    /// What a line would say if it were made now, in the order of `ids`; what is not there is left out. Locks nothing.
+    /// What a line would say if it were made now, in the order of `ids`: left out, if its vault is not the site's. What is not
+    /// there is passed over. Locks nothing.
     async fn as_of_now(&mut self, ids: &[AllocationId]) -> Result<Vec<BatchLine>, StoreError>;
     async fn leave_out(
         &mut self,

@@ -27,6 +27,8 @@ pub enum PauseReason {
     RepeatedFailures,
     /// A line is left out that had been agreed to: two people agree to the rest anew.
     Changed,
+    /// Two people agreed too long ago, or one of them may not any more: two agree anew.
+    ApprovalsLapsed,
 }
 
 impl BatchState {
@@ -88,13 +90,19 @@ impl BatchState {
 }
 
 impl PauseReason {
-    pub const ALL: &'static [Self] = &[Self::ByPerson, Self::RepeatedFailures, Self::Changed];
+    pub const ALL: &'static [Self] = &[
+        Self::ByPerson,
+        Self::RepeatedFailures,
+        Self::Changed,
+        Self::ApprovalsLapsed,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ByPerson => "by_person",
             Self::RepeatedFailures => "repeated_failures",
             Self::Changed => "changed",
+            Self::ApprovalsLapsed => "approvals_lapsed",
         }
     }
 

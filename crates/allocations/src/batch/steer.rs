@@ -53,13 +53,14 @@ impl Allocations {
         Ok(())
     }
 
-    /// What is not sent goes back to pending. A draft is discarded by it; what was begun is paused first, and ends as what was
-    /// sent ends. Discarding again changes nothing.
+    /// What is not sent goes back to pending; of what nobody knows whether it was sent, the custodian is asked. A draft is
+    /// discarded by it; what was begun is paused first, and ends as what was sent ends. Discarding again changes nothing.
     pub async fn discard_batch(&self, scope: &SiteScope, id: BatchId) -> Result<(), BatchError> {
-        retry_busy(|| self.try_discard(scope, id)).await
+        let taken_back = self.take_back_unknown(scope, id).await?;
+        retry_busy(|| self.try_discard(scope, id, taken_back)).await
     }
 
-    async fn try_discard(&self, scope: &SiteScope, id: BatchId) -> Result<(), BatchError> {
+    async fn try_discard(&self, scope: &SiteScope, id: BatchId, taken_back: bool) -> Result<(), BatchError> {
         let now = self.clock.now();
         let mut tx = self.db.begin(scope).await?;
         let lines = tx.batches().lines(id).await?;
@@ -74,6 +75,7 @@ impl Allocations {
         let batch = tx.batches().for_update(id).await?;
         match batch.ok_or(BatchError::NoSuchBatch)?.state {
             BatchState::Discarded => return Ok(()),
+            _ if taken_back && allocations.is_empty() => return Ok(()),
             BatchState::Draft | BatchState::Approved | BatchState::Paused if !allocations.is_empty() => {}
             other => return Err(BatchError::State(other.as_str())),
         }

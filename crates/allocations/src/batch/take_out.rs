@@ -4,7 +4,7 @@ use posx_kernel::{AllocationId, BatchId, Event, SiteScope, StoreError, Timestamp
 use serde_json::json;
 
 use super::line::{cooling_off, waits_in};
-use super::{Batch, BatchError, BatchLine, BatchState, LeftOut};
+use super::{Batch, BatchError, BatchLine, BatchState, LeftOut, PauseReason};
 use crate::adjust::{Parts, is_settled, unsettled};
 use crate::{Allocation, Allocations, AllocationsTx, OrderToDeliver};
 
@@ -91,6 +91,23 @@ pub(crate) async fn take_out_in_tx(
         tx.outbox().append(event).await?;
     }
     Ok(())
+}
+
+/// Nothing more of it is sent before people have looked. Ends with the batch's row.
+pub(crate) async fn pause_in_tx(
+    tx: &mut dyn AllocationsTx,
+    id: BatchId,
+    why: PauseReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut batch = locked_in_tx(tx, id).await?;
+    if batch.state != BatchState::Sending {
+        return Ok(());
+    }
+    batch.pause(why, now).map_err(|_| broken())?;
+    tx.batches().save(&batch).await?;
+    let event = batch.happened(BatchState::Paused.event(), now);
+    tx.outbox().append(event).await
 }
 
 pub(crate) fn broken() -> StoreError {

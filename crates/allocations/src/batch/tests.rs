@@ -109,7 +109,7 @@ fn two_people_approve_and_neither_is_the_maker() {
         BatchError::HashMismatch
     ));
     batch.approve(person(2), &hash, at(1)).expect("the first");
-    assert!(!batch.is_approved() && batch.state == BatchState::Draft);
+    assert!(!batch.is_approved(at(1)) && batch.state == BatchState::Draft);
     assert!(matches!(
         refused(&mut batch, person(2), &hash),
         BatchError::ApprovedBefore
@@ -120,7 +120,7 @@ fn two_people_approve_and_neither_is_the_maker() {
         refused(&mut batch, person(4), &hash),
         BatchError::State("approved")
     ));
-    assert!(!batch.may_send(), "not before it is begun");
+    assert!(!batch.may_send(at(1)), "not before it is begun");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_change_voids_both_approvals_wherever_the_batch_is() {
     }
     approved.change(&left, at(2)).expect("changed");
     assert_eq!(
-        (approved.state, approved.is_approved()),
+        (approved.state, approved.is_approved(at(2))),
         (BatchState::Draft, false)
     );
     assert_ne!(approved.hash, hash);
@@ -155,7 +155,7 @@ fn a_change_voids_both_approvals_wherever_the_batch_is() {
         "it goes on when somebody says so"
     );
     sending.resume(at(2)).expect("resumed");
-    assert!(sending.may_send());
+    assert!(sending.may_send(at(2)));
 }
 
 #[test]
@@ -174,8 +174,8 @@ fn failures_in_a_row_pause_a_batch_and_a_delivery_between_them_does_not() {
         assert_eq!(batch.state, state);
     }
     assert_eq!(batch.paused_because, Some(PauseReason::RepeatedFailures));
-    assert!(batch.is_approved(), "nothing changed");
-    batch.resume(at(3)).expect("resumed");
+    assert!(batch.is_approved(at(1)), "nothing changed");
+    batch.resume(at(1)).expect("resumed");
     assert_eq!((batch.failures_in_row, batch.paused_because), (0, None));
 }
 

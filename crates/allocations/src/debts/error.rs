@@ -18,6 +18,8 @@ pub enum DebtError {
     Reason,
     #[error("what came back names its transaction in 1 to 200 visible characters, and nothing else does")]
     TxHash,
+    #[error("the transaction has ended this debt already, or is of another buyer or token")]
+    TransactionUsed,
     /// What is due of the order beside the debt cannot be done.
     #[error(transparent)]
     Adjust(#[from] AllocateError),
@@ -35,6 +37,7 @@ impl Refusal for DebtError {
             Self::OwesLess => "token_debt_smaller",
             Self::Reason => "token_debt_reason_invalid",
             Self::TxHash => "token_debt_tx_hash_invalid",
+            Self::TransactionUsed => "token_debt_transaction_used",
             Self::Adjust(refusal) => refusal.code(),
             Self::Key(refusal) => refusal.code(),
             Self::Store(error) => error.code(),
@@ -45,7 +48,7 @@ impl Refusal for DebtError {
         match self {
             Self::NotFound => Kind::NotFound,
             Self::Amount | Self::Reason | Self::TxHash => Kind::Invalid,
-            Self::OwesLess => Kind::Conflict,
+            Self::OwesLess | Self::TransactionUsed => Kind::Conflict,
             Self::Adjust(refusal) => refusal.kind(),
             Self::Key(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
@@ -56,7 +59,7 @@ impl Refusal for DebtError {
         let field = match self {
             Self::Amount | Self::OwesLess => "amount",
             Self::Reason => "reason",
-            Self::TxHash => "tx_hash",
+            Self::TxHash | Self::TransactionUsed => "tx_hash",
             _ => return None,
         };
         Some(field.into())

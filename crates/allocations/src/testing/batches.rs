@@ -38,11 +38,17 @@ impl BatchRepository for FakeTx {
     }
 
     async fn find(&mut self, id: BatchId) -> Result<Option<Batch>, StoreError> {
-        Ok(self.world.batches.get(&id).cloned())
+        let mut batch = self.world.batches.get(&id).cloned();
+        if let Some(batch) = &mut batch {
+            batch
+                .approvals
+                .retain(|approval| !self.world.gone.contains(&approval.by));
+        }
+        Ok(batch)
     }
 
     async fn for_update(&mut self, id: BatchId) -> Result<Option<Batch>, StoreError> {
-        Ok(self.world.batches.get(&id).cloned())
+        BatchRepository::find(self, id).await
     }
 
     async fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
@@ -65,6 +71,7 @@ impl BatchRepository for FakeTx {
         let line = |id: &AllocationId| {
             let allocation = self.world.allocations.get(id)?;
             let asset = self.world.assets.get(&allocation.asset)?.clone();
+            let taken_away = self.world.foreign_vaults.contains(&asset.vault);
             Some(BatchLine {
                 allocation: *id,
                 order: allocation.order,
@@ -75,7 +82,7 @@ impl BatchRepository for FakeTx {
                 vault: asset.vault,
                 decimals: asset.decimals,
                 bound_wallet: self.world.wallets.get(&allocation.party).cloned(),
-                left_out: None,
+                left_out: taken_away.then_some(LeftOut::VaultNotAssigned),
                 state: StateName::Queued,
                 external_id: None,
                 provider_id: None,
@@ -111,8 +118,14 @@ impl BatchRepository for FakeTx {
     }
 
     async fn save_outcome(&mut self, batch: BatchId, allocation: &Allocation) -> Result<(), StoreError> {
-        if let Some(line) = self.line(batch, allocation.id) {
-            line.follow(allocation);
+        let Some(line) = self.line(batch, allocation.id) else {
+            return Ok(());
+        };
+        line.follow(allocation);
+        let named = line.external_id.clone();
+        let all = self.world.batch_lines.values().flatten();
+        if named.is_some() && all.filter(|line| line.external_id == named).count() > 1 {
+            return Err(StoreError::broken("two lines of one try"));
         }
         Ok(())
     }

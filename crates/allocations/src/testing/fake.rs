@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use posx_kernel::{
-    AllocationId, BatchId, Begin, ChainAssetId, Event, Idempotency, IdempotentTx, LineId, OrderId, Outbox,
-    PartyId, RememberedAnswers, SiteId, SiteScope, StoreError, StoreFault, TierId, Timestamp, Transaction,
-    VestingPolicyId, VestingReleaseId, VestingScheduleId,
+    AllocationId, BatchId, Begin, ChainAssetId, Event, Idempotency, IdempotentTx, IdentityId, LineId,
+    OrderId, Outbox, PartyId, RememberedAnswers, SiteId, SiteScope, StoreError, StoreFault, TierId,
+    Timestamp, Transaction, VestingPolicyId, VestingReleaseId, VestingScheduleId,
 };
 use posx_ledger::{Entry, LedgerRepository, LedgerTx, Posted};
 use posx_tiers::{Stock, StockRepository};
@@ -35,6 +35,10 @@ pub struct World {
     pub batch_lines: BTreeMap<BatchId, Vec<BatchLine>>,
     /// What a buyer has bound.
     pub wallets: BTreeMap<PartyId, String>,
+    /// That the platform has taken away.
+    pub foreign_vaults: BTreeSet<String>,
+    /// Who may not send any more.
+    pub gone: BTreeSet<IdentityId>,
     pub settlements: Vec<TokenSettlement>,
     pub external_ids: BTreeSet<(String, String)>,
     pub entries: Vec<Entry>,
@@ -313,9 +317,22 @@ impl AllocationRepository for FakeTx {
         Ok(states)
     }
 
-    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<(), StoreError> {
-        self.world.settlements.push(settlement.clone());
-        Ok(())
+    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<bool, StoreError> {
+        let whose = |id: AllocationId| {
+            let allocation = self.world.allocations.get(&id);
+            allocation.map(|one| (one.party, one.asset))
+        };
+        let of = |one: &TokenSettlement| (one.transaction(), whose(one.allocation));
+        let (transaction, owner) = of(settlement);
+        let spent = self.world.settlements.iter().any(|other| {
+            transaction.is_some()
+                && other.transaction() == transaction
+                && (other.allocation == settlement.allocation || of(other).1 != owner)
+        });
+        if !spent {
+            self.world.settlements.push(settlement.clone());
+        }
+        Ok(!spent)
     }
 
     async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError> {

@@ -22,7 +22,7 @@ fn wish(allocation: AllocationId, how: Settling, amount: u128) -> SettleDebt {
         how,
         amount: TokenAmount::from_base_units(amount),
         reason: " as agreed ".to_owned(),
-        tx_hash: (how == Settling::Received).then(|| "0xback".to_owned()),
+        tx_hash: (how == Settling::Received).then(|| format!("0xBACK{amount}")),
         by: actor(),
     }
 }
@@ -243,4 +243,32 @@ proptest! {
             }
         });
     }
+}
+
+#[tokio::test]
+async fn tokens_that_came_back_end_a_debt_once() {
+    let shop = shop();
+    let (_, id) = shop.delivered(60).await;
+    let received = |amount, hash: &str| SettleDebt {
+        tx_hash: Some(hash.to_owned()),
+        ..wish(id, Settling::Received, amount)
+    };
+    shop.settle(&received(200, "0xAb12"), "first")
+        .await
+        .expect("settled");
+    for (number, same) in ["0xAb12", "0xab12", "AB12", " 0XAB12 "].into_iter().enumerate() {
+        let refused = shop
+            .settle(&received(100, same), &format!("again {number}"))
+            .await;
+        let refused = refused.expect_err(same);
+        assert_eq!(
+            (refused.code(), refused.field().as_deref()),
+            ("token_debt_transaction_used", Some("tx_hash"))
+        );
+    }
+    assert_eq!((shop.debt(id), shop.world().settlements.len()), (400, 1));
+    shop.settle(&received(100, "0xcd34"), "another")
+        .await
+        .expect("another transaction");
+    shop.check_books();
 }

@@ -40,6 +40,8 @@ operations! {
     WithdrawalApproval = "approve_withdrawal";
     /// Measured in minor units of the debt's currency.
     WriteOff = "write_off_balance";
+    /// Measured in whole tokens; a part of one counts as one.
+    TokenDebtSettling = "settle_token_debt";
     /// Each is one: a limit of 0 means always.
     PeriodClosing = "close_ledger_period";
     /// Each is one: a limit of 0 means always.

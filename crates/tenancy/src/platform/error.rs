@@ -16,6 +16,13 @@ pub enum PlatformError {
     TooManyHosts,
     #[error("another site has the host name {0}")]
     HostTaken(String),
+    #[error("a vault's id has 1 to 100 visible characters")]
+    Vault,
+    #[error("a site has at most 50 vaults")]
+    TooManyVaults,
+    /// Which site, is not told.
+    #[error("another site has the vault {0}")]
+    VaultTaken(String),
     #[error("a site has a name of 1 to 200 characters")]
     Name,
     #[error("there is no site with this code")]
@@ -60,6 +67,8 @@ impl Refusal for PlatformError {
             Self::CodeTaken => "site_code_taken",
             Self::Host(_) | Self::TooManyHosts => "site_host_invalid",
             Self::HostTaken(_) => "site_host_taken",
+            Self::Vault | Self::TooManyVaults => "site_vault_invalid",
+            Self::VaultTaken(_) => "site_vault_taken",
             Self::Name => "site_name_invalid",
             Self::Unknown => "site_unknown",
             Self::TooManyOrigins => "site_origins_too_many",
@@ -85,6 +94,7 @@ impl Refusal for PlatformError {
             Self::Unknown | Self::StaffUnknown | Self::GrantUnknown => Kind::NotFound,
             Self::CodeTaken
             | Self::HostTaken(_)
+            | Self::VaultTaken(_)
             | Self::LastOwner
             | Self::LastAdmin
             | Self::GrantSuspended
@@ -93,6 +103,8 @@ impl Refusal for PlatformError {
             Self::Code
             | Self::Host(_)
             | Self::TooManyHosts
+            | Self::Vault
+            | Self::TooManyVaults
             | Self::Name
             | Self::TooManyOrigins
             | Self::StaffName
@@ -108,6 +120,7 @@ impl Refusal for PlatformError {
             Self::Code | Self::CodeTaken => "code",
             Self::Name | Self::StaffName => "name",
             Self::Host(_) | Self::TooManyHosts | Self::HostTaken(_) => "host_names",
+            Self::Vault | Self::TooManyVaults | Self::VaultTaken(_) => "vaults",
             Self::GrantReason => "reason",
             Self::GrantLength => "minutes",
             _ => return None,

@@ -20,6 +20,8 @@ pub trait PlatformDirectory: Send + Sync {
     /// Newest first.
     async fn sites(&self, page: PageRequest) -> Result<Page<Site>, StoreError>;
     async fn find(&self, code: &SiteCode) -> Result<Option<Site>, StoreError>;
+    /// Of the custodian, that the site sends from; in order.
+    async fn vaults(&self, site: SiteId) -> Result<Vec<String>, StoreError>;
     /// By their names.
     async fn staff(&self) -> Result<Vec<Staff>, StoreError>;
     async fn staff_member(&self, identity: IdentityId) -> Result<Option<Staff>, StoreError>;
@@ -42,6 +44,15 @@ pub trait PlatformTx: Transaction {
     async fn save_site(&mut self, site: &Site) -> Result<(), StoreError>;
     /// Refuses a host name that another site has.
     async fn change_hosts(
+        &mut self,
+        site: SiteId,
+        added: &[String],
+        removed: &[String],
+    ) -> Result<(), PlatformError>;
+    /// In order.
+    async fn vaults(&mut self, site: SiteId) -> Result<Vec<String>, StoreError>;
+    /// Refuses a vault that another site has.
+    async fn change_vaults(
         &mut self,
         site: SiteId,
         added: &[String],

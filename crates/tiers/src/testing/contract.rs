@@ -9,7 +9,8 @@ use posx_kernel::{
 };
 
 use crate::{
-    Chain, ChainAsset, Promotion, Stock, StockChange, StockMove, StockRefusal, StockRepository, Tier, TiersTx,
+    AssetRefusal, Chain, ChainAsset, Promotion, Stock, StockChange, StockMove, StockRefusal, StockRepository,
+    Tier, TiersTx,
 };
 
 /// What the caller has put into the store.
@@ -77,7 +78,7 @@ impl Suite<'_> {
             symbol: symbol.to_owned(),
             decimals: 6,
             provider_asset: format!("{symbol}_TEST"),
-            vault: "7".to_owned(),
+            vault: self.given.scope.site().to_string(),
             active: false,
             created_at: self.given.now,
         }
@@ -117,7 +118,7 @@ impl Suite<'_> {
         let asset = self.asset(Chain::Eth, symbol);
         let tier = self.tier(&asset);
         let mut tx = self.begin().await;
-        assert!(tx.assets().insert(&asset).await.expect("stored"));
+        assert_eq!(tx.assets().insert(&asset).await.expect("stored"), Ok(()));
         self.insert(tx.as_mut(), &tier, supply).await;
         tx.commit().await.expect("committed");
         tier.id
@@ -154,15 +155,22 @@ impl Suite<'_> {
         let first = self.asset(Chain::Eth, "ONE");
         for _ in 0..2 {
             let mut tx = self.begin().await;
-            assert!(tx.assets().insert(&first).await.expect("stored"), "then dropped");
+            assert_eq!(
+                tx.assets().insert(&first).await.expect("stored"),
+                Ok(()),
+                "then dropped"
+            );
         }
         let mut tx = self.begin().await;
-        assert!(tx.assets().insert(&first).await.expect("stored"));
+        assert_eq!(tx.assets().insert(&first).await.expect("stored"), Ok(()));
         let second = self.asset(Chain::Eth, "ONE");
-        assert!(!tx.assets().insert(&second).await.expect("a value, not an error"));
+        assert_eq!(
+            tx.assets().insert(&second).await.expect("a value, not an error"),
+            Err(AssetRefusal::Taken)
+        );
         let others = [Chain::Polygon, Chain::Bsc, Chain::Tron].map(|chain| self.asset(chain, "ONE"));
         for other in &others {
-            assert!(tx.assets().insert(other).await.expect("another chain"));
+            assert_eq!(tx.assets().insert(other).await.expect("another chain"), Ok(()));
         }
         tx.commit().await.expect("committed");
 
@@ -175,7 +183,12 @@ impl Suite<'_> {
         drop(tx);
         let mut tx = self.begin_elsewhere().await;
         assert_eq!(tx.assets().find(first.id).await.expect("a read"), None);
-        assert!(tx.assets().insert(&second).await.expect("its own"));
+        let second = ChainAsset {
+            vault: self.given.elsewhere.site().to_string(),
+            ..second
+        };
+        assert_eq!(tx.assets().insert(&second).await.expect("its own"), Ok(()));
+        tx.commit().await.expect("committed");
     }
 
     async fn tiers_are_read_back_as_they_were_stored(&self) {
@@ -200,7 +213,7 @@ impl Suite<'_> {
         for dropped in [true, false] {
             let mut tx = self.begin().await;
             assert_eq!(tx.tiers().find(full.id).await.expect("a read"), None);
-            assert!(tx.assets().insert(&asset).await.expect("stored"));
+            assert_eq!(tx.assets().insert(&asset).await.expect("stored"), Ok(()));
             self.insert(tx.as_mut(), &plain, 5).await;
             self.insert(tx.as_mut(), &full, 0).await;
             if !dropped {

@@ -20,11 +20,9 @@ pub(super) fn end(world: &Arc<World>) {
                 let whole = sim.one_in(2);
                 let part = u128::try_from(sim.between(1, 5)).unwrap_or(1);
                 let amount = debt.base_units() / if whole { 1 } else { part };
-                let wish = wish(scene, allocation, *sim.pick(Settling::ALL), amount);
-                let (world, key) = (
-                    Arc::clone(world),
-                    format!("debt-{allocation}-{}-{number}", sim.now()),
-                );
+                let key = format!("debt-{allocation}-{}-{number}", sim.now());
+                let wish = wish(scene, allocation, *sim.pick(Settling::ALL), amount, &key);
+                let world = Arc::clone(world);
                 sim.spawn(format!("debt {at}"), async move {
                     settle(&world, at, &wish, &key).await;
                 });
@@ -33,13 +31,20 @@ pub(super) fn end(world: &Arc<World>) {
     }
 }
 
-fn wish(scene: &SiteScene, allocation: AllocationId, how: Settling, amount: u128) -> SettleDebt {
+/// What comes back, comes by a transaction of this name.
+fn wish(
+    scene: &SiteScene,
+    allocation: AllocationId,
+    how: Settling,
+    amount: u128,
+    transaction: &str,
+) -> SettleDebt {
     SettleDebt {
         allocation,
         how,
         amount: TokenAmount::from_base_units(amount),
         reason: "as agreed".to_owned(),
-        tx_hash: (how == Settling::Received).then(|| "0xback".to_owned()),
+        tx_hash: (how == Settling::Received).then(|| transaction.to_owned()),
         by: IdentityId::from_uuid(scene.site.id.as_uuid()),
     }
 }

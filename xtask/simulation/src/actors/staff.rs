@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use posx_allocations::{AllocationState, Batch, BatchState};
+use posx_allocations::{AllocationState, Batch, BatchState, PauseReason, StateName};
 use posx_kernel::{AllocationId, IdentityId, Money, OrderId, SiteId};
 use posx_orders::gateway::IntentId;
 use posx_orders::{RefundReason, RequestRefund, Restock};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{again, call};
 use crate::faults::Fault;
-use crate::sim::SECOND;
+use crate::sim::{SECOND, instant};
 use crate::world::{SiteScene, World};
 
 pub(super) async fn has_a_day(world: &Arc<World>) {
@@ -186,7 +186,13 @@ async fn agree(world: &Arc<World>, scene: &SiteScene) {
         open.cloned().collect::<Vec<Batch>>()
     });
     for batch in open {
-        if sim.one_in(10) {
+        // What was lost on its way is not sent any more once its order changed: it is given up.
+        let stuck = batch.paused_because == Some(PauseReason::Changed)
+            && world.db.read(scene.site.id, |rows| {
+                let mut lines = rows.batch_lines.iter().filter(|((id, _), _)| *id == batch.id);
+                lines.any(|(_, line)| line.state == StateName::Unknown)
+            });
+        if stuck || sim.one_in(10) {
             let ended = sim
                 .process(world.allocations.discard_batch(scope, batch.id))
                 .await;
@@ -194,7 +200,10 @@ async fn agree(world: &Arc<World>, scene: &SiteScene) {
             continue;
         }
         let [_, first, second] = people(scene);
-        for by in [first, second].into_iter().filter(|_| !batch.is_approved()) {
+        for by in [first, second]
+            .into_iter()
+            .filter(|_| !batch.is_approved(instant(sim.now())))
+        {
             let seen = world.db.read(scene.site.id, |rows| rows.batches[&batch.id].hash);
             let approving = world.allocations.approve_batch(scope, batch.id, &seen, by, None);
             let ended = sim.process(approving).await;

@@ -268,14 +268,24 @@ impl AllocationRepository for SimTx {
         Ok(states.chain(ahead.map(|_| StateName::Pending)).collect())
     }
 
-    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<(), StoreError> {
+    async fn insert_settlement(&mut self, settlement: &TokenSettlement) -> Result<bool, StoreError> {
         self.step("allocations.insert_settlement").await;
+        if let Some(transaction) = settlement.transaction() {
+            // Settlements of one debt wait for each other, and a name here says which debt it is of.
+            let others = self.all(|rows| &rows.token_settlements);
+            if others
+                .iter()
+                .any(|other| other.transaction().as_ref() == Some(&transaction))
+            {
+                return Ok(false);
+            }
+        }
         self.put(
             |rows| &mut rows.token_settlements,
             settlement.id,
             settlement.clone(),
         );
-        Ok(())
+        Ok(true)
     }
 
     async fn stuck(&mut self, before: Timestamp, limit: u16) -> Result<Vec<AllocationId>, StoreError> {

@@ -150,7 +150,12 @@ impl BatchRepository for SimTx {
         self.step("batches.save_outcome").await;
         if let Some((at, mut line)) = self.line_of(batch, allocation.id) {
             line.follow(allocation);
+            let named = line.external_id.clone();
             self.put(|rows| &mut rows.batch_lines, (batch, at), line);
+            let lines = self.all(|rows| &rows.batch_lines);
+            if named.is_some() && lines.iter().filter(|line| line.external_id == named).count() > 1 {
+                return Err(StoreError::broken("two lines of one try"));
+            }
         }
         Ok(())
     }

@@ -5,8 +5,8 @@ use posx_kernel::{
     ChainAssetId, Idempotency, IdempotentTx, IdentityId, MovementId, Outbox, PartyId, StoreError, TierId,
 };
 use posx_tiers::{
-    AssetRepository, ChainAsset, PromoCodeRepository, Stock, StockChange, StockMove, StockRefusal,
-    StockRepository, Tier, TierRepository, TiersTx,
+    AssetRefusal, AssetRepository, ChainAsset, PromoCodeRepository, Stock, StockChange, StockMove,
+    StockRefusal, StockRepository, Tier, TierRepository, TiersTx,
 };
 
 use super::SimTx;
@@ -43,14 +43,15 @@ impl AssetRepository for SimTx {
         Ok(self.get(|rows| &rows.assets, &id))
     }
 
-    async fn insert(&mut self, asset: &ChainAsset) -> Result<bool, StoreError> {
+    /// Here every vault is the site's.
+    async fn insert(&mut self, asset: &ChainAsset) -> Result<Result<(), AssetRefusal>, StoreError> {
         self.step("assets.insert").await;
         let same = |old: &ChainAsset| (old.chain, &old.symbol) == (asset.chain, &asset.symbol);
-        let free = !self.all(|rows| &rows.assets).iter().any(same);
-        if free {
-            self.put(|rows| &mut rows.assets, asset.id, asset.clone());
+        if self.all(|rows| &rows.assets).iter().any(same) {
+            return Ok(Err(AssetRefusal::Taken));
         }
-        Ok(free)
+        self.put(|rows| &mut rows.assets, asset.id, asset.clone());
+        Ok(Ok(()))
     }
 }
 

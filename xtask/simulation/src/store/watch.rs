@@ -104,8 +104,10 @@ fn allocations(before: &Rows, own: &Rows) -> Vec<String> {
         };
         let (was, is) = (old.state.name(), allocation.state.name());
         // By a person's word, or because money went back: never because of what a custodian said.
-        let ours = matches!(was, StateName::Failed | StateName::Cancelled | StateName::Queued)
-            && matches!(is, StateName::Pending | StateName::Failed | StateName::Cancelled);
+        let ours = matches!(
+            was,
+            StateName::Failed | StateName::Cancelled | StateName::Queued | StateName::Unknown
+        ) && matches!(is, StateName::Pending | StateName::Failed | StateName::Cancelled);
         if is.rank() < was.rank() && !ours || was != is && was == StateName::Done {
             broken.push(format!("backwards: {} from {was:?} to {is:?}", allocation.id));
         }

@@ -3,14 +3,14 @@
 use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
-use posx_kernel::{Cursor, GrantId, Page, SiteId};
+use posx_kernel::{GrantId, Page, SiteId};
 use posx_tenancy::{GrantView, GrantWish, SiteCode};
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::extract::{AllowedStaff, Guarded, Id, Json, Query, StaffPolicy as _, staff_can};
 use crate::problem::ApiError;
-use crate::routes::page;
+use crate::routes::{PageQuery, page};
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(open).service(end).service(list);
@@ -32,15 +32,6 @@ struct OpenedGrant {
     id: GrantId,
     site_id: SiteId,
     until: DateTime<Utc>,
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Listing {
-    limit: Option<u16>,
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
 }
 
 /// Lets the caller look around in one site until the time is up. One at a time; the site's owner sees it from now on.
@@ -78,13 +69,13 @@ async fn end(
 }
 
 /// Every visit to the site, newest first.
-#[utoipa::path(tag = "platform", operation_id = "list_platform_site_grants", params(("code" = String, Path), Listing),
+#[utoipa::path(tag = "platform", operation_id = "list_platform_site_grants", params(("code" = String, Path), PageQuery),
     extensions(("x-capability" = json!(staff_can::ReadGrants::name()))), responses((status = 200, body = Page<GrantView>)))]
 #[get("/platform/v1/sites/{code}/grants")]
 async fn list(
     Guarded(staff, (Id(code), Query(query))): Guarded<
         AllowedStaff<staff_can::ReadGrants>,
-        (Id<SiteCode>, Query<Listing>),
+        (Id<SiteCode>, Query<PageQuery>),
     >,
 ) -> Result<Answer<Page<GrantView>>, ApiError> {
     let site = staff.platform.find(code.as_str()).await?;

@@ -15,7 +15,10 @@ use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list).service(create).service(get_one);
-    config.service(suspend).service(wake).service(change_host_names);
+    config
+        .service(suspend)
+        .service(reactivate)
+        .service(change_host_names);
     config.service(figures);
 }
 
@@ -165,11 +168,11 @@ async fn suspend(
 }
 
 /// Takes a suspended site up again.
-#[utoipa::path(tag = "platform", operation_id = "wake_platform_site", params(("code" = String, Path)),
+#[utoipa::path(tag = "platform", operation_id = "reactivate_platform_site", params(("code" = String, Path)),
     extensions(("x-capability" = json!(staff_can::ManageSites::name()))),
     responses((status = 200, body = PlatformSiteView)))]
-#[post("/platform/v1/sites/{code}/wake")]
-async fn wake(
+#[post("/platform/v1/sites/{code}/reactivate")]
+async fn reactivate(
     Guarded(staff, Id(code)): Guarded<AllowedStaff<staff_can::ManageSites>, Id<SiteCode>>,
 ) -> Result<Answer<PlatformSiteView>, ApiError> {
     let site = staff.platform.set_state(code.as_str(), SiteState::Active);

@@ -9,6 +9,7 @@ use posx_allocations::{
 use posx_kernel::{
     AllocationId, BatchId, ChainAssetId, IdentityId, OrderId, StoreError, StoreFault, Timestamp,
 };
+use posx_tenancy::{Capability, Role};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -31,7 +32,8 @@ macro_rules! batch_where {
 // What `$1` would send now, in its order. Of each family of chains a buyer binds one wallet.
 const AS_OF_NOW: &str = "
     select a.id as allocation_id, a.order_id, (a.amount - a.cut)::text as amount, a.address, a.asset_id, c.provider_asset,
-      c.vault, c.decimals, w.address as bound_wallet, null as left_out, 'queued' as state, null as external_id,
+      c.vault, c.decimals, w.address as bound_wallet,
+      case when not app.owns_vault(c.vault) then 'vault_not_assigned' end as left_out, 'queued' as state, null as external_id,
       null as provider_id, null as tx_hash
     from unnest($1::uuid[]) with ordinality as wanted (id, position)
     join allocations a on a.id = wanted.id
@@ -47,9 +49,24 @@ const LINES: &str = "
     where l.batch_id = $1 order by l.position";
 
 const OUTCOME: &str = "
-    update allocation_batch_lines set state = $3, external_id = $4, provider_id = $5, tx_hash = $6, confirmations = $7,
+    update allocation_batch_lines set state = $3, external_id = case when $3 <> 'queued' then $4 end, provider_id = $5, tx_hash = $6, confirmations = $7,
       reason = $8, needs_person = $9, updated_at = $10
     where batch_id = $1 and allocation_id = $2";
+
+// Of the batches `$1` and their present hash, by members who may still send: their roles are `$2`.
+pub(super) const APPROVALS: &str = "
+    select a.batch_id, a.approver_id, a.approved_at from allocation_batch_approvals a
+    join allocation_batches b on b.site_id = a.site_id and b.id = a.batch_id and b.lines_hash = a.lines_hash
+    join memberships m on m.site_id = a.site_id and m.identity_id = a.approver_id and m.state = 'active' and m.role = any($2)
+    where a.batch_id = any($1) order by a.number";
+
+/// The roles whose members agree to batches.
+pub(super) fn senders() -> Vec<&'static str> {
+    let roles = Role::ALL
+        .iter()
+        .filter(|role| role.may(Capability::AllocationsSend));
+    roles.map(|role| role.as_str()).collect()
+}
 
 const ONE_IN_FLIGHT: &str = "allocation_batch_lines_one_in_flight";
 
@@ -129,16 +146,15 @@ impl BatchRepository for SiteTx {
     }
 
     async fn add_approval(&mut self, batch: &Batch, approval: &BatchApproval) -> Result<(), StoreError> {
-        let number = i16::try_from(batch.approvals.len());
         sqlx::query(
             "insert into allocation_batch_approvals (batch_id, lines_hash, approver_id, maker_id, number, approved_at)
-             values ($1, $2, $3, $4, $5, $6)",
+             select $1, $2, $3, $4, coalesce(max(number), 0) + 1, $5
+             from allocation_batch_approvals where batch_id = $1 and lines_hash = $2",
         )
         .bind(batch.id.as_uuid())
         .bind(batch.hash.as_slice())
         .bind(approval.by.as_uuid())
         .bind(batch.created_by.as_uuid())
-        .bind(number.map_err(|_| StoreError::broken("more approvals than there are people"))?)
         .bind(approval.at)
         .execute(self.connection())
         .await
@@ -275,12 +291,9 @@ impl SiteTx {
             .await
             .store()?;
         let Some(row) = row else { return Ok(None) };
-        let sql = "select a.approver_id, a.approved_at
-                   from allocation_batch_approvals a
-                   join allocation_batches b on b.site_id = a.site_id and b.id = a.batch_id and b.lines_hash = a.lines_hash
-                   where a.batch_id = $1 order by a.number";
-        let approvals = sqlx::query(sql)
-            .bind(id.as_uuid())
+        let approvals = sqlx::query(APPROVALS)
+            .bind([id.as_uuid()])
+            .bind(senders())
             .fetch_all(self.connection())
             .await
             .store()?;

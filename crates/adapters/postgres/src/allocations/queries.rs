@@ -15,7 +15,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
-use super::batches::{batch_state, left_out, paused_because};
+use super::batches::{APPROVALS, batch_state, left_out, paused_because, senders};
 use super::{allocation, confirmed_at, decimals, needs_person, reason, small, state_name, tokens};
 use crate::connection::Database;
 use crate::error::StoreResult;
@@ -154,11 +154,9 @@ async fn batch_views(tx: &mut SiteTx, rows: &[PgRow]) -> Result<Vec<BatchView>, 
         let batch = row.try_get("batch_id").store()?;
         states.entry(batch).or_default().push(count);
     }
-    let sql = "select a.batch_id, a.approver_id, a.approved_at from allocation_batch_approvals a
-               join allocation_batches b on b.site_id = a.site_id and b.id = a.batch_id and b.lines_hash = a.lines_hash
-               where a.batch_id = any($1) order by a.number";
-    let given = sqlx::query(sql)
+    let given = sqlx::query(APPROVALS)
         .bind(&ids)
+        .bind(senders())
         .fetch_all(tx.connection())
         .await
         .store()?;

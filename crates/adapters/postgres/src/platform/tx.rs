@@ -124,6 +124,19 @@ impl PlatformTx for PgPlatformTx {
         }
     }
 
+    async fn vaults(&mut self, site: SiteId) -> Result<Vec<String>, StoreError> {
+        super::vaults::of(&mut *self.tx, site).await
+    }
+
+    async fn change_vaults(
+        &mut self,
+        site: SiteId,
+        added: &[String],
+        removed: &[String],
+    ) -> Result<(), PlatformError> {
+        super::vaults::change(&mut self.tx, site, added, removed).await
+    }
+
     async fn appoint_member(&mut self, site: SiteId, member: &NewMember) -> Result<(), PlatformError> {
         let row = sqlx::query("select app.appoint_member($1, $2, $3, $4, $5, $6)")
             .bind(site.as_uuid())

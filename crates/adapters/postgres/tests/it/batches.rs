@@ -10,21 +10,20 @@ use posx_allocations::{
     Allocated, AllocationQueries as _, AllocationsTx, BatchState, LeftOut, PauseReason, StateName,
 };
 use posx_kernel::{AllocationId, BatchId, Begin, IdentityId, OrderId, Refusal as _, TierId};
-use posx_tenancy::{Directory as _, Member};
+use posx_tenancy::{Member, Role};
 use sqlx::PgConnection;
 use tokio::task::JoinSet;
 
 use crate::server::superuser;
-use crate::world::{World, unique};
+use crate::world::World;
 
 impl World {
     /// Two who are nobody else.
     pub async fn checkers(&self) -> [IdentityId; 2] {
-        let one = async || {
-            let person = self.directory.identity("https://issuer.test", &unique(20)).await;
-            person.expect("an identity")
-        };
-        [one().await, one().await]
+        [
+            self.colleague(Role::Admin).await,
+            self.colleague(Role::Owner).await,
+        ]
     }
 
     /// A batch of them that is sent as soon as somebody runs it.
@@ -65,7 +64,7 @@ impl World {
     }
 
     /// So many, each of an order of its own.
-    async fn waiting(&self, count: usize) -> Vec<AllocationId> {
+    pub async fn waiting(&self, count: usize) -> Vec<AllocationId> {
         let buyer = self.member(None).await;
         let tier = self.tier_with(1000, 1000, None).await;
         let mut ids = Vec::new();
@@ -263,7 +262,7 @@ async fn a_wallet_bound_after_the_approval_voids_it() {
 }
 
 /// Why the database refuses it.
-async fn refused(connection: &mut PgConnection, sql: &str) -> String {
+pub async fn refused(connection: &mut PgConnection, sql: &str) -> String {
     let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
         .execute(connection)
         .await;
@@ -334,7 +333,7 @@ fn sending(id: AllocationId) -> String {
     format!("update allocations set state = 'unknown', external_id = id || '-9' where id = '{id}'")
 }
 
-async fn written(connection: &mut PgConnection, sql: String) {
+pub async fn written(connection: &mut PgConnection, sql: String) {
     let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await;
     done.expect("written");
 }

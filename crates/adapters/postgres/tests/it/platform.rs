@@ -270,7 +270,12 @@ async fn a_visit_is_one_at_a_time_seen_by_the_site_and_over_by_its_time() {
     assert_eq!(open(&elsewhere).await, None);
     assert_eq!(
         elsewhere.acts().await,
-        ["grant.ended", "grant.opened", "site.created"]
+        [
+            "grant.ended",
+            "grant.opened",
+            "site.created",
+            "site.vaults_changed"
+        ]
     );
     let staff = |what: &str| (format!("platform_grant.{what}"), "staff".to_owned());
     assert_eq!(elsewhere.tells().await, [staff("opened"), staff("ended")]);
@@ -314,7 +319,12 @@ async fn the_site_shows_a_visitor_out_and_only_its_own() {
     );
     assert_eq!(
         here.acts().await,
-        ["grant.ended_by_site", "grant.opened", "site.created"]
+        [
+            "grant.ended_by_site",
+            "grant.opened",
+            "site.created",
+            "site.vaults_changed"
+        ]
     );
     assert_eq!(
         here.tells().await[1],

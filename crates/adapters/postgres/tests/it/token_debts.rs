@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use tokio::task::JoinSet;
 
 use crate::server::superuser;
-use crate::world::World;
+use crate::world::{World, unique};
 
 fn tokens(units: u128) -> TokenAmount {
     TokenAmount::from_base_units(units)
@@ -28,7 +28,7 @@ impl World {
             how,
             amount: tokens(amount),
             reason: "as agreed".to_owned(),
-            tx_hash: (how == Settling::Received).then(|| "0xback".to_owned()),
+            tx_hash: (how == Settling::Received).then(|| format!("0x{}", unique(20))),
             by: self.actor,
         };
         retry_busy(|| self.allocations.settle_debt(&self.scope, &wish, None))
@@ -44,8 +44,8 @@ impl World {
             .expect("given up");
     }
 
-    /// Four units were delivered, and half of the money went back.
-    async fn owed_by(&self, buyer: &Member) -> (OrderId, TokenDebtView) {
+    /// Four units were delivered.
+    pub async fn delivers(&self, buyer: &Member) -> OrderId {
         let tier = self.tier_with(50, 1000, Some(100)).await;
         let order = self.buys_four(buyer, tier).await;
         let made = self.allocations.adjust(&self.scope, order).await;
@@ -61,13 +61,21 @@ impl World {
         transfer.tx_hash = Some(format!("0x{name}"));
         let applied = self.allocations.apply_report(&self.scope, &transfer).await;
         applied.expect("delivered");
+        order
+    }
+
+    /// Four units were delivered, and half of the money went back.
+    async fn owed_by(&self, buyer: &Member) -> (OrderId, TokenDebtView) {
+        let order = self.delivers(buyer).await;
         self.gives_back(order, 50).await;
         let adjusted = self.allocations.adjust(&self.scope, order).await;
         assert!(adjusted.expect("adjusted").changed);
-        (order, self.debts().await.remove(0))
+        let mut debts = self.debts().await;
+        debts.retain(|debt| debt.order == order);
+        (order, debts.remove(0))
     }
 
-    async fn owing() -> (Arc<Self>, OrderId, TokenDebtView) {
+    pub async fn owing() -> (Arc<Self>, OrderId, TokenDebtView) {
         let world = Arc::new(Self::with_pool(8).await);
         let buyer = world.member(None).await;
         let (order, debt) = world.owed_by(&buyer).await;
@@ -194,4 +202,62 @@ async fn an_allocation_never_says_something_else_than_its_settlements() {
             .await
             .expect_err("never changed");
     }
+}
+
+#[tokio::test]
+async fn tokens_of_one_transaction_are_one_buyers_and_end_a_debt_once() {
+    let (world, _, debt) = World::owing().await;
+    let hash = format!("0x{}", unique(20));
+    let came_back = async |of: AllocationId, amount, hash: &str| {
+        let wish = SettleDebt {
+            allocation: of,
+            how: Settling::Received,
+            amount: tokens(amount),
+            reason: "sent back".to_owned(),
+            tx_hash: Some(hash.to_owned()),
+            by: world.actor,
+        };
+        let settled = retry_busy(|| world.allocations.settle_debt(&world.scope, &wish, None)).await;
+        settled.map(drop).map_err(|refused| refused.code())
+    };
+    assert_eq!(came_back(debt.allocation, 1, &hash).await, Ok(()));
+    let again = hash.to_lowercase().trim_start_matches("0x").to_owned();
+    for same in [&hash, &again] {
+        assert_eq!(
+            came_back(debt.allocation, 1, same).await,
+            Err("token_debt_transaction_used")
+        );
+    }
+    let (_, of_another) = world.owed_by(&world.member(None).await).await;
+    assert_ne!(of_another.allocation, debt.allocation);
+    assert_eq!(
+        came_back(of_another.allocation, 1, &again).await,
+        Err("token_debt_transaction_used")
+    );
+    world.check_books().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_named_many_times_at_once_counts_once() {
+    let (world, _, debt) = World::owing().await;
+    let hash = format!("0x{}", unique(20));
+    let mut staff = JoinSet::new();
+    for _ in 0..6 {
+        let (world, hash) = (Arc::clone(&world), hash.clone());
+        staff.spawn(async move {
+            let wish = SettleDebt {
+                allocation: debt.allocation,
+                how: Settling::Received,
+                amount: tokens(1),
+                reason: "sent back".to_owned(),
+                tx_hash: Some(hash),
+                by: world.actor,
+            };
+            let settling = retry_busy(|| world.allocations.settle_debt(&world.scope, &wish, None));
+            settling.await.is_ok()
+        });
+    }
+    let counted = staff.join_all().await.into_iter().filter(|done| *done);
+    assert_eq!(counted.count(), 1);
+    world.check_books().await;
 }

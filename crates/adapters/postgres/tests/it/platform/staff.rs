@@ -29,7 +29,7 @@ async fn what_is_refused_leaves_no_line_in_the_audit_and_what_is_so_already_none
         .set_state(code, SiteState::Active)
         .await
         .expect("it is");
-    assert_eq!(here.acts().await, ["site.created"]);
+    assert_eq!(here.acts().await, ["site.created", "site.vaults_changed"]);
     let found = here.platform.find(code).await.expect("the site");
     assert_eq!(
         found.host_names, here.site.host_names,
@@ -63,14 +63,15 @@ async fn what_is_refused_leaves_no_line_in_the_audit_and_what_is_so_already_none
     here.platform
         .set_state(code, SiteState::Active)
         .await
-        .expect("woken");
+        .expect("reactivated");
     assert_eq!(
         here.acts().await,
         [
             "site.created",
             "site.hosts_changed",
+            "site.reactivated",
             "site.suspended",
-            "site.woken"
+            "site.vaults_changed"
         ]
     );
 }
