@@ -54,8 +54,11 @@ invariants! {
     StockMovements = "stock_movements", "A tier's counters are the sum of its movements, and not oversold.";
     TokensOnTheBooks = "tokens_on_the_books",
         "Free, reserved and sold tokens on the books are what stock and order lines say.";
+    DeliveriesBooked = "deliveries_booked",
+        "What each allocation delivered and what is owed of it is booked, and so is what was cut and what is claimed of each asset.";
     PromoCounters = "promo_counters", "The counters of a promo code are the sum of its uses.";
-    ClosedPeriods = "closed_periods", "A closed period's balances are still what its entries sum to, and its hash is theirs.";
+    ClosedPeriods = "closed_periods",
+        "A closed period's balances are still what its entries sum to, its hash is theirs, and it follows the period before.";
     JobsAlive = "jobs_alive", "No job has used up its tries.";
 }
 

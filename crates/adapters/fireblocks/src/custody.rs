@@ -199,10 +199,12 @@ impl FireblocksCustody {
         &self,
         request: &TransferRequest,
         body: &[u8],
-    ) -> Result<Transfer, FireblocksError> {
-        match self.by_external_id(&request.external_id).await? {
+    ) -> Result<Transfer, CustodyError> {
+        // Whatever keeps the look-up from an answer says nothing of the transfer.
+        let unknown = |error| CustodyError::Unknown(Box::new(error));
+        match self.by_external_id(&request.external_id).await.map_err(unknown)? {
             Some(found) => Ok(found),
-            None => self.create(request, &self.client.fresh_key(), body).await,
+            None => Ok(self.create(request, &self.client.fresh_key(), body).await?),
         }
     }
 }
@@ -220,7 +222,7 @@ impl Custody for FireblocksCustody {
     async fn submit(&self, request: &TransferRequest) -> Result<Transfer, CustodyError> {
         let body = NewTransaction::of(request).bytes()?;
         match self.create(request, &IdempotencyKey::of(&body), &body).await {
-            Err(FireblocksError::KeySpent) => Ok(self.create_with_new_key(request, &body).await?),
+            Err(FireblocksError::KeySpent) => self.create_with_new_key(request, &body).await,
             outcome => Ok(outcome?),
         }
     }

@@ -18,9 +18,9 @@ use crate::event::instant;
 const PAGE: usize = 100;
 /// 100,000 transactions of one asset in one vault: more is no answer.
 const PAGES_MAX: usize = 1_000;
-/// A transaction completes within this time of its creation, approvals included. Lists are by creation; what takes longer is
-/// looked for by its entry.
-const COMPLETES_WITHIN: TimeDelta = TimeDelta::days(7);
+/// A transaction completes within this time of its creation, approvals included. Lists are by creation: what was made by hand
+/// and takes longer is on none; what we made and takes longer is looked for by its entry.
+const COMPLETES_WITHIN: TimeDelta = TimeDelta::days(31);
 /// `COMPLETED`, and yet not delivered (F09).
 const NOT_DELIVERED: &str = "COMPLETED_BUT_3RD_PARTY";
 

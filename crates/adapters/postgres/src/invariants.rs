@@ -2,19 +2,19 @@
 
 use async_trait::async_trait;
 use posx_kernel::{SiteScope, StoreError};
-use posx_ledger::{FAULTS_MAX, Fault, Invariant, InvariantQueries, hash_of};
+use posx_ledger::{FAULTS_MAX, Fault, Invariant, InvariantQueries, Period, hash_of};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::connection::Database;
 use crate::error::StoreResult;
-use crate::periods::{balances_before, closed, stored_balances};
+use crate::periods::{all_closed, balances_before, stored_balances};
 use crate::site_tx::SiteTx;
 
 /// Far more than a large site needs: every row is looked at.
 const PATIENCE: &str = "set local statement_timeout = '15min'";
-/// Closed periods whose balances are counted again: the last year, by months.
-const PERIODS: i64 = 12;
+/// Closed periods whose balances are counted again: the last year, by months. Of those before the stored ones are hashed.
+const PERIODS: usize = 12;
 
 #[async_trait]
 impl InvariantQueries for Database {
@@ -190,6 +190,45 @@ const fn statement(invariant: Invariant) -> Option<&'static str> {
                                should_reserved, should_sold)
              from compared where (free, reserved, sold) is distinct from (should_free, should_reserved, should_sold) limit $1"
         }
+        // An allocation delivers once, and it is booked by what was left of it then. What came back and what was given up is booked
+        // by its settlement.
+        Invariant::DeliveriesBooked => {
+            "with booked as (
+               select coalesce(s.allocation_id, e.cause_id) as allocation_id, p.unit,
+                      coalesce(sum(p.amount) filter (where p.account = 'tokens:delivered'), 0) as delivered,
+                      coalesce(sum(p.amount) filter (where p.account <> 'tokens:delivered'), 0) as owed
+               from postings p join entries e on e.site_id = p.site_id and e.id = p.entry_id
+               left join token_settlements s on s.site_id = e.site_id and s.id = e.cause_id
+               where p.account = 'tokens:delivered' or p.account like 'tokens:owed:%'
+               group by coalesce(s.allocation_id, e.cause_id), p.unit),
+             parts as (
+               select id, 'asset_' || replace(asset_id::text, '-', '') as unit, cut, greatest(owed - waived, 0) as owed,
+                      case when state = 'done' then amount - cut - received else 0 end as delivered
+               from allocations),
+             cut as (
+               select unit, sum(cut) as cut, sum(owed) as owed from (
+                 select unit, cut, owed from parts
+                 union all
+                 select 'asset_' || replace(s.asset_id::text, '-', ''), case r.state when 'revoked' then r.amount else r.cut end, 0
+                 from vesting_releases r join vesting_schedules s on s.site_id = r.site_id and s.id = r.schedule_id) as c
+               group by unit),
+             returned as (
+               select p.unit,
+                      coalesce(sum(p.amount) filter (where p.account = 'tokens:returned' and e.kind <> 'tokens.restocked'), 0) as cut,
+                      coalesce(-sum(p.amount) filter (where p.account = 'tokens:claims'), 0) as owed
+               from postings p join entries e on e.site_id = p.site_id and e.id = p.entry_id
+               where p.account in ('tokens:returned', 'tokens:claims') group by p.unit)
+             select coalesce(a.id, b.allocation_id),
+                    format('delivered %s, owed %s; on the books %s, %s', coalesce(a.delivered, 0), coalesce(a.owed, 0),
+                           coalesce(b.delivered, 0), coalesce(b.owed, 0))
+             from parts a full join booked b on b.allocation_id = a.id and b.unit = a.unit
+             where (coalesce(a.delivered, 0), coalesce(a.owed, 0)) <> (coalesce(b.delivered, 0), coalesce(b.owed, 0))
+             union all
+             select null::uuid, format('%s: cut %s, claimed %s; on the books %s, %s', coalesce(c.unit, r.unit), coalesce(c.cut, 0),
+                                       coalesce(c.owed, 0), coalesce(r.cut, 0), coalesce(r.owed, 0))
+             from cut c full join returned r on r.unit = c.unit
+             where (coalesce(c.cut, 0), coalesce(c.owed, 0)) <> (coalesce(r.cut, 0), coalesce(r.owed, 0)) limit $1"
+        }
         Invariant::PromoCounters => {
             "with used as (
                select promo_code_id, buyer_id, count(*) as uses, sum(bonus_tokens) as bonus from promo_code_usages
@@ -211,20 +250,39 @@ const fn statement(invariant: Invariant) -> Option<&'static str> {
     })
 }
 
-/// From the entries: the hash covers every balance, and the balances are stored besides.
+/// From the entries: the hash covers every balance, and the balances are stored besides. From the last period back to the first, each
+/// is what the one after it says that it follows.
 async fn closed_periods(tx: &mut SiteTx) -> Result<Vec<Fault>, StoreError> {
     let mut faults = Vec::new();
-    for period in closed(tx, PERIODS).await? {
-        let counted = balances_before(tx, period.until).await?;
+    let mut fault = |period: &Period, what| {
+        faults.push(Fault {
+            invariant: Invariant::ClosedPeriods.as_str(),
+            subject: Some(period.id.as_uuid()),
+            detail: format!("period {} {what}", period.number),
+        });
+    };
+    let periods = all_closed(tx).await?;
+    for (age, period) in periods.iter().enumerate() {
         let stored = stored_balances(tx, period.id).await?;
+        let counted = if age < PERIODS {
+            balances_before(tx, period.until).await?
+        } else {
+            stored.clone()
+        };
         let hash = hash_of(period.from, period.until, period.previous_hash, &counted);
         if hash != period.hash || stored != counted {
-            faults.push(Fault {
-                invariant: Invariant::ClosedPeriods.as_str(),
-                subject: Some(period.id.as_uuid()),
-                detail: format!("period {} is not what its entries sum to", period.number),
-            });
+            fault(period, "is not what its entries sum to");
+        }
+        let before = periods.get(age + 1);
+        let links = (period.number, period.from, period.previous_hash);
+        if links
+            != before.map_or((1, None, None), |it| {
+                (it.number + 1, Some(it.until), Some(it.hash))
+            })
+        {
+            fault(period, "does not follow the one before");
         }
     }
+    faults.truncate(usize::from(FAULTS_MAX));
     Ok(faults)
 }

@@ -2,11 +2,11 @@
 
 mod queries;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use posx_kernel::Begin;
-use posx_kernel::{AllocationId, ChainAssetId, EntryId, Outbox, SiteScope, StoreError, Timestamp};
+use posx_kernel::{ChainAssetId, EntryId, Outbox, SiteScope, StoreError, Timestamp};
 use posx_ledger::reconcile::{
     Booked, BooksToReconcile, Moved, Movement, Provider, Reconciled, ReconciliationRepository,
     ReconciliationsTx, Unbooked, Wallet,
@@ -20,26 +20,27 @@ use crate::error::StoreResult;
 use crate::site_tx::SiteTx;
 
 /// Entries on `provider:clearing` with what the provider calls the thing that they are about. A kind that is not known here has
-/// no reference, and so no line.
+/// no reference, and so no line; nor has an entry whose cause is not there.
 macro_rules! at_stripe {
     () => {
-        "(select e.id, e.kind, p.posted_at, p.unit, p.amount, a.intent_id as reference, null::text as line, a.created_at as since
-          from entries e join payment_attempts a on a.site_id = e.site_id and a.id = e.cause_id
+        "(select e.id, e.kind, p.posted_at, p.unit, p.amount, a.intent_id as reference, null::text as line,
+                 coalesce(a.created_at, p.posted_at) as since
+          from entries e left join payment_attempts a on a.site_id = e.site_id and a.id = e.cause_id
           join postings p on p.site_id = e.site_id and p.entry_id = e.id and p.account = 'provider:clearing'
           where e.kind in ('payment.captured', 'refund.owed')
           union all
-          select e.id, e.kind, p.posted_at, p.unit, p.amount, r.provider_refund_id, null, r.created_at
-          from entries e join refunds r on r.site_id = e.site_id and r.id = e.cause_id
+          select e.id, e.kind, p.posted_at, p.unit, p.amount, r.provider_refund_id, null, coalesce(r.created_at, p.posted_at)
+          from entries e left join refunds r on r.site_id = e.site_id and r.id = e.cause_id
           join postings p on p.site_id = e.site_id and p.entry_id = e.id and p.account = 'provider:clearing'
           where e.kind in ('refund.paid', 'refund.bounced')
           union all
-          select e.id, e.kind, p.posted_at, p.unit, p.amount, d.provider_dispute_id, e.cause_part, d.opened_at
-          from entries e join disputes d on d.site_id = e.site_id and d.id = e.cause_id
+          select e.id, e.kind, p.posted_at, p.unit, p.amount, d.provider_dispute_id, e.cause_part, coalesce(d.opened_at, p.posted_at)
+          from entries e left join disputes d on d.site_id = e.site_id and d.id = e.cause_id
           join postings p on p.site_id = e.site_id and p.entry_id = e.id and p.account = 'provider:clearing'
           where e.kind in ('dispute.withdrawn', 'dispute.reinstated', 'dispute.fee')
           union all
-          select e.id, e.kind, p.posted_at, p.unit, p.amount, o.reference, null, o.created_at
-          from entries e join payouts o on o.site_id = e.site_id and o.id = e.cause_id
+          select e.id, e.kind, p.posted_at, p.unit, p.amount, o.reference, null, coalesce(o.created_at, p.posted_at)
+          from entries e left join payouts o on o.site_id = e.site_id and o.id = e.cause_id
           join postings p on p.site_id = e.site_id and p.entry_id = e.id and p.account = 'provider:clearing'
           where e.kind in ('payout.paid', 'payout.returned')
           union all
@@ -60,8 +61,8 @@ macro_rules! at_stripe {
 macro_rules! at_fireblocks {
     () => {
         "(select e.id, e.kind, p.posted_at, p.unit, p.amount, al.external_id as reference, null::text as line,
-                 coalesce(t.created_at, al.created_at) as since
-          from entries e join allocations al on al.site_id = e.site_id and al.id = e.cause_id
+                 coalesce(t.created_at, al.created_at, p.posted_at) as since
+          from entries e left join allocations al on al.site_id = e.site_id and al.id = e.cause_id
           left join allocation_batches t on t.site_id = al.site_id and t.id = al.batch_id
           join postings p on p.site_id = e.site_id and p.entry_id = e.id and p.account = 'tokens:delivered'
           where e.kind = 'tokens.delivered') as b"
@@ -108,13 +109,14 @@ impl ReconciliationsTx for SiteTx {
 
 #[async_trait]
 impl BooksToReconcile for Database {
-    /// Also what batches were sent from, when an asset has another vault by now.
+    /// Also what batches were sent from, when an asset has another vault by now; only vaults that are the site's now.
     async fn wallets(&self, scope: &SiteScope) -> Result<Vec<Wallet>, StoreError> {
         let mut tx = self.read_site(scope).await?;
         let rows = sqlx::query(
-            "select id, provider_asset, vault, decimals from chain_assets
-             union select distinct asset_id, provider_asset, vault, decimals from allocation_batch_lines
-             order by vault, provider_asset",
+            "select * from (
+               select id, provider_asset, vault, decimals from chain_assets
+               union select distinct asset_id, provider_asset, vault, decimals from allocation_batch_lines) named
+             where app.owns_vault(vault) order by vault, provider_asset",
         )
         .fetch_all(tx.connection())
         .await
@@ -129,23 +131,6 @@ impl BooksToReconcile for Database {
             })
         };
         rows.iter().map(wallet).collect()
-    }
-
-    async fn allocations_among(
-        &self,
-        scope: &SiteScope,
-        ids: &[AllocationId],
-    ) -> Result<HashSet<AllocationId>, StoreError> {
-        let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
-        let mut tx = self.read_site(scope).await?;
-        let rows = sqlx::query("select id from allocations where id = any ($1)")
-            .bind(ids)
-            .fetch_all(tx.connection())
-            .await
-            .store()?;
-        rows.iter()
-            .map(|row| row.try_get("id").map(AllocationId::from_uuid).store())
-            .collect()
     }
 
     async fn booked_between(
@@ -188,7 +173,7 @@ impl BooksToReconcile for Database {
     ) -> Result<BTreeMap<String, Unbooked>, StoreError> {
         let mut tx = self.read_site(scope).await?;
         let rows = sqlx::query(
-            "select r.provider_refund_id, r.state in ('pending', 'requires_action') as open from refunds r
+            "select r.provider_refund_id, r.state in ('pending', 'requires_action') as open, r.created_at from refunds r
              where r.provider_refund_id = any ($1) and r.state <> 'succeeded'
                and not exists (select from entries e where e.site_id = r.site_id and e.cause_id = r.id and e.kind = 'refund.paid')",
         )
@@ -201,7 +186,9 @@ impl BooksToReconcile for Database {
             let why = if open {
                 Unbooked::OnItsWay
             } else {
-                Unbooked::CameToNothing
+                Unbooked::CameToNothing {
+                    since: row.try_get("created_at").store()?,
+                }
             };
             Ok((row.try_get("provider_refund_id").store()?, why))
         };

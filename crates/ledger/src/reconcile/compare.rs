@@ -9,6 +9,10 @@ use super::line::{Booked, Line, Moved, Movement, Unbooked};
 
 /// A line and its entry that are nearer than this are of one day, also with midnight between them.
 const NEAR: TimeDelta = TimeDelta::hours(1);
+/// Our clock and a provider's may differ by this much.
+pub(super) const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(10);
+/// The line of an entry is no later than this after it: an old entry is never that of a new line.
+pub(super) const LATE_BY: TimeDelta = TimeDelta::days(2);
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {
@@ -157,8 +161,8 @@ impl Group<'_> {
             .sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
         self.entries.sort_by_key(|entry| (entry.at, entry.entry));
         let seen = self.match_alike(day, found);
-        if movement == Movement::TransferReversal && self.match_together(day, found) {
-            return;
+        if movement == Movement::TransferReversal {
+            self.match_together(day, found);
         }
         // The same again is worth another word than a wrong amount.
         self.lines.retain(|line| {
@@ -178,12 +182,20 @@ impl Group<'_> {
         // One that names its line differs from no other.
         let (named, mut open): (Vec<_>, Vec<_>) =
             self.entries.into_iter().partition(|entry| entry.line.is_some());
-        let pairs = self.lines.len().min(open.len());
-        for (line, entry) in self.lines.drain(..pairs).zip(open.drain(..pairs)) {
-            found.differs(day, Reason::AmountDiffers, Some(line), Some(entry));
-        }
+        open.retain(|entry| {
+            let at = self.lines.iter().position(|line| may_be_of(line, entry));
+            if let Some(at) = at {
+                found.differs(
+                    day,
+                    Reason::AmountDiffers,
+                    Some(self.lines.remove(at)),
+                    Some(entry),
+                );
+            }
+            at.is_none()
+        });
         let alone = match (movement, unbooked) {
-            (Movement::Refund | Movement::RefundFailure, Some(Unbooked::CameToNothing)) => {
+            (Movement::Refund | Movement::RefundFailure, Some(Unbooked::CameToNothing { .. })) => {
                 Reason::CameToNothing
             }
             (Movement::Refund, Some(Unbooked::OnItsWay)) => Reason::OnItsWay,
@@ -200,6 +212,7 @@ impl Group<'_> {
 
 impl<'a> Group<'a> {
     /// Takes out what is alike on both sides, and says what that was. An entry that names its line waits for that one alone.
+    /// Older entries choose first: what they may choose from, later ones may too.
     fn match_alike(&mut self, day: &Day, found: &mut Comparison) -> Vec<&'a Moved> {
         let mut seen = Vec::new();
         let mut left = Vec::new();
@@ -207,11 +220,7 @@ impl<'a> Group<'a> {
         let entries = std::mem::take(&mut self.entries);
         let (named, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.line.is_some());
         for entry in named.into_iter().chain(others) {
-            let fits = |line: &&Line| match &entry.line {
-                Some(id) => line.id == *id,
-                None => line.moved == entry.moved,
-            };
-            match lines.iter().position(fits) {
+            match position(&lines, entry) {
                 Some(at) => {
                     let line = lines.remove(at);
                     if line.moved == entry.moved {
@@ -228,22 +237,49 @@ impl<'a> Group<'a> {
         seen
     }
 
-    /// A transfer that was taken back in steps is booked in one, when it is looked at late.
-    fn match_together(&self, day: &Day, found: &mut Comparison) -> bool {
-        let [entry] = self.entries.as_slice() else {
-            return false;
-        };
-        let alike = |line: &Line| line.moved.unit == entry.moved.unit && line.moved.side == entry.moved.side;
-        let mut lines = self.lines.iter();
-        let sum = lines.try_fold(0_u128, |sum, line| {
-            sum.checked_add(line.moved.amount).filter(|_| alike(line))
-        });
-        if self.lines.len() < 2 || sum != Some(entry.moved.amount) {
-            return false;
+    /// A transfer that was taken back in steps is booked in one, when it is looked at late: each entry is then of the steps
+    /// since the one before.
+    fn match_together(&mut self, day: &Day, found: &mut Comparison) {
+        for entry in std::mem::take(&mut self.entries) {
+            let steps = steps(&self.lines, entry);
+            if steps == 0 {
+                self.entries.push(entry);
+            }
+            for line in self.lines.drain(..steps) {
+                found.matches(day, line, entry);
+            }
         }
-        for line in &self.lines {
-            found.matches(day, line, entry);
-        }
-        true
     }
+}
+
+/// Of the lines that say what the entry says: the last one before it, or else the first one after. So an entry takes the same
+/// line whether the lines of days before are known or not.
+fn position(lines: &[&Line], entry: &Booked) -> Option<usize> {
+    if let Some(id) = &entry.line {
+        return lines.iter().position(|line| line.id == *id);
+    }
+    let fits = |line: &&Line| line.moved == entry.moved && may_be_of(line, entry);
+    let before = |line: &&Line| line.at <= entry.at + CLOCKS_DIFFER_BY;
+    let last = lines.iter().rposition(|line| fits(line) && before(line));
+    last.or_else(|| lines.iter().position(fits))
+}
+
+/// A custodian dates a transfer anew when it learns more of it. An external id is given to one alone, so that nothing can be mixed up.
+fn may_be_of(line: &Line, entry: &Booked) -> bool {
+    line.movement == Movement::Delivery || line.at <= entry.at + LATE_BY
+}
+
+/// How many lines from the first one on make up the entry; 0: none do.
+fn steps(lines: &[&Line], entry: &Booked) -> usize {
+    let alike = |line: &&&Line| {
+        (&line.moved.unit, line.moved.side) == (&entry.moved.unit, entry.moved.side) && may_be_of(line, entry)
+    };
+    let mut sum = 0_u128;
+    for (before, line) in lines.iter().take_while(alike).enumerate() {
+        sum = sum.saturating_add(line.moved.amount);
+        if sum >= entry.moved.amount {
+            return if sum == entry.moved.amount { before + 1 } else { 0 };
+        }
+    }
+    0
 }

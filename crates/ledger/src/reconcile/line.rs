@@ -214,6 +214,6 @@ pub struct Booked {
 pub enum Unbooked {
     /// The provider has taken the money of a refund that is not through yet.
     OnItsWay,
-    /// A refund that was never paid: its money left and came back.
-    CameToNothing,
+    /// A refund that was never paid. Its money came back if all lines about it sum to nothing; none is older than `since`.
+    CameToNothing { since: Timestamp },
 }

@@ -1,10 +1,9 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use posx_kernel::{
-    AllocationId, ChainAssetId, Outbox, Page, PageRequest, ReconciliationId, SiteId, SiteScope, StoreError,
-    Timestamp,
+    ChainAssetId, Outbox, Page, PageRequest, ReconciliationId, SiteId, SiteScope, StoreError, Timestamp,
 };
 use uuid::Uuid;
 
@@ -55,12 +54,6 @@ pub trait ProviderLines: Send + Sync + std::fmt::Debug {
 pub trait BooksToReconcile: Send + Sync {
     /// Every asset that the site has or had at its custodian.
     async fn wallets(&self, scope: &SiteScope) -> Result<Vec<Wallet>, StoreError>;
-    /// Those of them that are the site's.
-    async fn allocations_among(
-        &self,
-        scope: &SiteScope,
-        ids: &[AllocationId],
-    ) -> Result<HashSet<AllocationId>, StoreError>;
     /// All entries on the provider's account that were posted from `from` on and before `until`, but for those that a run
     /// booked from a line: these belong to their line's day.
     async fn booked_between(
@@ -77,7 +70,7 @@ pub trait BooksToReconcile: Send + Sync {
         provider: Provider,
         references: &[String],
     ) -> Result<Vec<Booked>, StoreError>;
-    /// Which of these refunds of the provider rightly have no entry, and why.
+    /// Which of these refunds of the provider have no entry, and why that may be right.
     async fn unbooked(
         &self,
         scope: &SiteScope,
@@ -119,10 +112,10 @@ pub trait ReconciliationQueries: Send + Sync {
         id: ReconciliationId,
         page: PageRequest,
     ) -> Result<Option<Page<DifferenceView>>, StoreError>;
-    /// The latest day that was compared.
-    async fn last_reconciled(
+    /// The days that were compared, by whomever.
+    async fn reconciled_days(
         &self,
         scope: &SiteScope,
         provider: Provider,
-    ) -> Result<Option<NaiveDate>, StoreError>;
+    ) -> Result<BTreeSet<NaiveDate>, StoreError>;
 }

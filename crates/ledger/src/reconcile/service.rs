@@ -6,28 +6,24 @@ use std::sync::Arc;
 use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 use posx_kernel::{
-    AllocationId, Begin, Clock, EntryId, Event, Ids, Kind, ReconciliationId, Refusal, SiteScope, StoreError,
-    Timestamp,
+    Begin, Clock, EntryId, Event, Ids, Kind, ReconciliationId, Refusal, SiteScope, StoreError, Timestamp,
 };
 use serde_json::json;
 
-use super::compare::{Comparison, Difference, Reason, compare};
+use super::compare::{Comparison, Difference, compare};
 use super::day::Day;
-use super::line::{Booked, Line, Movement, Provider};
+use super::line::{Booked, Line, Movement, Provider, Unbooked};
 use super::ports::{
     AskLines, BooksToReconcile, LinesError, ProviderLines, ReconciliationQueries, ReconciliationsTx, Wallet,
 };
+use super::window::{came_back, window};
 use crate::{Account, Entry, EntryKind, Posted};
 
-/// Our clock and a provider's may differ by this much.
-const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(10);
-/// The line of an entry of the day is looked for this far back…
-const LOOK_BACK_MAX: TimeDelta = TimeDelta::days(31);
-/// …and this far on.
-const LOOK_AHEAD: TimeDelta = TimeDelta::days(2);
+/// A refund whose money was taken longer ago is not on its way any more.
+const ON_ITS_WAY_MAX: TimeDelta = TimeDelta::days(30);
 /// Entries of one transaction.
 const BOOKED_AT_ONCE: usize = 200;
-/// Days that are made up for after a stop of the workers.
+/// Missed days that are made up for at once.
 const CATCH_UP_DAYS: usize = 7;
 
 /// Why a day was not compared, or cannot be shown. Nothing is stored then, but for what was booked.
@@ -99,6 +95,15 @@ pub struct Reconciled {
     pub differences: Vec<Difference>,
 }
 
+/// Days that are over and were not compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The latest of them, the oldest first.
+    pub days: Vec<NaiveDate>,
+    /// How many days before these wait as well.
+    pub waiting: usize,
+}
+
 /// Use cases of comparing.
 #[derive(Clone)]
 pub struct Reconciliations {
@@ -165,29 +170,24 @@ impl Reconciliations {
         self.keep(scope, provider, &day, booked, found).await
     }
 
-    /// Days that are over and were not compared yet, the oldest first: the last one, and what was missed before it.
-    pub async fn due(
-        &self,
-        scope: &SiteScope,
-        zone: Tz,
-        provider: Provider,
-    ) -> Result<Vec<NaiveDate>, StoreError> {
+    /// The last day that is over, and every one since the first that was ever compared, unless it was.
+    pub async fn due(&self, scope: &SiteScope, zone: Tz, provider: Provider) -> Result<Due, StoreError> {
         let Some(last) = Day::last_over(self.clock.now(), zone) else {
-            return Ok(Vec::new());
+            return Ok(Due::default());
         };
-        let done = self.runs.last_reconciled(scope, provider).await?;
-        let Some(done) = done else {
-            return Ok(vec![last.date]);
-        };
-        let mut due: Vec<_> = std::iter::successors(Some(last.date), NaiveDate::pred_opt)
-            .take_while(|date| *date > done)
-            .take(CATCH_UP_DAYS)
+        let done = self.runs.reconciled_days(scope, provider).await?;
+        let first = done.first().map_or(last.date, |first| last.date.min(*first));
+        let mut days: Vec<_> = first
+            .iter_days()
+            .take_while(|date| *date <= last.date)
+            .filter(|date| !done.contains(date))
             .collect();
-        due.reverse();
-        Ok(due)
+        let waiting = days.len().saturating_sub(CATCH_UP_DAYS);
+        days.drain(..waiting);
+        Ok(Due { days, waiting })
     }
 
-    /// Without what is another site's: two sites may have their tokens at one custodian.
+    /// A vault is one site's: each line of it is for this site to explain.
     async fn lines(
         &self,
         scope: &SiteScope,
@@ -202,17 +202,10 @@ impl Reconciliations {
             from,
             until,
         };
-        let mut lines = match provider {
-            Provider::Stripe => return Ok(self.payments.lines(&ask).await?),
+        Ok(match provider {
+            Provider::Stripe => self.payments.lines(&ask).await?,
             Provider::Fireblocks => self.custody.lines(&ask).await?,
-        };
-        let named: Vec<_> = lines
-            .iter()
-            .filter_map(|line| allocation(&line.reference))
-            .collect();
-        let ours = self.books.allocations_among(scope, &named).await?;
-        lines.retain(|line| allocation(&line.reference).is_none_or(|id| ours.contains(&id)));
-        Ok(lines)
+        })
     }
 
     /// Books the lines that only the provider knows and that are not in the books, and says how many.
@@ -271,30 +264,72 @@ impl Reconciliations {
         day: &Day,
         mut lines: Vec<Line>,
     ) -> Result<Comparison, ReconcileError> {
-        let references = distinct(lines.iter().map(|line| &line.reference));
-        let mut entries = self
-            .books
-            .booked_between(scope, provider, day.from, day.until)
-            .await?;
-        let about = self.books.booked_about(scope, provider, &references).await?;
-        let known: HashSet<_> = entries.iter().map(|entry| entry.entry).collect();
-        entries.extend(about.into_iter().filter(|entry| !known.contains(&entry.entry)));
-        let unbooked = match provider {
-            Provider::Stripe => self.books.unbooked(scope, &references).await?,
-            Provider::Fireblocks => BTreeMap::new(),
-        };
+        let mut entries = self.booked(scope, provider, day, &lines).await?;
+        let mut unbooked = self.unbooked(scope, provider, day, &lines).await?;
         let found = compare(day, &lines, &entries, &unbooked);
-        let Some(since) = looked_for_since(day, &found) else {
-            return Ok(found);
-        };
-        // The line may stand on another day: a refund that took a week, a payment just before midnight.
-        let until = (day.until + LOOK_AHEAD).min(self.clock.now());
-        for (from, until) in [(since, day.from), (day.until, until)] {
-            if from < until {
-                lines.extend(self.lines(scope, provider, wallets, from, until).await?);
-            }
+        if let Some((from, until)) = window(day, self.clock.now(), &found, (&lines, &entries), &unbooked) {
+            let known: HashSet<_> = lines
+                .iter()
+                .map(|line| (line.movement, line.id.clone()))
+                .collect();
+            // With the day itself, so that a list which is not by the lines' time has no seams.
+            let around = self.lines(scope, provider, wallets, from, until).await?;
+            lines.extend(
+                around
+                    .into_iter()
+                    .filter(|line| !known.contains(&(line.movement, line.id.clone()))),
+            );
+            entries = self.booked(scope, provider, day, &lines).await?;
         }
+        unbooked.retain(|refund, why| *why == Unbooked::OnItsWay || came_back(refund, &lines));
         Ok(compare(day, &lines, &entries, &unbooked))
+    }
+
+    /// The entries of the day, and all that are about the same things as these or a line of the day.
+    async fn booked(
+        &self,
+        scope: &SiteScope,
+        provider: Provider,
+        day: &Day,
+        lines: &[Line],
+    ) -> Result<Vec<Booked>, StoreError> {
+        let between = self.books.booked_between(scope, provider, day.from, day.until);
+        let mut entries = between.await?;
+        let here = entries
+            .iter()
+            .filter_map(|entry| Some((entry.movement, entry.reference.clone()?)));
+        let there = of_day(day, lines).map(|line| (line.movement, line.reference.clone()));
+        let things: HashSet<_> = here.chain(there).collect();
+        let references = distinct(things.iter().map(|(_, reference)| reference));
+        let mut about = self.books.booked_about(scope, provider, &references).await?;
+        let known: HashSet<_> = entries.iter().map(|entry| entry.entry).collect();
+        about.retain(|entry| {
+            let thing = entry
+                .reference
+                .clone()
+                .map(|reference| (entry.movement, reference));
+            !known.contains(&entry.entry) && thing.is_some_and(|thing| things.contains(&thing))
+        });
+        entries.extend(about);
+        Ok(entries)
+    }
+
+    async fn unbooked(
+        &self,
+        scope: &SiteScope,
+        provider: Provider,
+        day: &Day,
+        lines: &[Line],
+    ) -> Result<BTreeMap<String, Unbooked>, StoreError> {
+        if provider != Provider::Stripe {
+            return Ok(BTreeMap::new());
+        }
+        let references = distinct(of_day(day, lines).map(|line| &line.reference));
+        let mut unbooked = self.books.unbooked(scope, &references).await?;
+        if day.until + ON_ITS_WAY_MAX <= self.clock.now() {
+            unbooked.retain(|_, why| *why != Unbooked::OnItsWay);
+        }
+        Ok(unbooked)
     }
 
     async fn keep(
@@ -344,23 +379,8 @@ impl Reconciliations {
     }
 }
 
-/// The allocation that an external id of ours names: `alc_…-1`.
-fn allocation(reference: &str) -> Option<AllocationId> {
-    let (id, attempt) = reference.rsplit_once('-')?;
-    attempt.parse::<u16>().ok()?;
-    id.parse().ok()
-}
-
-/// From when on the lines may be that entries of the day lack; `None` when none lacks one.
-fn looked_for_since(day: &Day, found: &Comparison) -> Option<Timestamp> {
-    let missing = found
-        .differences
-        .iter()
-        .filter(|difference| difference.reason == Reason::MissingThere)
-        .filter_map(|difference| difference.entry.as_ref())
-        .filter(|entry: &&Booked| entry.reference.is_some());
-    let oldest = missing.map(|entry| entry.since).min()?;
-    Some((oldest - CLOCKS_DIFFER_BY).max(day.from - LOOK_BACK_MAX))
+fn of_day<'a>(day: &'a Day, lines: &'a [Line]) -> impl Iterator<Item = &'a Line> {
+    lines.iter().filter(|line| day.holds(line.at))
 }
 
 fn distinct<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<String> {

@@ -1,13 +1,12 @@
 //! A provider's account and a site's books in memory.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use posx_kernel::{
-    AllocationId, Begin, Event, Outbox, Page, PageRequest, ReconciliationId, SiteScope, StoreError,
-    Timestamp, Transaction,
+    Begin, Event, Outbox, Page, PageRequest, ReconciliationId, SiteScope, StoreError, Timestamp, Transaction,
 };
 use uuid::Uuid;
 
@@ -62,7 +61,6 @@ pub struct Rows {
     pub posted: Vec<Entry>,
     pub unbooked: BTreeMap<String, Unbooked>,
     pub wallets: Vec<Wallet>,
-    pub allocations: HashSet<AllocationId>,
     pub runs: Vec<Reconciled>,
     pub events: Vec<Event>,
 }
@@ -96,19 +94,6 @@ fn of_provider(entry: &Booked, provider: Provider) -> bool {
 impl BooksToReconcile for FakeBooks {
     async fn wallets(&self, _scope: &SiteScope) -> Result<Vec<Wallet>, StoreError> {
         Ok(self.rows().wallets)
-    }
-
-    async fn allocations_among(
-        &self,
-        _scope: &SiteScope,
-        ids: &[AllocationId],
-    ) -> Result<HashSet<AllocationId>, StoreError> {
-        let rows = self.rows();
-        Ok(ids
-            .iter()
-            .filter(|id| rows.allocations.contains(id))
-            .copied()
-            .collect())
     }
 
     async fn booked_between(
@@ -196,18 +181,18 @@ impl ReconciliationQueries for FakeBooks {
         }))
     }
 
-    async fn last_reconciled(
+    async fn reconciled_days(
         &self,
         _scope: &SiteScope,
         provider: Provider,
-    ) -> Result<Option<NaiveDate>, StoreError> {
+    ) -> Result<BTreeSet<NaiveDate>, StoreError> {
         let rows = self.rows();
         let days = rows
             .runs
             .iter()
             .filter(|one| one.run.provider == provider)
             .map(|one| one.run.day);
-        Ok(days.max())
+        Ok(days.collect())
     }
 }
 

@@ -1,2 +1,3 @@
+mod across_days;
 mod histories;
 mod runs;

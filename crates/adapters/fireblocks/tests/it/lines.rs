@@ -128,8 +128,10 @@ async fn f03_rate_limits_server_errors_and_lost_answers_are_asked_again_and_part
 #[tokio::test]
 async fn a_transfer_is_of_the_day_on_which_it_completed() {
     let (before, noon) = (at("2026-05-29T10:00:00Z"), at("2026-06-01T12:00:00Z"));
+    let weeks_ago = at("2026-05-02T10:00:00Z");
     let (midnight, after) = (at("2026-06-01T23:59:59.999Z"), at("2026-06-02T00:00:00Z"));
     let transactions = [
+        sent("waited-for-a-month", weeks_ago, noon),
         sent("waited-for-leave", before, noon),
         sent("just-in-time", noon, midnight),
         sent("too-late", noon, after),
@@ -138,9 +140,9 @@ async fn a_transfer_is_of_the_day_on_which_it_completed() {
     let server = Server::with([page(&transactions)]).await;
     let lines = ask(&custody(&server.url()), &[wallet("7")]).await.unwrap();
     let ids: Vec<_> = lines.iter().map(|line| line.id.as_str()).collect();
-    assert_eq!(ids, ["waited-for-leave", "just-in-time"]);
+    assert_eq!(ids, ["waited-for-a-month", "waited-for-leave", "just-in-time"]);
     let asked_from: i64 = parameter(&server.seen()[0].uri, "after").parse().unwrap();
-    assert!(asked_from < before.timestamp_millis());
+    assert!(asked_from < weeks_ago.timestamp_millis(), "lists are by creation");
 }
 
 #[tokio::test]

@@ -92,6 +92,10 @@ async fn f04_a_spent_key_and_no_look_up_is_unknown_and_nothing_more_is_sent() {
         Reply::Cut,
         Reply::Json(503, json!({})),
         Reply::Raw(404, b"not ours".to_vec()),
+        // A refusal of the look-up is none of the transfer.
+        refused(400, 1000),
+        refused(403, 1003),
+        refused(401, -7),
     ] {
         let server = Server::with([key_spent(), reply]).await;
         cause(custody(&server.url()).submit(&request("alc_1-1")).await);

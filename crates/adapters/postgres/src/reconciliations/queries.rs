@@ -1,5 +1,7 @@
 //! Runs as they are shown.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use posx_kernel::{EntryId, Page, PageRequest, ReconciliationId, SiteScope, StoreError};
@@ -95,18 +97,18 @@ impl ReconciliationQueries for Database {
         }))
     }
 
-    async fn last_reconciled(
+    async fn reconciled_days(
         &self,
         scope: &SiteScope,
         provider: Provider,
-    ) -> Result<Option<NaiveDate>, StoreError> {
+    ) -> Result<BTreeSet<NaiveDate>, StoreError> {
         let mut tx = self.read_site(scope).await?;
-        let row = sqlx::query("select max(day) as day from reconciliations where provider = $1")
+        let rows = sqlx::query("select distinct day from reconciliations where provider = $1")
             .bind(provider.as_str())
-            .fetch_one(tx.connection())
+            .fetch_all(tx.connection())
             .await
             .store()?;
-        row.try_get("day").store()
+        rows.iter().map(|row| row.try_get("day").store()).collect()
     }
 }
 

@@ -1,12 +1,10 @@
-//! No money state without its entry, and accounts as of any time.
+//! No money state without its entry.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use posx_kernel::{Begin as _, EntryId, Money, PageRequest};
-use posx_ledger::{
-    Account, AccountStatement, Entry, EntryKind, LedgerQueries as _, StatementOf, TrialBalanceRow, Unit,
-};
-use posx_tiers::TiersTx;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
+use chrono::{DateTime, Utc};
+use posx_kernel::EntryId;
+use posx_ledger::{Account, Entry, EntryKind};
+use posx_orders::gateway::ProviderDisputeState;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use uuid::Uuid;
 
 use crate::server::{connect, shared, superuser};
@@ -34,6 +32,26 @@ const WITHOUT_ENTRY: &[(&str, &str)] = &[
          select r.site_id, $2::uuid, r.order_id, r.attempt_id, r.currency, 1, 'other', 'provider', 'pending', r.created_at, r.updated_at
          from refunds r where true limit 1",
         "refunds_booked",
+    ),
+    // With its entry, and the order does not hear of it.
+    (
+        "with one as (select * from refunds r where true limit 1),
+           asked as (
+             insert into entries (id, kind, cause_id, posted_at) select $2::uuid, 'refund.requested', $2::uuid, now() from one),
+           moved as (
+             insert into postings (entry_id, line, account, unit, amount, posted_at)
+             select $2::uuid, p.line, p.account, 'USD', p.amount, now()
+             from one, (values (0::smallint, 'sales:returned', 1), (1::smallint, 'refunds:payable', -1)) as p (line, account, amount))
+         insert into refunds (site_id, id, order_id, attempt_id, currency, amount, reason, origin, state, created_at, updated_at)
+         select site_id, $2::uuid, order_id, attempt_id, currency, 1, 'other', 'provider', 'pending', created_at, updated_at from one",
+        "orders_booked",
+    ),
+    ("update payment_attempts set received = received + 1 where received > 0", "payment_attempts_booked"),
+    (
+        "insert into payment_attempts (site_id, id, order_id, provider, currency, amount, received, state, created_at, updated_at)
+         select site_id, $2::uuid, order_id, provider, currency, 5, 5, 'cancelled', created_at, updated_at
+         from payment_attempts where true limit 1",
+        "payment_attempts_booked",
     ),
     ("update disputes set withdrawn = withdrawn + 1 where true", "disputes_booked"),
     ("update disputes set lost = lost + 1 where true", "disputes_booked"),
@@ -77,6 +95,19 @@ const WITHOUT_ENTRY: &[(&str, &str)] = &[
     ),
 ];
 
+/// Kinds of entries, and whose sums each is part of.
+const CAUSES: &[(&str, &str)] = &[
+    ("payment.captured", "payment_attempts"),
+    ("refund.owed", "payment_attempts"),
+    ("refund.requested", "refunds"),
+    ("dispute.withdrawn", "disputes"),
+    ("dispute.lost", "disputes"),
+    ("commission.accrued", "commissions"),
+    ("commission.reversed", "commission_adjustments"),
+    ("commission.written_off", "write_offs"),
+    ("payout.taken", "payouts"),
+];
+
 impl World {
     /// Every kind of money moved once: sold with a share, refunded in part and in whole, disputed, paid out, given up, closed.
     pub async fn with_money() -> Self {
@@ -93,6 +124,7 @@ impl World {
         world.uses_a_code(&bob, tier).await;
         world.pay_twice(&order).await;
         world.was_disputed(&order).await;
+        world.delivers(&bob).await;
         world.pays_agents().await;
         world.closes_its_books().await;
         world
@@ -153,15 +185,22 @@ async fn p31_another_entry_of_the_kind_excuses_nothing() {
             .as_uuid(),
     ];
     drop(tx);
-    for (cause, part, minor, column, fits) in [
-        (attempts[0], "more", 4, 5, false),
-        (attempts[1], "more", 5, 5, false),
-        (new_id(), "", 5, 5, false),
-        (attempts[0], "more", 5, 5, true),
+    let (of_attempts, of_orders) = (Some("payment_attempts_booked"), Some("orders_booked"));
+    for (cause, part, minor, column, received, expected) in [
+        (attempts[0], "more", 4, 5, 5, of_attempts),
+        (attempts[0], "more", 4, 5, 4, of_orders),
+        (attempts[1], "more", 5, 5, 0, of_attempts),
+        (new_id(), "", 5, 5, 0, of_orders),
+        (attempts[0], "more", 5, 5, 5, None),
     ] {
         let mut tx = world.begin().await;
         let entry = captured(cause, noon(), minor).with_part(part);
         tx.ledger().post(&entry).await.expect("posted");
+        let mut attempt = tx.attempts().of_order(order.id).await.expect("a read").remove(0);
+        if received > 0 {
+            attempt.received = attempt.received.checked_add(usd(received)).expect("a sum");
+            tx.attempts().save(&attempt).await.expect("saved");
+        }
         let mut changed = tx
             .orders()
             .for_update(order.id)
@@ -172,11 +211,63 @@ async fn p31_another_entry_of_the_kind_excuses_nothing() {
         tx.orders().save(&changed).await.expect("saved");
         let done = tx.commit().await;
         let refused = done.as_ref().err().and_then(|error| error.constraint_name());
-        assert_eq!(refused, (!fits).then_some("orders_booked"), "{cause} {minor}");
+        assert_eq!(refused, expected, "{cause} {minor}");
     }
 }
 
-fn captured(cause: Uuid, at: DateTime<Utc>, minor: i64) -> Entry {
+/// Nobody writes the row that it is about.
+#[tokio::test]
+async fn p31_an_entry_comes_no_second_time_under_another_part() {
+    let (world, disputed) = (World::with_money().await, World::new().await);
+    let (order, intent) = disputed.sold().await;
+    let dispute = disputed
+        .gateway
+        .disputes(&intent, order.total, ProviderDisputeState::Lost);
+    disputed
+        .gateway
+        .moves_disputed_money(&dispute, usd(-10_000), usd(1_500));
+    let applied = disputed.orders.apply_dispute(&disputed.scope, &dispute).await;
+    applied.expect("applied");
+    let mut admin = superuser().await;
+    for (kind, table) in CAUSES {
+        let world = if *table == "disputes" { &disputed } else { &world };
+        let again = format!(
+            "with one as (
+               select * from entries
+               where site_id = $1 and kind = '{kind}' and cause_id in (select id from {table} where site_id = $1) limit 1),
+             again as (
+               insert into entries (id, kind, cause_id, cause_part, posted_at) select $2, kind, cause_id, 'x', now() from one)
+             insert into postings (entry_id, line, account, unit, amount, posted_at)
+             select $2, p.line, p.account, p.unit, p.amount, now()
+             from one join postings p on p.site_id = one.site_id and p.entry_id = one.id"
+        );
+        let refused = refused_at_commit(&mut admin, world, &again).await;
+        assert_eq!(refused, format!("{table}_booked"), "{kind}");
+    }
+    // More postings of one that is there.
+    let more = "with one as (
+           select * from entries where site_id = $1 and kind = 'payment.captured' and $2::uuid is not null limit 1)
+         insert into postings (entry_id, line, account, unit, amount, posted_at)
+         select one.id, p.line, p.account, 'USD', p.amount, one.posted_at
+         from one, (values (2::smallint, 'provider:clearing', 5), (3::smallint, 'sales', -5)) as p (line, account, amount)";
+    let refused = refused_at_commit(&mut admin, &disputed, more).await;
+    assert_eq!(refused, "payment_attempts_booked");
+}
+
+/// The constraint. `$1` is the site, `$2` a new id.
+async fn refused_at_commit(admin: &mut PgConnection, world: &World, sql: &str) -> String {
+    let mut tx = admin.begin().await.expect("a transaction");
+    let set = format!("set local app.current_site_id = '{}'", world.site.id.as_uuid());
+    tx.execute(AssertSqlSafe(set)).await.expect("set");
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(world.site.id.as_uuid());
+    let written = query.bind(new_id()).execute(&mut *tx).await.expect(sql);
+    assert!(written.rows_affected() > 0, "{sql}");
+    let refused = tx.commit().await.expect_err(sql);
+    let error = refused.into_database_error().expect("by the database");
+    error.constraint().unwrap_or_default().to_owned()
+}
+
+pub fn captured(cause: Uuid, at: DateTime<Utc>, minor: i64) -> Entry {
     Entry::of_money(
         EntryId::from_uuid(new_id()),
         EntryKind::PaymentCaptured,
@@ -244,175 +335,4 @@ async fn p31_a_posting_is_dated_as_its_entry() {
     let refused = tx.commit().await.expect_err("another day");
     let error = refused.into_database_error().expect("by the database");
     assert_eq!(error.constraint(), Some("entries_balance"));
-}
-
-impl World {
-    async fn posts(&self, entry: &Entry) {
-        let mut tx: Box<dyn TiersTx> = self.database.begin(&self.scope).await.expect("a transaction");
-        tx.ledger().post(entry).await.expect("posted");
-        tx.commit().await.expect("committed");
-    }
-
-    async fn statement(
-        &self,
-        from: Option<DateTime<Utc>>,
-        until: Option<DateTime<Utc>>,
-        page: PageRequest,
-    ) -> AccountStatement {
-        let of = StatementOf {
-            account: "sales".to_owned(),
-            unit: Unit::Currency(usd(1).currency()),
-            from,
-            until,
-        };
-        let statement = self.database.statement(&self.scope, &of, page).await;
-        statement.expect("a read").expect("the account")
-    }
-}
-
-fn at(minute: i64) -> DateTime<Utc> {
-    noon() + TimeDelta::minutes(minute)
-}
-
-fn whole() -> PageRequest {
-    PageRequest::new(Some(100), None)
-}
-
-fn sums(statement: &AccountStatement) -> [&str; 4] {
-    [
-        &statement.opening,
-        &statement.debit,
-        &statement.credit,
-        &statement.closing,
-    ]
-}
-
-/// Ten sales of 1, 2, 3 … cents, a minute apart; the third is taken back in the minute of the seventh.
-async fn ten_sales() -> World {
-    let world = World::new().await;
-    for minute in 1..=10 {
-        world.posts(&captured(new_id(), at(minute), minute)).await;
-    }
-    let back = Entry::of_money(
-        EntryId::from_uuid(new_id()),
-        EntryKind::PaymentCaptured,
-        new_id(),
-        at(7),
-        Money::from_minor(-3, usd(1).currency()),
-        Account::ProviderClearing,
-        Account::Sales,
-    );
-    world.posts(&back).await;
-    world
-}
-
-#[tokio::test]
-async fn p21_a_statement_opens_where_the_one_before_closed_and_its_lines_lead_from_one_to_the_other() {
-    let world = ten_sales().await;
-    let all = world.statement(None, None, whole()).await;
-    assert_eq!(sums(&all), ["0", "3", "55", "-52"]);
-    let lines: Vec<_> = all
-        .lines
-        .items
-        .iter()
-        .map(|line| (line.amount.as_str(), line.balance.as_str()))
-        .collect();
-    assert_eq!(
-        (lines.len(), lines[0], lines[10]),
-        (11, ("-1", "-1"), ("-10", "-52"))
-    );
-    let times = [None, Some(at(3)), Some(at(7)), Some(at(8)), None];
-    let mut before = "0".to_owned();
-    for ends in times.windows(2) {
-        let part = world.statement(ends[0], ends[1], whole()).await;
-        assert_eq!(part.opening, before, "{ends:?}");
-        let last = part.lines.items.last().expect("a line");
-        assert_eq!(last.balance, part.closing);
-        assert_eq!(
-            part.lines.items[0].posted_at,
-            ends[0].unwrap_or_else(|| at(1)),
-            "its beginning is in it"
-        );
-        before = part.closing;
-    }
-    assert_eq!(before, "-52");
-    let empty = world.statement(Some(at(20)), Some(at(21)), whole()).await;
-    assert_eq!(
-        (sums(&empty), empty.lines.items.len()),
-        (["-52", "0", "0", "-52"], 0)
-    );
-}
-
-#[tokio::test]
-async fn pages_of_a_statement_go_on_with_the_balance_of_the_page_before() {
-    let world = ten_sales().await;
-    let whole = world.statement(Some(at(2)), Some(at(10)), whole()).await;
-    let (mut lines, mut after) = (Vec::new(), None);
-    loop {
-        let page = world
-            .statement(Some(at(2)), Some(at(10)), PageRequest::new(Some(2), after))
-            .await;
-        assert_eq!(sums(&page), sums(&whole), "of the whole time on every page");
-        lines.extend(page.lines.items);
-        after = page.lines.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(lines, whole.lines.items);
-    assert_eq!(lines.len(), 9, "two in one minute");
-}
-
-#[tokio::test]
-async fn p01_p31_balances_are_as_of_any_time_and_another_sites_account_is_not_there() {
-    let (world, elsewhere) = (ten_sales().await, World::new().await);
-    let balance = |rows: &[TrialBalanceRow]| -> Vec<String> {
-        rows.iter()
-            .map(|row| format!("{} {}", row.account, row.balance))
-            .collect()
-    };
-    for (as_of, expected) in [
-        (Some(at(1)), "0"),
-        (Some(at(1) + TimeDelta::microseconds(1)), "1"),
-        (Some(at(8)), "25"),
-        (None, "52"),
-    ] {
-        let rows = world
-            .database
-            .trial_balance(&world.scope, as_of)
-            .await
-            .expect("a read");
-        let minus = if expected == "0" { "" } else { "-" };
-        assert_eq!(
-            balance(&rows),
-            [
-                format!("provider:clearing {expected}"),
-                format!("sales {minus}{expected}")
-            ],
-            "{as_of:?}"
-        );
-        let accounts = world
-            .database
-            .accounts(&world.scope, as_of)
-            .await
-            .expect("a read");
-        assert_eq!(accounts[0].balance, expected);
-    }
-    let of = StatementOf {
-        account: "sales".to_owned(),
-        unit: Unit::Currency(usd(1).currency()),
-        from: None,
-        until: None,
-    };
-    let statement = async |world: &World, of: &StatementOf| {
-        let found = world.database.statement(&world.scope, of, whole()).await;
-        found.expect("a read")
-    };
-    assert!(statement(&world, &of).await.is_some());
-    assert!(statement(&elsewhere, &of).await.is_none());
-    let other_unit = StatementOf {
-        unit: Unit::Currency(posx_kernel::Currency::from_code("KWD").expect("KWD")),
-        ..of
-    };
-    assert!(statement(&world, &other_unit).await.is_none());
 }

@@ -1,5 +1,6 @@
 //! The invariants of the books: they hold after a whole story, and each finds its sabotage.
 
+use chrono::TimeDelta;
 use posx_kernel::Clock as _;
 use posx_ledger::{Fault, Invariant};
 use posx_orders::gateway::ProviderDisputeState;
@@ -84,7 +85,7 @@ async fn p09_p21_p31_they_hold_after_a_sale_its_shares_a_refund_a_lost_dispute_a
     ] {
         world.lives(&order).await;
     }
-    world.clock.advance(chrono::TimeDelta::hours(2));
+    world.clock.advance(TimeDelta::hours(2));
     world.closes_its_books().await;
     world
         .orders
@@ -95,6 +96,10 @@ async fn p09_p21_p31_they_hold_after_a_sale_its_shares_a_refund_a_lost_dispute_a
 }
 
 /// Done by hand, and undone. The site's id stands for SITE.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a flat list: one sabotage for each invariant"
+)]
 fn sabotage(invariant: Invariant) -> (&'static str, &'static str) {
     match invariant {
         Invariant::TrialBalance => (
@@ -153,6 +158,10 @@ fn sabotage(invariant: Invariant) -> (&'static str, &'static str) {
             "update order_lines set tokens = tokens + 1 where true",
             "update order_lines set tokens = tokens - 1 where true",
         ),
+        Invariant::DeliveriesBooked => (
+            "update allocations set amount = amount + 1 where state = 'done'",
+            "update allocations set amount = amount - 1 where state = 'done'",
+        ),
         Invariant::PromoCounters => (
             "update promo_code_counters set used = used + 1 where true",
             "update promo_code_counters set used = used - 1 where true",
@@ -203,6 +212,106 @@ async fn each_invariant_finds_its_sabotage_and_the_other_site_is_not_accused() {
         assert_eq!(world.faults().await, before, "{invariant:?} is mended");
     }
     assert_eq!(elsewhere.faults().await, elsewhere_before);
+}
+
+#[tokio::test]
+async fn what_allocations_say_without_an_entry_is_found() {
+    let (world, ..) = World::owing().await;
+    let buyer = world.member(None).await;
+    let tier = world.tier_with(50, 1000, Some(100)).await;
+    let waiting = world.buys_four(&buyer, tier).await;
+    let made = world.allocations.adjust(&world.scope, waiting).await;
+    assert_eq!(made.expect("allocated").made.len(), 1);
+    let found = async || {
+        let mut faults = world.faults().await;
+        faults.retain(|fault| fault.invariant == Invariant::DeliveriesBooked.as_str());
+        faults.len()
+    };
+    assert_eq!(found().await, 0);
+    let mut hand = by_hand().await;
+    for (harm, mend) in [
+        // Delivered, and no entry says so; and one that was is not any more.
+        (
+            "update allocations set state = 'done', external_id = 'x-1', tx_hash = '0x', confirmed_at = now() where state = 'pending'",
+            "update allocations set state = 'pending', external_id = null, tx_hash = null, confirmed_at = null where external_id = 'x-1'",
+        ),
+        (
+            "update allocations set state = 'submitted', owed = 0, cut = owed where state = 'done'",
+            "update allocations set state = 'done', owed = cut, cut = 0 where state = 'submitted'",
+        ),
+        (
+            "update allocations set owed = owed + 1 where owed > 0",
+            "update allocations set owed = owed - 1 where owed > 0",
+        ),
+        (
+            "update allocations set waived = waived + 1 where owed > 0",
+            "update allocations set waived = waived - 1 where owed > 0",
+        ),
+        (
+            "update allocations set received = received + 1 where owed > 0",
+            "update allocations set received = received - 1 where owed > 0",
+        ),
+        (
+            "update allocations set cut = cut + 1 where state = 'pending'",
+            "update allocations set cut = cut - 1 where state = 'pending'",
+        ),
+        (
+            "update postings set account = 'tokens:returned' where account = 'tokens:claims'",
+            "update postings set account = 'tokens:claims' where account = 'tokens:returned'",
+        ),
+    ] {
+        write(&mut hand, &world, harm).await;
+        assert!(found().await > 0, "{harm}");
+        write(&mut hand, &world, mend).await;
+        assert_eq!(found().await, 0, "{mend}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_period_that_does_not_follow_the_one_before_is_found_however_old_it_is() {
+    let world = World::new().await;
+    for _ in 0..14 {
+        world.clock.advance(TimeDelta::hours(3));
+        world.closes_its_books().await;
+    }
+    let found = async || {
+        let mut faults = world.faults().await;
+        faults.retain(|fault| fault.invariant == Invariant::ClosedPeriods.as_str());
+        faults.into_iter().map(|fault| fault.detail).collect::<Vec<_>>()
+    };
+    assert_eq!(found().await, [""; 0]);
+    let mut hand = by_hand().await;
+    for (harm, mend, said) in [
+        (
+            "update ledger_periods set hash = decode(reverse(encode(hash, 'hex')), 'hex') where number = 1",
+            "update ledger_periods set hash = decode(reverse(encode(hash, 'hex')), 'hex') where number = 1",
+            vec![
+                "period 1 is not what its entries sum to",
+                "period 2 does not follow the one before",
+            ],
+        ),
+        (
+            "update ledger_periods set number = 20 where number = 14",
+            "update ledger_periods set number = 14 where number = 20",
+            vec!["period 20 does not follow the one before"],
+        ),
+        (
+            "update ledger_periods set until_at = until_at - interval '1 minute' where number = 1",
+            "update ledger_periods set until_at = until_at + interval '1 minute' where number = 1",
+            vec![
+                "period 1 is not what its entries sum to",
+                "period 2 does not follow the one before",
+            ],
+        ),
+    ] {
+        write(&mut hand, &world, harm).await;
+        let found_now = found().await;
+        for said in said {
+            assert!(found_now.iter().any(|one| one == said), "{said}: {found_now:?}");
+        }
+        write(&mut hand, &world, mend).await;
+        assert_eq!(found().await, [""; 0], "{mend}");
+    }
 }
 
 #[tokio::test]

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use chrono::{Days, NaiveDate, TimeDelta};
 use posx_allocations::Allocated;
-use posx_kernel::{
-    AllocationId, Begin as _, Clock as _, EntryId, PageRequest, ReconciliationId, SystemIds, Timestamp,
-};
+use posx_kernel::{Begin as _, Clock as _, EntryId, PageRequest, ReconciliationId, SystemIds, Timestamp};
 use posx_ledger::reconcile::testing::{FakeLines, NoLines};
 use posx_ledger::reconcile::{
     Booked, BooksToReconcile as _, Line, Moved, Movement, Provider, Reason, Reconciled,
@@ -16,8 +14,8 @@ use posx_ledger::{Account, Entry, EntryKind};
 use tokio::task::JoinSet;
 
 use crate::payouts::stage::Stage;
-use crate::server::superuser;
-use crate::world::{World, new_id, noon, usd};
+use crate::server::{by_hand, superuser};
+use crate::world::{World, new_id, noon, unique, usd};
 
 impl World {
     fn runs(&self, stripe: &FakeLines) -> Reconciliations {
@@ -95,9 +93,9 @@ impl World {
         found.expect("read")
     }
 
-    /// On `provider:clearing`, by a kind that has no business there.
-    async fn posts_by_hand(&self) {
-        let (id, kind) = (EntryId::from_uuid(new_id()), EntryKind::CommissionWrittenOff);
+    /// On `provider:clearing`, of a cause that is not there.
+    async fn posts_by_hand(&self, kind: EntryKind) {
+        let id = EntryId::from_uuid(new_id());
         let (debit, credit) = (Account::ProviderClearing, Account::Sales);
         let entry = Entry::of_money(id, kind, new_id(), self.clock.now(), usd(7), debit, credit);
         let mut tx: Box<dyn ReconciliationsTx> =
@@ -168,9 +166,45 @@ async fn s48_transfers_to_agents_and_what_came_back_of_them_are_known_by_the_tra
 }
 
 #[tokio::test]
+async fn s32_a_refund_that_is_in_no_books_is_on_its_way_or_came_to_nothing_if_its_money_came_back() {
+    let world = World::new().await;
+    let (order, _) = world.sold().await;
+    world.asks_for_a_refund(order.id).await;
+    let refund = format!("re_{}", unique(12));
+    let write = async |sql: &'static str| {
+        let query = sqlx::query(sql).bind(world.site.id.as_uuid()).bind(&refund);
+        let written = query.execute(&mut by_hand().await).await.expect(sql);
+        assert_eq!(written.rows_affected(), 1, "{sql}");
+    };
+    write("update refunds set provider_refund_id = $2 where site_id = $1").await;
+    let (lines, today) = (FakeLines::default(), world.today());
+    let adds = |id: &str, movement, minor| {
+        lines.add(Line::of_balance(id, movement, &refund, noon(), "USD", (minor, 0)));
+    };
+    adds("txn_out", Movement::Refund, -100);
+    world.clock.advance(TimeDelta::days(1));
+    let explained_as = async || {
+        let run = world.reconciled(&lines, Provider::Stripe, today).await;
+        let about = run.differences.iter().filter(|one| one.line.is_some());
+        about.map(|one| one.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(explained_as().await, [Reason::OnItsWay]);
+    write("update refunds set state = 'failed' where site_id = $1 and provider_refund_id = $2").await;
+    assert_eq!(
+        explained_as().await,
+        [Reason::MissingHere],
+        "its money is nowhere"
+    );
+    adds("txn_back", Movement::RefundFailure, 100);
+    assert_eq!(explained_as().await, [Reason::CameToNothing; 2]);
+}
+
+#[tokio::test]
 async fn what_no_provider_can_know_of_is_found_missing_there() {
     let world = World::new().await;
-    world.posts_by_hand().await;
+    // By a kind that has no business there, and by one that has.
+    world.posts_by_hand(EntryKind::CommissionWrittenOff).await;
+    world.posts_by_hand(EntryKind::PaymentCaptured).await;
     let today = world.today();
     world.clock.advance(TimeDelta::days(1));
     let found = world
@@ -181,15 +215,19 @@ async fn what_no_provider_can_know_of_is_found_missing_there() {
         .iter()
         .map(|one| (one.reason, one.line.is_some()))
         .collect();
-    assert_eq!(said, [(Reason::MissingThere, false)]);
-    let entry = found.differences[0].entry.as_ref().expect("an entry");
-    assert_eq!(
-        (entry.movement, &entry.reference, entry.moved.signed()),
-        (Movement::Other, &None, "7".to_owned())
-    );
+    assert_eq!(said, [(Reason::MissingThere, false); 2]);
+    let entries = found.differences.iter().filter_map(|one| one.entry.as_ref());
+    let mut movements: Vec<_> = entries
+        .inspect(|entry| assert_eq!((&entry.reference, entry.moved.signed()), (&None, "7".to_owned())))
+        .map(|entry| entry.movement)
+        .collect();
+    movements.sort_unstable();
+    assert_eq!(movements, [Movement::Payment, Movement::Other]);
     let page = PageRequest::new(None, None);
     let kept = world.database.differences(&world.scope, found.run.id, page).await;
-    let kept = kept.expect("read").expect("the run").items;
+    let mut kept = kept.expect("read").expect("the run").items;
+    // Newest first, of two ids of one moment.
+    kept.sort_by_key(|one| found.differences.iter().position(|other| *one == other.into()));
     assert_eq!(kept, found.differences.iter().map(Into::into).collect::<Vec<_>>());
 }
 
@@ -230,20 +268,19 @@ async fn f05_deliveries_are_known_by_the_external_id_of_the_try_that_delivered()
     );
     assert_eq!(
         (wallets[0].vault.as_str(), wallets[0].asset.to_string()),
-        ("0", entry.moved.unit.clone())
+        (world.site.id.to_string().as_str(), entry.moved.unit.clone())
     );
 
     let elsewhere = World::new().await;
     assert_eq!(elsewhere.about(Provider::Fireblocks, &reference).await, []);
-    for (owner, known) in [(&world, 1), (&elsewhere, 0)] {
-        let ids: Vec<AllocationId> = ids.clone();
-        let ours = owner
-            .database
-            .allocations_among(&owner.scope, &ids)
-            .await
-            .expect("read");
-        assert_eq!(ours.len(), known);
-    }
+    // Whose vault it is not any more, is told nothing of it.
+    let (code, vault) = (world.site.code.as_str(), [wallets[0].vault.clone()]);
+    let taken = world.platform.change_vaults(code, &[], &vault).await;
+    taken.expect("taken away");
+    let none = world.database.wallets(&world.scope).await.expect("read");
+    assert_eq!(none, []);
+    let given = world.platform.change_vaults(code, &vault, &[]).await;
+    given.expect("given back");
 
     let (today, lines) = (world.today(), FakeLines::default());
     world.clock.advance(TimeDelta::days(1));
@@ -286,11 +323,11 @@ async fn eight_runs_at_once_book_each_fee_and_payout_once() {
             .database
             .reconciliations(&world.scope, Some(Provider::Stripe), PageRequest::new(None, None));
     assert_eq!(kept.await.expect("read").items.len(), 8);
-    let last = world
+    let days = world
         .database
-        .last_reconciled(&world.scope, Provider::Stripe)
+        .reconciled_days(&world.scope, Provider::Stripe)
         .await;
-    assert_eq!(last.expect("read"), Some(today));
+    assert_eq!(days.expect("read"), [today].into());
     assert_eq!(
         world
             .sum("select sum(amount)::text from postings where site_id = $1 and account = 'bank'")
@@ -365,7 +402,7 @@ async fn a_site_without_an_account_leaves_no_run() {
             .reconcile(&world.scope, world.site.time_zone, provider, day)
             .await;
         assert!(refused.is_err());
-        let last = world.database.last_reconciled(&world.scope, provider).await;
-        assert_eq!(last.expect("read"), None);
+        let days = world.database.reconciled_days(&world.scope, provider).await;
+        assert_eq!(days.expect("read"), [].into());
     }
 }
