@@ -15,7 +15,7 @@ use serde::Serialize;
 
 pub use catalogue::{ErrorRow, error_catalogue, errors_markdown};
 pub use edge::EdgeError;
-pub use hint::{ApprovalHint, SecondFactorHint, SecondFactorWay};
+pub use hint::{ApprovalHint, ChatSession, SecondFactorHint, SecondFactorWay};
 
 pub const CONTENT_TYPE: &str = "application/problem+json";
 /// For what may heal by itself within moments.
@@ -48,6 +48,9 @@ pub struct ProblemBody {
     /// With `approval_needed`: what a second person can approve now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalHint>,
+    /// Of a visitor whose first question was refused: the session has begun all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<ChatSession>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -70,6 +73,7 @@ struct Parts {
     headers: Vec<(HeaderName, HeaderValue)>,
     second_factor: Option<SecondFactorHint>,
     approval: Option<ApprovalHint>,
+    session: Option<ChatSession>,
     /// For an error that is answered without the middleware.
     request_id: Option<String>,
     severity: Severity,
@@ -139,6 +143,12 @@ impl ApiError {
         self
     }
 
+    #[must_use]
+    pub fn with_session(mut self, session: ChatSession) -> Self {
+        self.0.session = Some(session);
+        self
+    }
+
     /// The answer. `request_id` lets a person find the log lines of it.
     pub fn answer(&self, request_id: Option<&str>) -> HttpResponse {
         debug_assert!(
@@ -164,6 +174,7 @@ impl ApiError {
             errors: self.0.fields.clone(),
             second_factor: self.0.second_factor.clone(),
             approval: self.0.approval.clone(),
+            session: self.0.session.clone(),
         };
         answer
             .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))
@@ -208,6 +219,7 @@ impl<R: Refusal> From<R> for ApiError {
             headers: retry_after.into_iter().collect(),
             second_factor: None,
             approval: None,
+            session: None,
             request_id: None,
             severity: refusal.severity(),
             cause: Box::new(refusal),
@@ -231,6 +243,7 @@ impl From<EdgeError> for ApiError {
             headers: error.headers(),
             second_factor: None,
             approval: None,
+            session: None,
             request_id: None,
             severity,
             cause: Box::new(error),

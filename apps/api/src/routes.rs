@@ -46,7 +46,7 @@ mod webhooks;
 mod withdrawals;
 
 use posx_kernel::{Cursor, Page, PageRequest};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Registers the routes, and with each its documentation.
@@ -99,6 +99,18 @@ pub fn all(config: &mut ServiceConfig<'_>) {
 /// A list that is never long, in the shape of all lists.
 fn whole<T>(items: Vec<T>) -> Page<T> {
     Page { items, next: None }
+}
+
+/// What every list takes.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PageQuery {
+    /// 1 to 100, else 25.
+    limit: Option<u16>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
+    after: Option<Cursor>,
 }
 
 fn page(limit: Option<u16>, after: Option<Cursor>) -> PageRequest {

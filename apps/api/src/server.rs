@@ -46,6 +46,8 @@ pub async fn serve<F: Future<Output = ()>>(
         .workers(workers)
         .keep_alive(KeepAlive::Timeout(keep_alive))
         .client_request_timeout(headers_within)
+        // An answer that streams is small writes: each would wait for the acknowledgement of the one before.
+        .tcp_nodelay(true)
         .on_connect(move |io, data| edge::connection::watch(io, data, keep_alive + headers_within))
         .shutdown_timeout(u64::from(settings.shutdown_grace_s))
         .disable_signals()

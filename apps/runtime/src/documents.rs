@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posx_assistant::documents::{Announced, FilePlace, FileStorage, StorageError, UploadTarget};
+use posx_kernel::{SiteId, Timestamp};
 use posx_objects::{Folder, S3, S3Config};
 use posx_pdftext::ChildReader;
 use url::Url;
@@ -69,5 +70,8 @@ impl FileStorage for NoStorage {
     }
     async fn delete(&self, _: FilePlace) -> Result<(), StorageError> {
         Err(StorageError::Off)
+    }
+    async fn sweep(&self, _: SiteId, _: Timestamp) -> Result<(), StorageError> {
+        Ok(())
     }
 }

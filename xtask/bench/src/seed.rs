@@ -52,6 +52,7 @@ pub fn tiers() -> String {
     format!(
         "insert into sites (id, code, name, host_names, currency, time_zone, created_at)
          values ('{SITE}', 'BENCH', 'Bench', '{{}}', 'USD', 'UTC', '2026-01-01');
+         insert into site_vaults values ('0', '{SITE}');
          set app.current_site_id = '{SITE}';
          insert into parties (id, referral_code, created_at) values ('{BUYER}', 'BENCH-AAAAAA', '2026-01-01');
          insert into chain_assets (id, chain, symbol, decimals, provider_asset, vault, created_at)

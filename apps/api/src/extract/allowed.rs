@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use posx_kernel::{GrantId, IdentityId, PartyId, PlaceId, SiteScope, Who};
 use posx_tenancy::{
-    ApiKey, Capability, Device, GRANT_CAPABILITIES, Member, Proof, Site, SiteError, may_at_device,
+    ApiKey, Capability, Device, GRANT_CAPABILITIES, Member, Proof, Role, Site, SiteError, may_at_device,
 };
 
 use super::caller::{SignIn, api_of};
@@ -116,6 +116,14 @@ impl SiteCaller {
         }
         if capability.proof() == Proof::SecondFactor && !self.proven {
             return Err(SiteError::SecondFactorNeeded.into());
+        }
+        Ok(())
+    }
+
+    /// For who gives somebody this role, or gives it back.
+    pub async fn may_grant(&self, api: &ApiState, role: Role) -> Result<(), ApiError> {
+        if role.is_granted_with_proof() {
+            step_up::ask(self, api).await?;
         }
         Ok(())
     }

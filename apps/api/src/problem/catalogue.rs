@@ -323,6 +323,11 @@ const TABLE: &[Row] = &[
         &[422],
         "The vault is not 1 to 100 characters.",
     ),
+    (
+        "chain_asset_vault_foreign",
+        &[422],
+        "The platform has not given this vault to the site.",
+    ),
     // orders and payments
     (
         "order_not_found",

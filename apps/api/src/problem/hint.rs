@@ -1,5 +1,7 @@
 //! What a refusal says of the way on (members of the problem document, RFC 9457 section 3.2).
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use posx_kernel::{ApprovalId, Timestamp};
 use posx_tenancy::{Approval, ApprovalStateName};
@@ -46,5 +48,20 @@ impl ApprovalHint {
             hash: hex::encode(approval.request.hash),
             expires_at: approval.expires_at,
         }
+    }
+}
+
+/// A visitor's session. The token is shown when it begins and never again.
+#[derive(Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ChatSession {
+    /// Send it with the next message.
+    pub token: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Whoever has the token goes on with the talk: it does not print.
+impl fmt::Debug for ChatSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatSession").finish_non_exhaustive()
     }
 }

@@ -17,7 +17,7 @@ use posx_tenancy::Site;
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{page, whole};
+use super::{PageQuery, page, whole};
 use crate::extract::{AgentParty, Allowed, Guarded, Id, IfMatch, Json, Policy as _, Query, can, etag};
 use crate::problem::{ApiError, EdgeError};
 use crate::state::Api;
@@ -61,15 +61,6 @@ pub struct TreeListing {
     after: Option<Cursor>,
     /// How many levels down, 1 to 100; 1 when absent.
     depth: Option<u16>,
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct CustomerListing {
-    limit: Option<u16>,
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -194,14 +185,14 @@ async fn tree(
 }
 
 /// Who stands directly below the agent, newest party first, and what they bought since.
-#[utoipa::path(tag = "agents", operation_id = "list_agent_customers", params(("id" = PartyId, Path), CustomerListing),
+#[utoipa::path(tag = "agents", operation_id = "list_agent_customers", params(("id" = PartyId, Path), PageQuery),
     extensions(("x-capability" = json!(can::SeeAgents::names()))), responses((status = 200, body = Page<CustomerView>)))]
 #[get("/api/v1/agents/{id}/customers")]
 async fn customers(
     api: Api,
     Guarded(staff, (Id(AgentParty(id)), Query(query))): Guarded<
         Allowed<can::SeeAgents>,
-        (Id<AgentParty>, Query<CustomerListing>),
+        (Id<AgentParty>, Query<PageQuery>),
     >,
 ) -> Result<Answer<Page<CustomerView>>, ApiError> {
     known(&api, staff.scope(), id).await?;
@@ -269,7 +260,7 @@ pub async fn customers_of(
     api: &Api,
     scope: &SiteScope,
     id: PartyId,
-    query: &CustomerListing,
+    query: &PageQuery,
 ) -> Result<Answer<Page<CustomerView>>, ApiError> {
     let page = page(query.limit, query.after);
     Ok(Answer(api.agent_queries.customers(scope, id, page).await?))

@@ -80,7 +80,8 @@ async fn get_allocation(
     .await
 }
 
-/// Sends a failed allocation round again, once the custodian confirms that the last try is dead and it is not on chain.
+/// Sends a failed allocation round again, once the custodian confirms that none of its tries lives and it is not on chain. So does
+/// one that is pending and parked because an earlier try seemed to live.
 #[utoipa::path(tag = "allocations", operation_id = "retry_allocation", params(("id" = AllocationId, Path)),
     extensions(("x-capability" = json!(can::SendAllocations::names()))),
     responses((status = 200, body = AllocationView), (status = 409, description = "It cannot be tried again.")))]

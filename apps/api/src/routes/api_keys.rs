@@ -3,13 +3,13 @@
 use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
-use posx_kernel::{ApiKeyId, Cursor, IdentityId, Page, SiteScope, Timestamp};
+use posx_kernel::{ApiKeyId, IdentityId, Page, SiteScope, Timestamp};
 use posx_tenancy::{ApiKey, ApiKeyError, NewApiKey, RotateApiKey};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::page;
+use super::{PageQuery, page};
 use crate::extract::{
     Allowed, AllowedMember, Guarded, Id, Idempotent, Json, Policy as _, Query, can, created,
 };
@@ -23,15 +23,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(get_key)
         .service(rotate)
         .service(revoke);
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Listing {
-    limit: Option<u16>,
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -110,12 +101,12 @@ impl ApiKeyView {
 }
 
 /// The site's keys, newest first. No secret is among it.
-#[utoipa::path(tag = "api-keys", operation_id = "list_api_keys", params(Listing),
+#[utoipa::path(tag = "api-keys", operation_id = "list_api_keys", params(PageQuery),
     extensions(("x-capability" = json!(can::ManageKeys::names()))), responses((status = 200, body = Page<ApiKeyView>)))]
 #[get("/api/v1/api-keys")]
 async fn list(
     api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ManageKeys>, Query<Listing>>,
+    Guarded(staff, Query(query)): Guarded<Allowed<can::ManageKeys>, Query<PageQuery>>,
 ) -> Result<Answer<Page<ApiKeyView>>, ApiError> {
     let page = page(query.limit, query.after);
     let Page { items, next } = api.api_key_queries.api_keys(staff.scope(), page).await?;

@@ -12,7 +12,7 @@ use posx_assistant::AssistantError;
 use posx_tenancy::{Module, Site};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-pub use self::answer::{ChatSession, Form, StorefrontAnswer, streamed, whole};
+pub use self::answer::{Form, StorefrontAnswer, streamed, whole};
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
     conversations::routes(config);

@@ -10,7 +10,7 @@ use posx_tenancy::Capability;
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::page;
+use super::{PageQuery, page};
 use crate::extract::{Allowed, Guarded, Id, PathId as _, Policy as _, Query, can};
 use crate::problem::ApiError;
 use crate::state::Api;
@@ -89,18 +89,9 @@ async fn explain(
     Ok(Answer(found.ok_or_else(CommissionId::not_found)?))
 }
 
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Adjustments {
-    limit: Option<u16>,
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
-}
-
 /// What refunds and disputes took back of the commission and gave back, newest first.
 #[utoipa::path(tag = "commissions", operation_id = "list_commission_adjustments",
-    params(("id" = CommissionId, Path), Adjustments),
+    params(("id" = CommissionId, Path), PageQuery),
     extensions(("x-capability" = json!(can::SeeCommissions::names()))),
     responses((status = 200, body = Page<AdjustmentView>)))]
 #[get("/api/v1/commissions/{id}/adjustments")]
@@ -108,7 +99,7 @@ async fn adjustments(
     api: Api,
     Guarded(member, (Id(id), Query(query))): Guarded<
         Allowed<can::SeeCommissions>,
-        (Id<CommissionId>, Query<Adjustments>),
+        (Id<CommissionId>, Query<PageQuery>),
     >,
 ) -> Result<Answer<Page<AdjustmentView>>, ApiError> {
     let only = member.only_own_without(Capability::CommissionsRead)?;

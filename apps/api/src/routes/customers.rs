@@ -2,12 +2,12 @@
 
 use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
-use posx_kernel::{Cursor, Page, PartyId, SiteScope};
+use posx_kernel::{Page, PartyId, SiteScope};
 use posx_tenancy::{CustomerError, CustomerView, NewCustomer};
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::page;
+use super::{PageQuery, page};
 use crate::extract::{Allowed, Guarded, Id, Idempotent, Policy as _, Query, can, created};
 use crate::problem::ApiError;
 use crate::state::Api;
@@ -31,25 +31,14 @@ struct NewCustomerBody {
     address: Option<String>,
 }
 
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Listing {
-    /// 1 to 100, else 25.
-    limit: Option<u16>,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
-}
-
 /// Newest first.
-#[utoipa::path(tag = "customers", operation_id = "list_customers", params(Listing),
+#[utoipa::path(tag = "customers", operation_id = "list_customers", params(PageQuery),
     extensions(("x-capability" = json!(can::ReadOrders::names()))),
     responses((status = 200, body = Page<CustomerView>)))]
 #[get("/api/v1/customers")]
 async fn list(
     api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadOrders>, Query<Listing>>,
+    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadOrders>, Query<PageQuery>>,
 ) -> Result<Answer<Page<CustomerView>>, ApiError> {
     let page = page(query.limit, query.after);
     Ok(Answer(api.customer_queries.list(staff.scope(), page).await?))

@@ -82,7 +82,8 @@ async fn get_invitation(
 }
 
 /// Sends a link to an address. Whoever opens it and signs in gets the role, once, within seven days; if the caller may
-/// still grant it then. One invitation per address is pending, and 200 per site.
+/// still grant it then. Who invites an owner or an admin proves a second factor. One invitation per address is pending, and 200
+/// per site.
 #[utoipa::path(tag = "invitations", operation_id = "create_invitation", request_body = InvitationBody,
     params(("Idempotency-Key" = String, Header)),
     extensions(("x-capability" = json!(can::ManageMembers::names()))),
@@ -95,6 +96,7 @@ async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let call = request.call(staff.who(), "POST /api/v1/invitations", api.clock.now());
     let InvitationBody { email, role, places } = request.body;
+    staff.may_grant(&api, role).await?;
     let terms = MemberTerms { role, places };
     let made = api
         .invitations

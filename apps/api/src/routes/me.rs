@@ -13,8 +13,8 @@ use posx_tenancy::{Join, Member, ReferralClaim, ReferralCode, ReferralEntry, Rol
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::page;
 use super::sites::SiteView;
+use super::{PageQuery, page};
 use crate::extract::{AllowedMember, Guarded, Json, Policy as _, Query, SignedIn, can};
 use crate::problem::ApiError;
 use crate::state::Api;
@@ -81,13 +81,6 @@ pub struct ReferralsView {
     pub next: Option<Cursor>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    limit: Option<u16>,
-    after: Option<Cursor>,
-}
-
 /// The caller's identity, and their place in this site if they have one.
 #[utoipa::path(tag = "me", operation_id = "get_me", extensions(("x-capability" = json!("signed-in"))),
     responses((status = 200, body = MeView)))]
@@ -141,7 +134,7 @@ async fn join(
 #[get("/api/v1/referrals")]
 async fn referrals(
     api: Api,
-    Guarded(me, Query(query)): Guarded<AllowedMember<can::Buy>, Query<Listing>>,
+    Guarded(me, Query(query)): Guarded<AllowedMember<can::Buy>, Query<PageQuery>>,
 ) -> Result<Answer<ReferralsView>, ApiError> {
     let page = page(query.limit, query.after);
     let Page { items, next } = api

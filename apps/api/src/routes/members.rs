@@ -79,7 +79,7 @@ async fn get_member(
 }
 
 /// Gives a member a role and places, both at most the caller's own. Owners act on everyone but themselves, the others on
-/// who ranks strictly below them.
+/// who ranks strictly below them. Who makes an owner or an admin proves a second factor.
 #[utoipa::path(tag = "members", operation_id = "change_member", request_body = MemberBody,
     params(("id" = IdentityId, Path), ("If-Match" = String, Header, description = "The ETag that was read.")),
     extensions(("x-capability" = json!(can::ManageMembers::names()))),
@@ -94,6 +94,7 @@ async fn change(
         (Id<IdentityId>, IfMatch, Json<MemberBody>),
     >,
 ) -> Result<HttpResponse, ApiError> {
+    staff.may_grant(&api, body.role).await?;
     let terms = body.into_terms();
     api.members
         .change(staff.scope(), staff.identity(), id, seen, terms)
@@ -115,7 +116,7 @@ async fn disable(
     show(&api, staff.scope(), id).await
 }
 
-/// Lets a disabled member in again, with role and places from before.
+/// Lets a disabled member in again, with role and places from before. For an owner or an admin this takes a second factor.
 #[utoipa::path(tag = "members", operation_id = "enable_member", params(("id" = IdentityId, Path)),
     extensions(("x-capability" = json!(can::ManageMembers::names()))),
     responses((status = 200, body = MemberView, headers(("ETag" = String))),
@@ -125,6 +126,9 @@ async fn enable(
     api: Api,
     Guarded(staff, Id(id)): Guarded<AllowedMember<can::ManageMembers>, Id<IdentityId>>,
 ) -> Result<HttpResponse, ApiError> {
+    let before = api.member_queries.member(staff.scope(), id).await?;
+    let before = before.ok_or(MemberError::NotFound)?;
+    staff.may_grant(&api, before.role).await?;
     api.members.enable(staff.scope(), staff.identity(), id).await?;
     show(&api, staff.scope(), id).await
 }

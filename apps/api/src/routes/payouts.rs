@@ -34,15 +34,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Paging {
-    pub limit: Option<u16>,
-    #[param(value_type = Option<String>)]
-    pub after: Option<Cursor>,
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
 struct Listing {
     limit: Option<u16>,
     #[param(value_type = Option<String>)]

@@ -2,12 +2,11 @@
 
 use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post};
-use posx_kernel::{Cursor, GrantId, Page};
+use posx_kernel::{GrantId, Page};
 use posx_tenancy::GrantView;
-use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::page;
+use super::{PageQuery, page};
 use crate::extract::{Allowed, Guarded, Id, PathId as _, Policy as _, Query, can};
 use crate::problem::ApiError;
 use crate::state::Api;
@@ -16,22 +15,13 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(list).service(end);
 }
 
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Listing {
-    limit: Option<u16>,
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
-}
-
 /// When platform staff was here, newest first.
-#[utoipa::path(tag = "platform-grants", operation_id = "list_platform_grants", params(Listing),
+#[utoipa::path(tag = "platform-grants", operation_id = "list_platform_grants", params(PageQuery),
     extensions(("x-capability" = json!(can::ReadAudit::names()))), responses((status = 200, body = Page<GrantView>)))]
 #[get("/api/v1/platform-grants")]
 async fn list(
     api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadAudit>, Query<Listing>>,
+    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadAudit>, Query<PageQuery>>,
 ) -> Result<Answer<Page<GrantView>>, ApiError> {
     let page = page(query.limit, query.after);
     Ok(Answer(api.database.platform_grants(staff.scope(), page).await?))

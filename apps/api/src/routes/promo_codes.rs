@@ -8,9 +8,9 @@ use posx_kernel::{Page, PromoCodeId, SiteScope};
 use posx_tiers::{PromoCodeError, PromoCodeTotals, PromoCodeView, PromoRefusal, PromoUsageView};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use self::body::{Listing, NewPromoCodeBody, Paging, PromoCheckView, PromoTermsBody, ValidateBody};
+use self::body::{Listing, NewPromoCodeBody, PromoCheckView, PromoTermsBody, ValidateBody};
 use super::orders::wished;
-use super::page;
+use super::{PageQuery, page};
 use crate::extract::{
     Allowed, AllowedMember, Guarded, Id, Idempotent, IfMatch, Json, Policy as _, Query, can, created, etag,
 };
@@ -151,7 +151,7 @@ async fn deactivate(
 }
 
 /// The orders that the code was applied to, newest first.
-#[utoipa::path(tag = "promo codes", operation_id = "list_promo_code_usages", params(("id" = PromoCodeId, Path), Paging),
+#[utoipa::path(tag = "promo codes", operation_id = "list_promo_code_usages", params(("id" = PromoCodeId, Path), PageQuery),
     extensions(("x-capability" = json!(can::ManagePromoCodes::names()))),
     responses((status = 200, body = Page<PromoUsageView>)))]
 #[get("/api/v1/promo-codes/{id}/usages")]
@@ -159,7 +159,7 @@ async fn usages(
     api: Api,
     Guarded(staff, (Id(id), Query(query))): Guarded<
         Allowed<can::ManagePromoCodes>,
-        (Id<PromoCodeId>, Query<Paging>),
+        (Id<PromoCodeId>, Query<PageQuery>),
     >,
 ) -> Result<Answer<Page<PromoUsageView>>, ApiError> {
     view(&api, staff.scope(), id).await?;

@@ -7,7 +7,7 @@ use posx_ledger::reconcile::{DifferenceView, Provider, ReconcileError, Reconcili
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::page;
+use super::{PageQuery, page};
 use crate::extract::{Allowed, Guarded, Id, Policy as _, Query, can};
 use crate::problem::ApiError;
 use crate::state::Api;
@@ -27,17 +27,6 @@ struct Listing {
     after: Option<Cursor>,
     #[param(inline)]
     provider: Option<Provider>,
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Part {
-    /// 1 to 100, else 25.
-    limit: Option<u16>,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
 }
 
 /// Runs over single days, the newest run first.
@@ -73,14 +62,14 @@ async fn one(
 
 /// What that run could not match, and why.
 #[utoipa::path(tag = "ledger", operation_id = "list_reconciliation_differences",
-    params(("id" = ReconciliationId, Path), Part), extensions(("x-capability" = json!(can::ReadLedger::names()))),
+    params(("id" = ReconciliationId, Path), PageQuery), extensions(("x-capability" = json!(can::ReadLedger::names()))),
     responses((status = 200, body = Page<DifferenceView>)))]
 #[get("/api/v1/ledger/reconciliations/{id}/differences")]
 async fn differences(
     api: Api,
     Guarded(staff, (Id(id), Query(query))): Guarded<
         Allowed<can::ReadLedger>,
-        (Id<ReconciliationId>, Query<Part>),
+        (Id<ReconciliationId>, Query<PageQuery>),
     >,
 ) -> Result<Answer<Page<DifferenceView>>, ApiError> {
     let page = page(query.limit, query.after);

@@ -8,8 +8,7 @@ use posx_tenancy::Capability;
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::page;
-use super::payouts::Paging;
+use super::{PageQuery, page};
 use crate::extract::{Allowed, AllowedMember, Guarded, Id, Idempotent, Policy as _, Query, can, created};
 use crate::problem::{ApiError, EdgeError};
 use crate::state::Api;
@@ -48,13 +47,13 @@ pub struct ApproveSettlementBody {
 }
 
 /// Newest first.
-#[utoipa::path(tag = "payouts", operation_id = "list_settlements", params(Paging),
+#[utoipa::path(tag = "payouts", operation_id = "list_settlements", params(PageQuery),
     extensions(("x-capability" = json!(can::ReadPayouts::names()))),
     responses((status = 200, body = Page<SettlementView>)))]
 #[get("/api/v1/settlements")]
 async fn list(
     api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadPayouts>, Query<Paging>>,
+    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadPayouts>, Query<PageQuery>>,
 ) -> Result<Answer<Page<SettlementView>>, ApiError> {
     let page = page(query.limit, query.after);
     Ok(Answer(api.payout_queries.settlements(staff.scope(), page).await?))

@@ -6,11 +6,11 @@ use actix_web::web::Json as Answer;
 use actix_web::{HttpResponse, get, post, put};
 use chrono::NaiveDate;
 use posx_allocations::{CreatePolicy, PeriodUnit, PolicyView, TierVestingView, VestingError};
-use posx_kernel::{Cursor, Page, Rate, SiteScope, TierId, VestingPolicyId};
+use posx_kernel::{Page, Rate, SiteScope, TierId, VestingPolicyId};
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{page, whole};
+use super::{PageQuery, page, whole};
 use crate::extract::{
     Allowed, Guarded, Id, Idempotent, IfMatch, Json, Policy as _, Query, Visitor, can, created, etag,
 };
@@ -28,15 +28,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(set_tier_vesting)
         .service(request_unlock);
     schedules::routes(config);
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Listing {
-    limit: Option<u16>,
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -80,12 +71,12 @@ pub struct TierVestingBody {
 }
 
 /// Every version of every policy, newest first.
-#[utoipa::path(tag = "vesting", operation_id = "list_vesting_policies", params(Listing),
+#[utoipa::path(tag = "vesting", operation_id = "list_vesting_policies", params(PageQuery),
     extensions(("x-capability" = json!(can::SeeVesting::names()))), responses((status = 200, body = Page<PolicyView>)))]
 #[get("/api/v1/vesting-policies")]
 async fn policies(
     api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::SeeVesting>, Query<Listing>>,
+    Guarded(staff, Query(query)): Guarded<Allowed<can::SeeVesting>, Query<PageQuery>>,
 ) -> Result<Answer<Page<PolicyView>>, ApiError> {
     let page = page(query.limit, query.after);
     Ok(Answer(api.vesting_queries.policies(staff.scope(), page).await?))

@@ -338,7 +338,7 @@ async fn p10_what_staff_make_under_a_key_is_made_once() {
         json!({ "name": name, "asset_id": objects.asset, "list_price": { "amount": "1", "currency": "USD" },
             "tokens_per_unit": "1", "supply": 10 })
     };
-    let asset = |symbol: &str| json!({ "chain": "POLYGON", "symbol": symbol, "decimals": 6, "provider_asset": "A", "vault": "0" });
+    let asset = |symbol: &str| json!({ "chain": "POLYGON", "symbol": symbol, "decimals": 6, "provider_asset": "A", "vault": objects.vault });
     let correction = |quantity: i64| json!({ "quantity": quantity, "reason": "A second issue" });
     for (path, body, other) in [
         ("/api/v1/tiers", tier("Once"), tier("Other")),

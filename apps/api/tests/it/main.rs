@@ -39,6 +39,7 @@ mod server;
 mod sessions;
 mod step_up;
 mod token_debts;
+mod vaults;
 mod vesting;
 mod wallets;
 mod webhooks;

@@ -48,7 +48,7 @@ async fn a_model_is_chosen_with_a_key_that_is_never_shown_again() {
         .expect(200);
     assert_eq!(
         providers.json["items"],
-        json!([{ "name": "sandbox", "kind": "open_ai", "has_key": true, "models": ["sandbox-1"] }])
+        json!([{ "name": "sandbox", "kind": "openai", "has_key": true, "models": ["sandbox-1"] }])
     );
     staff(Call::get(PATH))
         .send(&app)

@@ -7,6 +7,7 @@ use aws_lc_rs::hmac;
 use posx_kernel::{Clock as _, SiteScope};
 use posx_orders::gateway::IntentId;
 use posx_tenancy::{Role, SessionClient, SignInFacts, Site};
+use posx_testkit::vault_of;
 use serde_json::{Value, json};
 
 use crate::devices::{Machines, machines};
@@ -25,6 +26,8 @@ pub struct Objects {
     /// Of the agent: the month before, in which nothing happened.
     pub statement: String,
     pub asset: String,
+    /// The site's own.
+    pub vault: String,
     pub tier: String,
     pub promo_code: String,
     pub plan: String,
@@ -143,7 +146,7 @@ pub fn body_for(operation: &str, objects: &Objects) -> Value {
         "edit_tier" => terms(json!({ "position": 3 })),
         "correct_tier_supply" => json!({ "quantity": 5, "reason": "more were minted" }),
         "create_chain_asset" => {
-            json!({ "chain": "BSC", "symbol": "NEW", "decimals": 18, "provider_asset": "NEW_BSC", "vault": "0" })
+            json!({ "chain": "BSC", "symbol": "NEW", "decimals": 18, "provider_asset": "NEW_BSC", "vault": objects.vault })
         }
         "create_commission_plan" => json!({
             "name": "Fuzzed",
@@ -319,6 +322,7 @@ where
         agent_party,
         statement,
         asset,
+        vault: vault_of(site),
         tier,
         promo_code,
         plan,
@@ -404,8 +408,9 @@ where
     B: MessageBody,
 {
     let staff = |path: &str, body: Value| Call::post(path).by(owner).at(site).key("offer").json(&body);
-    let asset =
-        json!({ "chain": "ETH", "symbol": "TOK", "decimals": 6, "provider_asset": "TOK_ETH", "vault": "7" });
+    let asset = json!({
+        "chain": "ETH", "symbol": "TOK", "decimals": 6, "provider_asset": "TOK_ETH", "vault": vault_of(site),
+    });
     let asset = staff("/api/v1/chain-assets", asset)
         .send(app)
         .await
@@ -437,7 +442,6 @@ where
     (asset, plan, tier)
 }
 
-/// A paid order and its intent, with what the jobs would make of it.
 /// Order and intent of an order that is placed, paid, shared and allocated.
 pub async fn buy<S, B>(scene: &Scene, app: &S, site: &Site, buyer: &Person, tier: &str) -> (String, String)
 where
@@ -488,10 +492,7 @@ where
         .await
         .expect("applied");
     services.commissions.accrue(&scope, id).await.expect("shared");
-    services
-        .allocations
-        .allocate(&scope, id)
-        .await
-        .expect("allocated");
+    let allocated = services.allocations.allocate(&scope, id).await;
+    allocated.expect("allocated");
     (order, intent)
 }

@@ -322,8 +322,8 @@ async fn sites_are_made_and_run_on_the_plane_and_its_audit_says_by_whom() {
         .send(&app)
         .await
         .refused(409, "grant_site_suspended");
-    let woken = post(of("wake"), None).send(&app).await.expect(200);
-    assert_eq!(woken.json["state"], "active");
+    let active = post(of("reactivate"), None).send(&app).await.expect(200);
+    assert_eq!(active.json["state"], "active");
 
     let audit = Call::get(&format!("/platform/v1/audit?site={code}"))
         .by(&admin)
@@ -338,7 +338,7 @@ async fn sites_are_made_and_run_on_the_plane_and_its_audit_says_by_whom() {
     assert_eq!(
         actions,
         [
-            "site.woken",
+            "site.reactivated",
             "site.suspended",
             "site.hosts_changed",
             "site.created"

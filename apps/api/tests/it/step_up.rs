@@ -342,3 +342,47 @@ async fn where_the_settings_ask_for_none_nobody_is_asked() {
     let owner = scene.plain(&scene.member(&scene.site, Role::Owner).await);
     let_in(&asks(&scene, &app, &owner).await);
 }
+
+#[actix_web::test]
+async fn who_makes_an_admin_proves_a_second_factor() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let owner = scene.member(&scene.site, Role::Owner).await;
+    let plain = scene.plain(&owner);
+    let site = &scene.site;
+    let invite = async |person: &Person, role: &str| {
+        let body = json!({ "email": format!("{role}@posx.test"), "role": role });
+        let call = Call::post("/api/v1/invitations").by(person).at(site);
+        call.key(role).json(&body).send(&app).await
+    };
+    for role in ["admin", "owner"] {
+        invite(&plain, role).await.refused(403, "second_factor_needed");
+    }
+    for role in ["manager", "member", "cashier", "agent", "viewer"] {
+        invite(&plain, role).await.expect(201);
+    }
+    invite(&owner, "admin").await.expect(201);
+
+    scene.member(site, Role::Viewer).await;
+    let all = Call::get("/api/v1/members?role=viewer").by(&owner).at(site);
+    let id = all.send(&app).await.expect(200).text("/items/0/identity_id");
+    let path = format!("/api/v1/members/{id}");
+    let promote = async |person: &Person, role: &str, version: u8| {
+        let call = Call::new("PUT", &path).by(person).at(site);
+        let call = call.header("if-match", &format!("\"{version}\""));
+        call.json(&json!({ "role": role })).send(&app).await
+    };
+    promote(&plain, "admin", 1)
+        .await
+        .refused(403, "second_factor_needed");
+    promote(&plain, "manager", 1).await.expect(200);
+    promote(&owner, "admin", 2).await.expect(200);
+    // Nor is one let in again by a stolen sign-in.
+    let step = async |person: &Person, what: &str| {
+        let call = Call::post(&format!("{path}/{what}"));
+        call.by(person).at(site).send(&app).await
+    };
+    step(&plain, "disable").await.expect(200);
+    step(&plain, "enable").await.refused(403, "second_factor_needed");
+    step(&owner, "enable").await.expect(200);
+}

@@ -156,3 +156,36 @@ async fn staff_end_a_debt_in_parts_and_it_is_seen_who_did() {
         theirs.send(&app).await.refused(403, "capability_missing");
     }
 }
+
+#[actix_web::test]
+async fn above_the_limit_a_second_person_agrees_and_a_transaction_counts_once() {
+    let scene = Scene::new().await;
+    let app = api(&scene).await;
+    let site = &scene.site;
+    let objects = furnish(&scene, &app, site).await;
+    let owner = &objects.owner;
+    delivered_and_returned(&scene, &app, &objects).await;
+    let path = format!("/api/v1/token-debts/{}/settlements", objects.allocation);
+    let settle = async |amount: &str, hash: &str, key: &str| {
+        let body = json!({ "how": "received", "amount": amount, "reason": "sent back", "tx_hash": hash });
+        let call = Call::post(&path).by(owner).at(site).key(key);
+        call.json(&body).send(&app).await
+    };
+    settle("1", "0xAB", "first").await.expect(201);
+    let again = settle("1", "ab", "second").await;
+    assert_eq!(again.field(), "tx_hash");
+    again.refused(409, "token_debt_transaction_used");
+
+    let limit = Call::put("/api/v1/approval-limits/settle_token_debt")
+        .by(owner)
+        .at(site);
+    let limit = limit.key("limit").json(&json!({ "quantity_max": 0 }));
+    limit.send(&app).await.expect(200);
+    let asked = settle("1", "0xCD", "third").await;
+    assert!(
+        asked.header("location").starts_with("/api/v1/approvals/"),
+        "{}",
+        asked.json
+    );
+    asked.refused(409, "approval_needed");
+}

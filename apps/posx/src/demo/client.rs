@@ -114,6 +114,14 @@ impl Request {
         }
     }
 
+    pub fn file(self, media_type: &str, text: &str) -> Self {
+        let builder = self.builder.header("content-type", media_type);
+        Self {
+            builder: builder.body(text.to_owned()),
+            ..self
+        }
+    }
+
     /// In another site than the person's own.
     pub fn in_site(self, site: &'static str) -> Self {
         Self { site, ..self }
@@ -132,11 +140,14 @@ impl Request {
         let answer = request.send().await.map_err(http)?;
         let status = answer.status().as_u16();
         let replayed = answer.headers().contains_key("idempotent-replayed");
+        let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
+        let version = tag.and_then(|tag| tag.trim_matches('"').parse().ok());
         let body = answer.bytes().await.map_err(http)?.to_vec();
         Ok(Answer {
             what,
             status,
             replayed,
+            version,
             body,
         })
     }
@@ -148,6 +159,8 @@ pub struct Answer {
     pub status: u16,
     /// The server says that it gave this answer before.
     pub replayed: bool,
+    /// Of the ETag, for If-Match.
+    pub version: Option<i32>,
     pub body: Vec<u8>,
 }
 

@@ -14,13 +14,14 @@ use posx_kernel::{ManualClock, StoreError, SystemIds, SystemRandomness};
 use posx_pgcluster::ClusterError;
 use posx_postgres::{Database, DatabaseOptions, MigrateError, PlatformDatabase};
 use posx_runtime::{
-    CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings, Environment, IssuerSettings,
-    LogSettings, MetricsHandle, PaymentProvider, PaymentSettings, ServerSettings, Services, Settings,
-    StartError, WorkerSettings, serve_metrics,
+    CustodyMode, CustodyProvider, CustodySettings, DatabaseSettings, DocumentsSettings, Environment,
+    IssuerSettings, LogSettings, MetricsHandle, PaymentProvider, PaymentSettings, ServerSettings, Services,
+    Settings, StartError, WorkerSettings, serve_metrics,
 };
 use posx_sandbox::{World, WorldConfig, WorldError};
 use posx_tenancy::Platform;
 use secrecy::{ExposeSecret as _, SecretString};
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use self::database::Postgres;
@@ -33,6 +34,7 @@ use posx_postgres::database_url::UrlError;
 /// The file under `--data` that says how far the demo's clock is ahead, in seconds.
 const CLOCK_FILE: &str = "clock-ahead";
 const MASTER_KEY_FILE: &str = "master-key";
+const DOCUMENTS_FOLDER: &str = "documents";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
@@ -91,6 +93,8 @@ pub struct Stage {
     set: Set,
     scraper: JoinHandle<()>,
     postgres: Postgres,
+    /// Of a demo that keeps nothing: gone with it.
+    _documents: Option<TempDir>,
 }
 
 impl Stage {
@@ -115,7 +119,12 @@ impl Stage {
             format!("{base}/webhooks/fireblocks"),
         );
         let master_key = master_key(arguments.data_dir())?;
-        let settings = settings(database, &world, master_key, log, api_address, metrics_address);
+        let (folder, temporary) = documents(arguments.data_dir())?;
+        let mut settings = settings(database, &world, master_key, log, api_address, metrics_address);
+        settings.documents = Some(DocumentsSettings {
+            folder: Some(folder),
+            s3: None,
+        });
         let app_url = settings.database.app_url.expose_secret();
         let attacker = Database::connect(app_url, DatabaseOptions::default()).await?;
         let platform = platform(&settings, &clock).await?;
@@ -142,6 +151,7 @@ impl Stage {
             },
             scraper,
             postgres,
+            _documents: temporary,
         })
     }
 
@@ -220,6 +230,15 @@ fn master_key(data_dir: Option<&std::path::Path>) -> Result<SecretString, StageE
     file.and_then(|mut file| file.write_all(new.expose_secret().as_bytes()))
         .map_err(|source| data(&path, source))?;
     Ok(new)
+}
+
+/// Where papers are kept: with the data, or for as long as the demo runs.
+fn documents(data_dir: Option<&std::path::Path>) -> Result<(PathBuf, Option<TempDir>), StageError> {
+    if let Some(dir) = data_dir {
+        return Ok((dir.join(DOCUMENTS_FOLDER), None));
+    }
+    let temporary = TempDir::new().map_err(|source| data(&std::env::temp_dir(), source))?;
+    Ok((temporary.path().to_owned(), Some(temporary)))
 }
 
 fn data(path: &std::path::Path, source: std::io::Error) -> StageError {

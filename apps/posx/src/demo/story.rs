@@ -1,5 +1,6 @@
 //! The story of issue 2, step by step, over HTTP. One file per step.
 
+mod assisting;
 mod attacking;
 pub mod books;
 mod buying;
@@ -108,7 +109,9 @@ pub async fn tell(set: &Set) -> Result<bool, StoryError> {
     attacking::attack(&mut story, &na, &first, &asia).await?;
     ui::heading("9 · A promo code, money back in part, and an agent who is paid");
     rewarding::rewarded(&mut story, &na, &first).await?;
-    ui::heading("10 · The books");
+    ui::heading("10 · A language model that cannot write and cannot overspend");
+    assisting::assisted(&mut story, &na).await?;
+    ui::heading("11 · The books");
     for shop in [&na, &asia] {
         books::balance(&mut story, shop).await?;
     }

@@ -3,10 +3,11 @@
 
 mod doctor;
 mod reconcile;
+mod vaults;
 
 use std::process::{Command, Output};
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &["demo"],
     &["serve"],
     &["migrate"],
@@ -15,6 +16,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["reconcile"],
     &["site", "create"],
     &["site", "set"],
+    &["site", "vaults"],
     &["member", "appoint"],
     &["platform", "appoint"],
     &["platform", "grant", "open"],

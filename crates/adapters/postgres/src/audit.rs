@@ -38,6 +38,10 @@ const REVIEWED_TABLES: &[(&str, &str)] = &[
         "host names are unique across sites: read by app.find_site only",
     ),
     (
+        "site_vaults",
+        "a vault is one site's, across sites: written by app.change_vaults, asked of by app.owns_vault",
+    ),
+    (
         "identities",
         "who logs in, before any site is known: made by app.identity_of only",
     ),
@@ -82,6 +86,7 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
     "app.site",
     "app.identity_of",
     "app.active_sites",
+    "app.suspended_sites",
     "app.open_session",
     "app.refresh_session",
     "app.session_sign_in",
@@ -108,6 +113,9 @@ const REVIEWED_FUNCTIONS: &[&str] = &[
     "app.end_grant",
     "app.appoint_member",
     "app.change_host_names",
+    "app.change_vaults",
+    "app.owns_vault",
+    "app.asset_is_kept_in_an_own_vault",
     "app.site_figures",
     "app.data_keys_after",
     "app.rewrap_data_key",

@@ -265,10 +265,15 @@ impl JobsDatabase {
     }
 
     pub async fn active_sites(&self) -> Result<Vec<SiteId>, StoreError> {
-        let rows = sqlx::query("select app.active_sites()")
-            .fetch_all(&self.pool)
-            .await
-            .store()?;
+        self.sites("select app.active_sites()").await
+    }
+
+    pub async fn suspended_sites(&self) -> Result<Vec<SiteId>, StoreError> {
+        self.sites("select app.suspended_sites()").await
+    }
+
+    async fn sites(&self, sql: &'static str) -> Result<Vec<SiteId>, StoreError> {
+        let rows = sqlx::query(sql).fetch_all(&self.pool).await.store()?;
         rows.iter()
             .map(|row| Ok(SiteId::from_uuid(row.try_get(0).store()?)))
             .collect()

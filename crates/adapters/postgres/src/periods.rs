@@ -154,11 +154,10 @@ impl PeriodQueries for Database {
     }
 }
 
-/// The last ones that are closed, latest first.
-pub(crate) async fn closed(tx: &mut SiteTx, limit: i64) -> Result<Vec<Period>, StoreError> {
-    let text = format!("{PERIOD} and reopened_at is null order by number desc limit $1");
+/// All that are closed, latest first.
+pub(crate) async fn all_closed(tx: &mut SiteTx) -> Result<Vec<Period>, StoreError> {
+    let text = format!("{PERIOD} and reopened_at is null order by number desc");
     let rows = sqlx::query(AssertSqlSafe(text))
-        .bind(limit)
         .fetch_all(tx.connection())
         .await
         .store()?;

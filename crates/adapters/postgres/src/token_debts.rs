@@ -6,11 +6,14 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::allocations::tokens;
-use crate::error::StoreResult;
+use crate::error::{StoreResult, store};
 use crate::site_tx::SiteTx;
 
-pub(crate) async fn insert(tx: &mut SiteTx, settlement: &TokenSettlement) -> Result<(), StoreError> {
-    sqlx::query(
+/// The trigger's name for its refusal.
+const TRANSACTION_ONCE: &str = "token_settlements_transaction_once";
+
+pub(crate) async fn insert(tx: &mut SiteTx, settlement: &TokenSettlement) -> Result<bool, StoreError> {
+    let done = sqlx::query(
         "insert into token_settlements (id, allocation_id, how, amount, reason, tx_hash, made_by, at)
          values ($1, $2, $3, $4::numeric, $5, $6, $7, $8)",
     )
@@ -24,8 +27,12 @@ pub(crate) async fn insert(tx: &mut SiteTx, settlement: &TokenSettlement) -> Res
     .bind(settlement.at)
     .execute(tx.connection())
     .await
-    .store()?;
-    Ok(())
+    .map_err(store);
+    match done {
+        Ok(_) => Ok(true),
+        Err(error) if error.constraint_name() == Some(TRANSACTION_ONCE) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// `None`: there is no such allocation.

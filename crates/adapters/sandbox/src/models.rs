@@ -7,9 +7,11 @@
 //! | `[[say 200]]` | so many words |
 //! | `[[wait 500]]` | milliseconds before the first word |
 //!
-//! A lost answer breaks off after its half.
+//! A lost answer breaks off after its half. What is asked for by a schema, with where it stands, is read off the last message as off a form:
+//! lines of `customer name: …`, and `- description: …; quantity: …` for each of several.
 
 mod answer;
+mod form;
 mod http;
 
 use std::fmt;

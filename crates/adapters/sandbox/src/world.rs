@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::serve::ListenerExt as _;
 use posx_kernel::{Clock, Ids, Randomness, SystemIds, SystemRandomness};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -288,6 +289,12 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, String), WorldError
 fn serve(listener: TcpListener, router: Router) -> Server {
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
+        // As real providers do: else the second event of a stream waits for the acknowledgement of the first.
+        let listener = listener.tap_io(|socket| {
+            if let Err(error) = socket.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its small writes back");
+            }
+        });
         let ended = axum::serve(listener, router).with_graceful_shutdown(async {
             let _ = stopped.await;
         });

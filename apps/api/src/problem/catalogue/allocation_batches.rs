@@ -14,6 +14,11 @@ pub(super) const TABLE: &[Row] = &[
         "Money of the allocation's order went back: it is cut first.",
     ),
     (
+        "allocation_vault_not_assigned",
+        &[409],
+        "The platform has not given the vault of the allocation's asset to the site.",
+    ),
+    (
         "batch_state",
         &[409],
         "The batch is in a state that does not allow this.",

@@ -76,6 +76,11 @@ pub(super) const TABLE: &[Row] = &[
         "The site's prices do not come to the draft's total.",
     ),
     (
+        "document_draft_wallet_bound",
+        &[409],
+        "The customer has bound a wallet that receives on the order's chain: no other address is taken.",
+    ),
+    (
         "document_draft_accepted_before",
         &[409],
         "The same file, or the same customer, number and total, is accepted already.",

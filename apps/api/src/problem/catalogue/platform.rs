@@ -30,6 +30,12 @@ pub(super) const TABLE: &[Row] = &[
     ),
     ("site_host_taken", &[409], "Another site has this host name."),
     (
+        "site_vault_invalid",
+        &[422],
+        "A vault's id is not 1 to 100 visible characters, or the site would have more than 50.",
+    ),
+    ("site_vault_taken", &[409], "Another site has this vault."),
+    (
         "staff_name_invalid",
         &[422],
         "The staff member's name is not 1 to 200 characters.",

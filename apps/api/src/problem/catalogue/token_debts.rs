@@ -19,6 +19,11 @@ pub(super) const TABLE: &[Row] = &[
         "A reason has 1 to 500 characters.",
     ),
     (
+        "token_debt_transaction_used",
+        &[409],
+        "The transaction has ended this debt already, or is of another buyer or token.",
+    ),
+    (
         "token_debt_tx_hash_invalid",
         &[422],
         "What came back names its transaction in 1 to 200 visible characters, and nothing else does.",

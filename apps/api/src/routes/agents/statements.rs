@@ -14,7 +14,7 @@ use crate::extract::{
     AgentParty, Allowed, Guarded, Id, Idempotent, PathId as _, Policy as _, Query, SiteCaller, can,
 };
 use crate::problem::ApiError;
-use crate::routes::page;
+use crate::routes::{PageQuery, page};
 use crate::state::Api;
 
 /// Lines of one read of the database.
@@ -39,15 +39,6 @@ pub struct Listing {
     /// Only of this one.
     #[param(value_type = Option<String>, example = "2026-10")]
     month: Option<Month>,
-}
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct LineListing {
-    limit: Option<u16>,
-    #[param(value_type = Option<String>)]
-    after: Option<Cursor>,
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -121,7 +112,7 @@ async fn get_statement(
 }
 
 /// What came and went, oldest first, each with its cause.
-#[utoipa::path(tag = "agents", operation_id = "list_agent_statement_lines", params(("id" = StatementId, Path), LineListing),
+#[utoipa::path(tag = "agents", operation_id = "list_agent_statement_lines", params(("id" = StatementId, Path), PageQuery),
     extensions(("x-capability" = json!(can::SeeStatements::names()))),
     responses((status = 200, body = Page<StatementLine>)))]
 #[get("/api/v1/agent-statements/{id}/lines")]
@@ -129,7 +120,7 @@ async fn lines(
     api: Api,
     Guarded(member, (Id(id), Query(query))): Guarded<
         Allowed<can::SeeStatements>,
-        (Id<StatementId>, Query<LineListing>),
+        (Id<StatementId>, Query<PageQuery>),
     >,
 ) -> Result<Answer<Page<StatementLine>>, ApiError> {
     let statement = find(&api, &member, id).await?;

@@ -14,8 +14,8 @@ use crate::extract::{
     Allowed, AllowedMember, Guarded, Id, Idempotent, Policy as _, Query, can, created, instant,
 };
 use crate::problem::ApiError;
+use crate::routes::PageQuery;
 use crate::routes::approvals::{Asked, Maker};
-use crate::routes::payouts::Paging;
 use crate::state::Api;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -39,12 +39,12 @@ pub struct ReopenPeriodBody {
 }
 
 /// Closed periods, the latest first, and those that were opened again.
-#[utoipa::path(tag = "ledger", operation_id = "list_ledger_periods", params(Paging),
+#[utoipa::path(tag = "ledger", operation_id = "list_ledger_periods", params(PageQuery),
     extensions(("x-capability" = json!(can::ReadLedger::names()))), responses((status = 200, body = Page<PeriodView>)))]
 #[get("/api/v1/ledger/periods")]
 async fn list(
     api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadLedger>, Query<Paging>>,
+    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadLedger>, Query<PageQuery>>,
 ) -> Result<Answer<Page<PeriodView>>, ApiError> {
     let page = page(query.limit, query.after);
     Ok(Answer(api.period_queries.periods(staff.scope(), page).await?))

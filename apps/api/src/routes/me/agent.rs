@@ -9,8 +9,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::extract::{AllowedMember, Guarded, Policy as _, Query, can};
 use crate::problem::ApiError;
+use crate::routes::PageQuery;
 use crate::routes::agents::statements::{Listing, statements_of};
-use crate::routes::agents::{CustomerListing, TreeListing, customers_of, figures_of, known, tree_of};
+use crate::routes::agents::{TreeListing, customers_of, figures_of, known, tree_of};
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -50,12 +51,12 @@ async fn tree(
 }
 
 /// Who stands directly below the caller, newest party first, and what they bought since.
-#[utoipa::path(tag = "me", operation_id = "list_my_customers", params(CustomerListing),
+#[utoipa::path(tag = "me", operation_id = "list_my_customers", params(PageQuery),
     extensions(("x-capability" = json!(can::Buy::names()))), responses((status = 200, body = Page<CustomerView>)))]
 #[get("/api/v1/me/agent/customers")]
 async fn customers(
     api: Api,
-    Guarded(me, Query(query)): Guarded<AllowedMember<can::Buy>, Query<CustomerListing>>,
+    Guarded(me, Query(query)): Guarded<AllowedMember<can::Buy>, Query<PageQuery>>,
 ) -> Result<Answer<Page<CustomerView>>, ApiError> {
     customers_of(&api, me.scope(), me.party(), &query).await
 }

@@ -16,9 +16,8 @@ use crate::extract::{
     AllowedMember, Guarded, Id, Idempotent, Json, PathId, Policy as _, Query, can, created,
 };
 use crate::problem::{ApiError, EdgeError};
-use crate::routes::payouts::Paging;
 use crate::routes::withdrawals::found;
-use crate::routes::{page, whole};
+use crate::routes::{PageQuery, page, whole};
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -118,12 +117,12 @@ async fn balances(api: Api, me: AllowedMember<can::Buy>) -> Result<Answer<Page<B
 }
 
 /// The caller's own, newest first.
-#[utoipa::path(tag = "me", operation_id = "list_my_withdrawals", params(Paging),
+#[utoipa::path(tag = "me", operation_id = "list_my_withdrawals", params(PageQuery),
     extensions(("x-capability" = json!(can::Buy::names()))), responses((status = 200, body = Page<WithdrawalView>)))]
 #[get("/api/v1/me/withdrawals")]
 async fn list(
     api: Api,
-    Guarded(me, Query(query)): Guarded<AllowedMember<can::Buy>, Query<Paging>>,
+    Guarded(me, Query(query)): Guarded<AllowedMember<can::Buy>, Query<PageQuery>>,
 ) -> Result<Answer<Page<WithdrawalView>>, ApiError> {
     let filter = PayoutFilter {
         agent: Some(me.party()),

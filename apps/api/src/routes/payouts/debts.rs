@@ -8,11 +8,10 @@ use posx_tenancy::{Capability, ReviewedOperation};
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::Paging;
 use crate::extract::{Allowed, AllowedMember, Guarded, Idempotent, Policy as _, Query, can, created};
 use crate::problem::ApiError;
 use crate::routes::approvals::{Asked, Maker};
-use crate::routes::{page, whole};
+use crate::routes::{PageQuery, page, whole};
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -51,13 +50,13 @@ async fn negative(
 }
 
 /// Newest first.
-#[utoipa::path(tag = "payouts", operation_id = "list_write_offs", params(Paging),
+#[utoipa::path(tag = "payouts", operation_id = "list_write_offs", params(PageQuery),
     extensions(("x-capability" = json!(can::ReadPayouts::names()))),
     responses((status = 200, body = Page<WriteOffView>)))]
 #[get("/api/v1/write-offs")]
 async fn list(
     api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadPayouts>, Query<Paging>>,
+    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadPayouts>, Query<PageQuery>>,
 ) -> Result<Answer<Page<WriteOffView>>, ApiError> {
     let page = page(query.limit, query.after);
     Ok(Answer(api.payout_queries.write_offs(staff.scope(), page).await?))

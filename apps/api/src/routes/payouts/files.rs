@@ -9,10 +9,9 @@ use posx_tenancy::Capability;
 use serde::{Deserialize, Serialize};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::Paging;
 use crate::extract::{Allowed, AllowedMember, Guarded, Id, Idempotent, Policy as _, Query, can, created};
 use crate::problem::ApiError;
-use crate::routes::page;
+use crate::routes::{PageQuery, page};
 use crate::state::Api;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -34,13 +33,13 @@ struct MadeFileView {
 }
 
 /// Newest first.
-#[utoipa::path(tag = "payouts", operation_id = "list_payout_files", params(Paging),
+#[utoipa::path(tag = "payouts", operation_id = "list_payout_files", params(PageQuery),
     extensions(("x-capability" = json!(can::ReadPayouts::names()))),
     responses((status = 200, body = Page<PayoutFileView>)))]
 #[get("/api/v1/payout-files")]
 async fn list(
     api: Api,
-    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadPayouts>, Query<Paging>>,
+    Guarded(staff, Query(query)): Guarded<Allowed<can::ReadPayouts>, Query<PageQuery>>,
 ) -> Result<Answer<Page<PayoutFileView>>, ApiError> {
     let page = page(query.limit, query.after);
     Ok(Answer(

@@ -176,14 +176,3 @@ pub struct Listing {
     pub after: Option<Cursor>,
     pub active: Option<bool>,
 }
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct Paging {
-    /// 1 to 100, else 25.
-    pub limit: Option<u16>,
-    /// `next` of the page before.
-    #[param(value_type = Option<String>)]
-    pub after: Option<Cursor>,
-}

@@ -7,9 +7,10 @@ use posx_kernel::{Cursor, OrderId, Page, PartyId, SiteScope, VestingPolicyId, Ve
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{Listing, page, whole};
+use super::{page, whole};
 use crate::extract::{Allowed, AllowedMember, Guarded, Id, Idempotent, Policy as _, Query, can, created};
 use crate::problem::ApiError;
+use crate::routes::PageQuery;
 use crate::state::Api;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -113,12 +114,12 @@ async fn unlocks(
 }
 
 /// What the caller gets little by little, newest first.
-#[utoipa::path(tag = "me", operation_id = "list_my_vesting", params(Listing),
+#[utoipa::path(tag = "me", operation_id = "list_my_vesting", params(PageQuery),
     extensions(("x-capability" = json!(can::Buy::names()))), responses((status = 200, body = Page<ScheduleView>)))]
 #[get("/api/v1/me/vesting")]
 async fn mine(
     api: Api,
-    Guarded(me, Query(query)): Guarded<AllowedMember<can::Buy>, Query<Listing>>,
+    Guarded(me, Query(query)): Guarded<AllowedMember<can::Buy>, Query<PageQuery>>,
 ) -> Result<Answer<Page<ScheduleView>>, ApiError> {
     let filter = ScheduleFilter {
         party: Some(me.party()),

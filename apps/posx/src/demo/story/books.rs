@@ -1,4 +1,4 @@
-//! Step 10: everything that moved is in the books, twice.
+//! Step 11: everything that moved is in the books, twice.
 
 use std::collections::BTreeMap;
 

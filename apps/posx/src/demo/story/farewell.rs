@@ -42,9 +42,13 @@ pub fn show(story: &Story<'_>, shops: [(&Shop, &Sale); 2]) -> Result<(), StoryEr
     ui::line(&format!(
         "\n  curl -s -H \"Authorization: Bearer $NA_BUYER\" -H 'X-Site-Code: NA' {}/api/v1/orders\n  \
            curl -s -H \"Authorization: Bearer $ASIA_ADMIN\" -H 'X-Site-Code: ASIA' '{}/api/v1/commissions?all=true'\n  \
+           # The sandbox's model does what is between the brackets\n  \
+           curl -sN -H 'Accept: text/event-stream' -H 'Content-Type: application/json' {}/api/v1/storefront/NA/chat \
+           -d '{{\"message\": \"What do you sell? [[call tiers {{}}]]\"}}'\n  \
            posx token --issuer {} --subject somebody-new\n\n  \
            # What moves money or keys asks for a second factor of the last 10 minutes: a fresh token has one\n  \
            posx token --issuer {} --subject {}",
+        set.base,
         set.base,
         set.base,
         issuer.url(),

@@ -2,7 +2,7 @@
 
 use chrono::{SecondsFormat, TimeDelta};
 use posx_kernel::{Clock as _, Currency, Money};
-use posx_tenancy::{CreateSite, PlatformError, Role, Site};
+use posx_tenancy::{CreateSite, Module, PlatformError, Role};
 use serde_json::{Value, json};
 
 use super::cast::{Script, Shop};
@@ -15,7 +15,11 @@ const PLAN: &str = "Launch";
 const PROMOTION: TimeDelta = TimeDelta::days(3);
 
 pub async fn open(story: &mut Story<'_>, script: &'static Script) -> Result<Shop, StoryError> {
-    let site = site(story, script).await?;
+    site(story, script).await?;
+    let modules = [Module::TokenSale, Module::Assistant];
+    let site = story.set.platform.set_modules(script.code, &modules).await?;
+    let vault = [vault(script)];
+    story.set.platform.change_vaults(script.code, &vault, &[]).await?;
     let admin = Person {
         name: script.admin.to_owned(),
         subject: format!("{}-{}", script.admin.to_lowercase(), story.run),
@@ -45,8 +49,13 @@ pub async fn open(story: &mut Story<'_>, script: &'static Script) -> Result<Shop
     Ok(shop)
 }
 
+/// At the custodian: no other site's.
+fn vault(script: &Script) -> String {
+    format!("{}-tokens", script.code.to_lowercase())
+}
+
 /// Kept data have it already.
-async fn site(story: &Story<'_>, script: &Script) -> Result<Site, StoryError> {
+async fn site(story: &Story<'_>, script: &Script) -> Result<(), StoryError> {
     let wish = CreateSite {
         code: script.code.to_owned(),
         name: script.name.to_owned(),
@@ -58,16 +67,11 @@ async fn site(story: &Story<'_>, script: &Script) -> Result<Site, StoryError> {
             .map_err(|_| StoryError::Missing("a time zone"))?,
     };
     match story.set.platform.create(wish).await {
-        Ok(site) => {
-            ui::note(&format!("the site {} is made, in {}", site.code, site.currency));
-            Ok(site)
-        }
-        Err(PlatformError::CodeTaken) => {
-            ui::note(&format!("the site {} is there from before", script.code));
-            Ok(story.set.platform.find(script.code).await?)
-        }
-        Err(error) => Err(error.into()),
+        Ok(site) => ui::note(&format!("the site {} is made, in {}", site.code, site.currency)),
+        Err(PlatformError::CodeTaken) => ui::note(&format!("the site {} is there from before", script.code)),
+        Err(error) => return Err(error.into()),
     }
+    Ok(())
 }
 
 async fn asset(story: &Story<'_>, admin: &Person, script: &Script) -> Result<Asset, StoryError> {
@@ -81,7 +85,7 @@ async fn asset(story: &Story<'_>, admin: &Person, script: &Script) -> Result<Ass
     }
     let wish = json!({
         "chain": script.chain, "symbol": script.symbol, "decimals": script.decimals,
-        "provider_asset": format!("{}_{}", script.symbol, script.chain), "vault": "0",
+        "provider_asset": format!("{}_{}", script.symbol, script.chain), "vault": vault(script),
     });
     story
         .set

@@ -95,7 +95,7 @@ pub(super) const CHECKS: &[(&str, &str)] = &[
     ("other_roles_grants", concat!(params!(), "
       select c.relname::text, r.name || ' has a direct grant that nobody reviewed'
       from p, pg_class c join pg_namespace n on n.oid = c.relnamespace,
-        (values ('posx_jobs', '{}'::text[]), ('posx_platform', '{sites, site_hosts, platform_staff, platform_audit, platform_grants}')) as r (name, reviewed)
+        (values ('posx_jobs', '{}'::text[]), ('posx_platform', '{sites, site_hosts, site_vaults, platform_staff, platform_audit, platform_grants}')) as r (name, reviewed)
       where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'f')
         and (has_table_privilege(r.name, c.oid, 'delete, truncate, trigger')
           or has_any_column_privilege(r.name, c.oid, 'references')

@@ -281,6 +281,8 @@ async fn a_suspended_site_gets_no_scheduled_work() {
             .expect("a list")
             .contains(&world.site.id)
     );
+    let suspended = runner.suspended_sites().await.expect("a list");
+    assert!(suspended.contains(&world.site.id), "retention goes on");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Nothing of one site is seen or changed from another. The tables come from the catalogue: a new one is walked without a
 //! change here, and fails until a lived-in site has a row of it.
 
-use posx_kernel::SiteId;
+use posx_kernel::{Refusal as _, SiteId};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::server::{connect, shared, superuser};
@@ -206,6 +206,7 @@ async fn p03_the_app_role_cannot_turn_row_security_off_truncate_or_become_anothe
         "select * from identities".to_owned(),
         "select * from graphile_worker._private_jobs".to_owned(),
         "select app.active_sites()".to_owned(),
+        "select app.suspended_sites()".to_owned(),
         "select app.webhook(null)".to_owned(),
         "create or replace function app.current_site_id() returns uuid language sql as 'select null::uuid'"
             .to_owned(),
@@ -323,15 +324,20 @@ async fn p06_two_sites_hold_the_same_symbol_wallet_plan_and_key() {
         symbol: symbol.as_str().expect("text").to_owned(),
         decimals: 6,
         provider_asset: "X".to_owned(),
-        vault: "0".to_owned(),
+        vault: elsewhere.site.id.to_string(),
     };
     elsewhere
         .tiers
         .create_asset(&elsewhere.scope, wish.clone(), None)
         .await
         .expect("another site may");
-    assert!(
-        here.tiers.create_asset(&here.scope, wish, None).await.is_err(),
-        "the same site may not"
+    let again = posx_tiers::CreateAsset {
+        vault: here.site.id.to_string(),
+        ..wish
+    };
+    let refused = here.tiers.create_asset(&here.scope, again, None).await;
+    assert_eq!(
+        refused.expect_err("the same site may not").code(),
+        "chain_asset_taken"
     );
 }

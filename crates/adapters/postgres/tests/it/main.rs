@@ -1,5 +1,6 @@
 //! The adapter on real PostgreSQL: what its ports promise, and what the database refuses.
 
+mod account_statements;
 mod agents;
 mod api_keys;
 mod approvals;
@@ -9,6 +10,7 @@ mod batches;
 mod books;
 mod contracts;
 mod conversations;
+mod custody_guards;
 mod devices;
 mod documents;
 mod idempotency;
@@ -43,6 +45,7 @@ mod tenancy;
 mod token_debts;
 mod transaction;
 mod used_approvals;
+mod vaults;
 mod vesting;
 mod wallet_proofs;
 mod world;

@@ -15,7 +15,7 @@ use crate::world::{World, new_id, noon, usd};
 
 impl World {
     /// Bought, paid for, and the provider's intent.
-    async fn sold(&self) -> (Order, IntentId) {
+    pub async fn sold(&self) -> (Order, IntentId) {
         let (tier, buyer) = (self.tier(9, 10_000).await, self.member(None).await);
         let order = self.place(&buyer, tier, 1).await.expect("placed");
         self.pay(&order).await;
@@ -139,6 +139,11 @@ async fn p15_the_database_alone_keeps_refunds_within_what_was_captured() {
                 assert_eq!(refused.constraint(), Some("refunds_within_capture"));
             }
             inserted.expect("one of the six that fit");
+            sqlx::query("update orders set returned = returned + 1500 where id = $1")
+                .bind(order)
+                .execute(&mut *tx)
+                .await
+                .expect("written");
             tx.commit().await.expect("committed");
         });
     }

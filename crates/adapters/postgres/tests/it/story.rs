@@ -86,8 +86,8 @@ impl World {
         cancelled.expect("cancelled");
     }
 
-    /// A dollar of it, and the referrer's share follows.
-    pub async fn partly_goes_back(&self, order: posx_kernel::OrderId) {
+    /// For a dollar of it.
+    pub async fn asks_for_a_refund(&self, order: posx_kernel::OrderId) {
         let wish = RequestRefund {
             order,
             amount: Some(usd(100)),
@@ -98,6 +98,11 @@ impl World {
         };
         let asked = self.orders.request_refund(&self.scope, &wish, None).await;
         asked.expect("asked");
+    }
+
+    /// And the referrer's share follows.
+    pub async fn partly_goes_back(&self, order: posx_kernel::OrderId) {
+        self.asks_for_a_refund(order).await;
         let adjusted = self.commissions.adjust(&self.scope, order).await;
         assert_eq!(adjusted.expect("adjusted").len(), 1);
     }

@@ -95,6 +95,9 @@ impl World {
             .create(wish(&unique(12), currency))
             .await
             .expect("a site");
+        let vault = [site.id.to_string()];
+        let given = platform.change_vaults(site.code.as_str(), &vault, &[]).await;
+        given.expect("its vault");
         let db = Arc::new(database.clone());
         let (gateway, custody) = (
             Arc::new(ScriptedGateway::default()),
@@ -156,7 +159,7 @@ impl World {
             symbol: unique(8),
             decimals: 18,
             provider_asset: "PSX_POLYGON".to_owned(),
-            vault: "0".to_owned(),
+            vault: self.site.id.to_string(),
         };
         let asset = self
             .tiers

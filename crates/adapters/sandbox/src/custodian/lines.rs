@@ -24,7 +24,7 @@ const LIMIT_MAX: usize = 500;
 /// What our client asks for at once.
 const PAGE: usize = 100;
 /// A transfer completes within this time of its creation, approvals included; one that takes longer is found by its entry.
-const COMPLETES_WITHIN: TimeDelta = TimeDelta::days(7);
+const COMPLETES_WITHIN: TimeDelta = TimeDelta::days(31);
 /// `COMPLETED`, and yet not delivered (F09).
 const NOT_DELIVERED: &str = "COMPLETED_BUT_3RD_PARTY";
 

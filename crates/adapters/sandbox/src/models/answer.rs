@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::form::{Form, is_evidence};
+
 const WORDS_MAX: usize = 10_000;
 const WAIT_MS_MAX: u64 = 60_000;
 /// A schema that goes deeper is answered with nothing there.
@@ -128,7 +130,9 @@ impl Request {
             .as_ref()
             .and_then(|format| format.json_schema.as_ref());
         let text = match schema {
-            Some(schema) => sample(&schema.schema, &schema.schema, 0).to_string(),
+            Some(schema) => Sample::of(&schema.schema, asked)
+                .value(&schema.schema, 0)
+                .to_string(),
             None => plain(asked, role),
         };
         let max = self.max_completion_tokens.unwrap_or(WORDS_MAX);
@@ -179,42 +183,74 @@ fn script<'a>(text: &'a str, word: &str) -> Option<&'a str> {
         .find_map(|rest| rest.strip_prefix(' '))
 }
 
-/// The least that the schema takes, with a text in each text.
-fn sample(schema: &Value, root: &Value, depth: u8) -> Value {
-    if depth > DEPTH_MAX {
-        return Value::Null;
+/// The least that a schema takes, with a text in each text; what is asked for with where it stands is read as of a form.
+struct Sample<'a> {
+    root: &'a Value,
+    form: Form<'a>,
+}
+
+impl<'a> Sample<'a> {
+    fn of(root: &'a Value, asked: &'a str) -> Self {
+        let form = Form::of(asked);
+        Self { root, form }
     }
-    if let Some(name) = schema["$ref"].as_str() {
-        let target = name.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
-        return target.map_or(Value::Null, |target| sample(target, root, depth + 1));
-    }
-    if let Some(constant) = schema.get("const") {
-        return constant.clone();
-    }
-    for one_of in ["enum", "anyOf", "oneOf"] {
-        let first = schema[one_of].as_array().and_then(|all| all.first());
-        match first {
-            Some(value) if one_of == "enum" => return value.clone(),
-            Some(schema) => return sample(schema, root, depth + 1),
-            None => {}
+
+    fn value(&self, schema: &Value, depth: u8) -> Value {
+        if depth > DEPTH_MAX {
+            return Value::Null;
+        }
+        if let Some(name) = schema["$ref"].as_str() {
+            let target = name
+                .strip_prefix('#')
+                .and_then(|pointer| self.root.pointer(pointer));
+            return target.map_or(Value::Null, |target| self.value(target, depth + 1));
+        }
+        if let Some(constant) = schema.get("const") {
+            return constant.clone();
+        }
+        for one_of in ["enum", "anyOf", "oneOf"] {
+            let first = schema[one_of].as_array().and_then(|all| all.first());
+            match first {
+                Some(value) if one_of == "enum" => return value.clone(),
+                Some(schema) => return self.value(schema, depth + 1),
+                None => {}
+            }
+        }
+        let kind = match &schema["type"] {
+            Value::Array(kinds) => kinds.first().and_then(Value::as_str),
+            kind => kind.as_str(),
+        };
+        match kind {
+            Some("object") => self.object(schema, depth),
+            Some("array") => self.array(&schema["items"]),
+            Some("integer") => json!(schema["minimum"].as_i64().unwrap_or(0)),
+            Some("number") => json!(schema["minimum"].as_f64().unwrap_or(0.0)),
+            Some("boolean") => json!(false),
+            Some("string") => json!("sandbox"),
+            _ => Value::Null,
         }
     }
-    let kind = match &schema["type"] {
-        Value::Array(kinds) => kinds.first().and_then(Value::as_str),
-        kind => kind.as_str(),
-    };
-    match kind {
-        Some("object") => {
-            let properties = schema["properties"].as_object().into_iter().flatten();
-            let fields = properties.map(|(name, schema)| (name.clone(), sample(schema, root, depth + 1)));
-            Value::Object(fields.collect())
+
+    fn object(&self, schema: &Value, depth: u8) -> Value {
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        let field = |(name, schema): (&String, &Value)| {
+            let value = if is_evidence(schema) {
+                self.form.field(name)
+            } else {
+                self.value(schema, depth + 1)
+            };
+            (name.clone(), value)
+        };
+        Value::Object(properties.map(field).collect())
+    }
+
+    fn array(&self, items: &Value) -> Value {
+        match items["properties"].as_object() {
+            Some(fields) if fields.values().all(is_evidence) => {
+                self.form.rows(&fields.keys().collect::<Vec<_>>()).into()
+            }
+            _ => json!([]),
         }
-        Some("array") => json!([]),
-        Some("integer") => json!(schema["minimum"].as_i64().unwrap_or(0)),
-        Some("number") => json!(schema["minimum"].as_f64().unwrap_or(0.0)),
-        Some("boolean") => json!(false),
-        Some("string") => json!("sandbox"),
-        _ => Value::Null,
     }
 }
 
