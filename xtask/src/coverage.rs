@@ -104,7 +104,7 @@ fn opening(text: &str) -> Option<usize> {
 /// `s19_s20_the_fact` as S19 and S20.
 fn lines_of(name: &str) -> impl Iterator<Item = String> + '_ {
     let is_line = |word: &&str| {
-        let digits = word.strip_prefix(['s', 'f', 'j', 'p']);
+        let digits = word.strip_prefix(['s', 'f', 'j', 'l', 'p']);
         digits.is_some_and(|digits| digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     name.split('_').take_while(is_line).map(str::to_uppercase)
@@ -217,7 +217,7 @@ mod tests {
             .iter()
             .map(|family| (family.prefix, family.lines.len()))
             .collect();
-        assert_eq!(sizes, [("S", 49), ("F", 25), ("J", 24), ("P", 41)]);
+        assert_eq!(sizes, [("S", 49), ("F", 25), ("J", 24), ("L", 6), ("P", 41)]);
         for family in &families {
             for (index, line) in family.lines.iter().enumerate() {
                 assert_eq!(line.name, format!("{}{:02}", family.prefix, index + 1));
@@ -232,7 +232,7 @@ mod tests {
         let row = "in two pools is two identities | [`j24_a`](../crates/x/src/a.rs)<br>[`j24_b`](../crates/x/src/a.rs) |\n";
         assert!(text.contains(row), "{text}");
         assert!(text.contains("JWKS: 1 of 24 lines"), "{text}");
-        let open = text.lines().rev().nth(1).unwrap();
+        let open = text.lines().rev().nth(2).unwrap();
         assert!(
             open.starts_with("| OIDC, JWT, JWKS (J) | J01 ") && open.ends_with(" J23 |"),
             "{open}"

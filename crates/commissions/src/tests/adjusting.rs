@@ -202,7 +202,7 @@ async fn each_step_is_one_entry_and_one_event_and_says_what_it_was_counted_from(
 }
 
 #[tokio::test]
-async fn s40_what_was_paid_out_is_clawed_back_and_the_balance_bears_it() {
+async fn s34_s40_what_was_paid_out_is_clawed_back_and_the_balance_bears_it() {
     for state in [CommissionState::Paid, CommissionState::Batched] {
         let shop = shop();
         let order = shop.sold().await;

@@ -157,6 +157,27 @@ async fn what_happens_writes_the_balance_line_by_line() {
 }
 
 #[tokio::test]
+async fn s35_a_refund_of_everything_leaves_the_fee_spent() {
+    let stage = Stage::set().await;
+    let (accounts, payments) = (Accounts::of(&stage), stage.world.payments());
+    let kept = accounts.paid(&stage, 10_000).await.id.0;
+    let charge = payments.lines()[0].id.clone();
+    later(&stage);
+    let refund = payments.refund_by_hand(&kept, Some(10_000)).unwrap();
+    payments.settle_refund(&refund, RefundStatus::Succeeded).unwrap();
+    later(&stage);
+    let lines = accounts.read(start_of_time(), stage.clock.now()).await;
+    assert_eq!(
+        said(&lines),
+        [
+            (Movement::Payment, kept.as_str(), "10000".to_owned()),
+            (Movement::Fee, charge.as_str(), "-320".to_owned()),
+            (Movement::Refund, refund.as_str(), "-10000".to_owned()),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn transfers_payouts_and_fees_are_on_the_balance_and_payouts_and_fees_are_no_sites() {
     let stage = Stage::set().await;
     let (accounts, payments) = (Accounts::of(&stage), stage.world.payments());
