@@ -3,7 +3,7 @@
 //!
 //! | script | |
 //! |---|---|
-//! | `[[call find_orders {"state":"paid"}]]` | asks for a tool that was offered |
+//! | `[[call find_orders {"lifecycle":"placed"}]]` | asks for a tool that was offered |
 //! | `[[say 200]]` | so many words |
 //! | `[[wait 500]]` | milliseconds before the first word |
 //!
